@@ -1,0 +1,123 @@
+"""Audio files as a source: whatever libsndfile reads, pulled with back-pressure, never dropped."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audiomon.audio.source import Block
+from audiomon.clock import Clock, SystemClock
+from audiomon.errors import InputError
+
+# One read at a time must end soon enough for a stop to be noticed.
+_LONGEST_SLEEP_S = 0.25
+
+
+class FileSource:
+    """An audio file.
+
+    16-bit files become float32 by an exact division by 32768, the same arithmetic that a microphone's samples get, so a
+    recording of a live stream is classified to the same bits.
+
+    Args:
+        path: the file.
+        realtime: deliver samples no sooner than a microphone would.
+        clock: paces, and dates the samples.
+
+    Raises:
+        InputError: it does not exist, is empty, or is not audio; or, from ``read``, holds NaN or infinity or ends
+            before its header says.
+    """
+
+    def __init__(self, path: Path, *, realtime: bool = False, clock: Clock | None = None) -> None:
+        self.path = path
+        self.name = str(path)
+        self._clock = clock or SystemClock()
+        self._file = _open(path)
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.frames: int = self._file.frames
+        self._position = 0
+        self._realtime = realtime
+        self._start_ns = self._clock.monotonic_ns()
+        self._buffer: NDArray[np.float32] = np.empty((0, self.channels), dtype=np.float32)
+        self._closed = False
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds, as the header says."""
+        return self.frames / self.sample_rate
+
+    def read(self, frames: int) -> Block | None:
+        """See `Source.read`."""
+        if self._closed:
+            return None
+        if self._realtime:
+            frames = self._due(frames)
+        if len(self._buffer) < frames:
+            self._buffer = np.empty((frames, self.channels), dtype=np.float32)
+        out = self._buffer[:frames]
+        count = self._decode(out) if frames else 0
+        if frames and not count:
+            self._check_complete()
+            return None
+        samples = out[:count]
+        self._check_finite(samples)
+        block = Block(self._position, samples, 0, self._clock.monotonic_ns())
+        self._position += count
+        return block
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._closed = True
+
+    def _decode(self, out: NDArray[np.float32]) -> int:
+        try:
+            return len(self._file.read(out=out))
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise InputError(f"{self.path}: damaged at {self._position / self.sample_rate:.2f} s ({error})") from None
+
+    def _due(self, frames: int) -> int:
+        """Sleep until the wanted frames could have been captured; 0 if that is more than a short sleep away."""
+        due_ns = self._start_ns + (self._position + frames) * 1_000_000_000 // self.sample_rate
+        ahead_s = (due_ns - self._clock.monotonic_ns()) / 1e9
+        if ahead_s > 0:
+            self._clock.sleep(min(ahead_s, _LONGEST_SLEEP_S))
+        return frames if ahead_s <= _LONGEST_SLEEP_S else 0
+
+    def _check_finite(self, samples: NDArray[np.float32]) -> None:
+        # One pass without a temporary: finite float32 samples have a finite float64 sum, and any other shows in it.
+        if np.isfinite(np.add.reduce(samples, axis=None, dtype=np.float64)):
+            return
+        bad = ~np.isfinite(samples).all(axis=1)
+        at_s = (self._position + int(bad.argmax())) / self.sample_rate
+        raise InputError(f"{self.path}: not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)")
+
+    def _check_complete(self) -> None:
+        if self._position < self.frames:
+            raise InputError(
+                f"{self.path}: truncated: its header promises {self.duration_s:.2f} s, "
+                f"the data end at {self._position / self.sample_rate:.2f} s"
+            )
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name the audio files in it, as in {path}/*.wav")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: may not be read by this user")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty")
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        raise InputError(
+            f"{path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …)"
+        ) from None
+    if file.frames == 0:
+        raise InputError(f"{path}: holds no samples")
+    return file

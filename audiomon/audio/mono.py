@@ -1,0 +1,156 @@
+"""A source's samples as a model wants them: one channel of float32 at the model's sample rate.
+
+Resampling happens here, on the pull; the capture thread and the ring know nothing of it.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiomon.audio.source import Block, Source
+from audiomon.errors import DeviceError
+
+Float32 = NDArray[np.float32]
+
+# soxr's "HQ": 20-bit precision; its linear-phase filter delays what comes out by 38-58 ms, depending on the two rates.
+_SOXR_QUALITY = "HQ"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive samples at the model's rate.
+
+    Attributes:
+        samples: float32 in [-1, 1], shape (n,). Valid until the next ``read``.
+        lost: sample frames, at the source's rate, missing just before these samples. When it is not 0, nothing heard
+            before may be joined to what follows.
+    """
+
+    samples: Float32
+    lost: int
+
+
+class MonoStream:
+    """One channel of a source, resampled if need be.
+
+    Args:
+        source: where samples come from.
+        sample_rate: the model's, in Hz.
+        channel: ``"mix"`` for the mean of all, or the index of one.
+
+    Raises:
+        DeviceError: the source has no such channel, or resampling is needed and soxr is not installed.
+    """
+
+    def __init__(self, source: Source, sample_rate: int, channel: int | Literal["mix"] = "mix") -> None:
+        if channel != "mix" and not 0 <= channel < source.channels:
+            raise DeviceError(
+                f"{source.name} has {source.channels} channel(s), numbered from 0; there is no channel {channel}"
+            )
+        self.source = source
+        self.sample_rate = sample_rate
+        self._channel = channel
+        self._source_per_sample = Fraction(source.sample_rate, sample_rate)
+        self._resampler = _soxr_stream(source, sample_rate) if source.sample_rate != sample_rate else None
+        self._mono: Float32 = np.empty(0, dtype=np.float32)
+        # Samples that the resampler gave beyond what was asked for: they open the next stretch.
+        self._left_over: Float32 = np.empty(0, dtype=np.float32)
+        self._origin = 0
+        self._delivered = 0
+        self._captured_end = 0
+        self._captured_ns = 0
+        self._ended = False
+
+    @property
+    def position(self) -> int:
+        """Position in the source's own sample frames, one past the last sample delivered."""
+        return self._origin + round(self._delivered * self._source_per_sample)
+
+    @property
+    def captured_ns(self) -> int:
+        """Monotonic time at which the last sample delivered was captured."""
+        later_frames = self._captured_end - self.position
+        return self._captured_ns - later_frames * 1_000_000_000 // self.source.sample_rate
+
+    def read(self, count: int) -> Stretch | None:
+        """Return the next samples, waiting for them.
+
+        Args:
+            count: samples wanted, at the model's rate.
+
+        Returns:
+            At most ``count``; none when nothing came in time (see `Source.read`); None at the end.
+        """
+        if len(self._left_over):
+            return self._deliver(self._left_over, count, 0)
+        if self._ended:
+            return None
+        if self._resampler is None:
+            block = self.source.read(count)
+            if block is None:
+                self._ended = True
+                return None
+            self._note(block)
+            return self._deliver(self._mix(block), count, block.lost)
+        # Rounding up: at the end of a window the resampler must not lack one source frame.
+        block = self.source.read(-(-count * self._source_per_sample.numerator // self._source_per_sample.denominator))
+        if block is None:
+            self._ended = True
+            return self._deliver(self._resampler.resample_chunk(self._mono[:0], last=True), count, 0)
+        if block.lost:
+            self._resampler.clear()
+        self._note(block)
+        return self._deliver(self._resampler.resample_chunk(self._mix(block)), count, block.lost)
+
+    def _note(self, block: Block) -> None:
+        """Remember where the stream stands, so that positions and times can be told at any rate."""
+        if block.lost:
+            self._origin = block.position
+            self._delivered = 0
+        self._captured_end = block.position + len(block.samples)
+        self._captured_ns = block.captured_ns
+
+    def _deliver(self, samples: Float32, count: int, lost: int) -> Stretch:
+        self._left_over = samples[count:]
+        samples = samples[:count]
+        self._delivered += len(samples)
+        return Stretch(samples, lost)
+
+    def _mix(self, block: Block) -> Float32:
+        frames = len(block.samples)
+        if len(self._mono) < frames:
+            self._mono = np.empty(frames, dtype=np.float32)
+        mono = self._mono[:frames]
+        if block.samples.shape[1] == 1:
+            picked = block.samples[:, 0]
+        elif self._channel != "mix":
+            picked = block.samples[:, self._channel]
+        else:
+            # The sum of a few int16 is exact in float32, so int16 and float32 sources give the same mean.
+            np.add.reduce(block.samples, axis=1, dtype=np.float32, out=mono)
+            np.multiply(mono, np.float32(1 / block.samples.shape[1]), out=mono)
+            picked = mono
+        scale = np.float32(1 / 32768) if block.samples.dtype == np.int16 else np.float32(1)
+        np.multiply(picked, scale, out=mono)
+        return mono
+
+
+class _Resampler(Protocol):
+    def resample_chunk(self, x: Float32, last: bool = False) -> Float32: ...
+
+    def clear(self) -> None: ...
+
+
+def _soxr_stream(source: Source, sample_rate: int) -> _Resampler:
+    try:
+        import soxr
+    except ImportError:
+        raise DeviceError(
+            f"{source.name} delivers {source.sample_rate} Hz and the model wants {sample_rate} Hz, but this machine "
+            f"has no soxr to convert; let ALSA do it: choose a 'plughw' or 'default' device"
+        ) from None
+    stream: _Resampler = soxr.ResampleStream(source.sample_rate, sample_rate, 1, dtype="float32", quality=_SOXR_QUALITY)
+    return stream

@@ -1,0 +1,75 @@
+"""Raw samples from a pipe as a source: ``arecord -f S16_LE -r 22050 | audiomon run --stdin --rate 22050``."""
+
+import os
+import select
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiomon.audio.source import Block
+from audiomon.clock import Clock, SystemClock
+from audiomon.errors import InputError
+
+_PATIENCE_S = 0.25
+
+
+class PipeSource:
+    """Raw little-endian 16-bit samples, interleaved, without a header. Pulled, so nothing is ever dropped here.
+
+    Args:
+        fd: file descriptor to read; 0 is standard input.
+        sample_rate: in Hz; a pipe cannot tell.
+        channels: interleaved channels.
+        clock: dates the samples.
+    """
+
+    def __init__(self, fd: int, sample_rate: int, channels: int = 1, clock: Clock | None = None) -> None:
+        self.name = "standard input" if fd == 0 else f"pipe {fd}"
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self._fd = fd
+        self._clock = clock or SystemClock()
+        self._position = 0
+        self._samples: NDArray[np.int16] = np.empty((0, channels), dtype="<i2")
+        self._held_bytes = 0
+        self._ended = False
+        self._closed = False
+
+    def read(self, frames: int) -> Block | None:
+        """See `Source.read`. Waits for all ``frames`` unless the stream ends, whatever the pipe's own chunks.
+
+        Raises:
+            InputError: the stream ended in the middle of a sample frame; all whole frames before it have been returned.
+        """
+        if self._closed:
+            return None
+        self._make_room(frames)
+        frame_bytes = 2 * self.channels
+        wanted_bytes = frames * frame_bytes
+        room = memoryview(self._samples.data).cast("B")
+        while self._held_bytes < wanted_bytes and not self._ended:
+            if not select.select([self._fd], [], [], _PATIENCE_S)[0]:
+                return Block(self._position, self._samples[:0], 0, self._clock.monotonic_ns())
+            count = os.readv(self._fd, [room[self._held_bytes : wanted_bytes]])
+            self._held_bytes += count
+            self._ended = count == 0
+        whole, torn_bytes = divmod(self._held_bytes, frame_bytes)
+        if whole == 0:
+            if torn_bytes:
+                at_s = self._position / self.sample_rate
+                raise InputError(f"{self.name}: ends in the middle of a sample, after {at_s:.3f} s; is it raw s16le?")
+            return None
+        block = Block(self._position, self._samples[:whole], 0, self._clock.monotonic_ns())
+        self._position += whole
+        self._held_bytes = torn_bytes
+        return block
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._closed = True
+
+    def _make_room(self, frames: int) -> None:
+        if len(self._samples) < frames:
+            larger = np.empty((frames, self.channels), dtype="<i2")
+            larger[: len(self._samples)] = self._samples
+            self._samples = larger

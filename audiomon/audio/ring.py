@@ -1,0 +1,181 @@
+"""The ring buffer between the capture thread and whoever reads what it captured.
+
+One writer, any number of readers, preallocated. Sample frames (one int16 per channel) are numbered from the start of
+the stream, so a reader that fell behind is told the exact number it lost. The writer never waits for a reader.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiomon.clock import Clock, SystemClock
+
+Int16 = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """When a position of the stream was captured: ``position`` frames had arrived at ``monotonic_ns``."""
+
+    position: int
+    monotonic_ns: int
+
+
+class Ring:
+    """The last ``capacity`` sample frames of a stream.
+
+    How a torn read is noticed without the writer ever waiting: before overwriting, the writer announces how far it is
+    about to write (``_claimed``); after copying, it publishes the new end. A reader copies first and then looks at the
+    announcement: if what it copied could have been overwritten meanwhile, the copy does not count.
+
+    Args:
+        capacity: sample frames held; the most a reader may fall behind.
+        channels: int16 samples per frame.
+        sample_rate: frames per second, for `captured_ns`.
+        clock: used for waiting only.
+    """
+
+    def __init__(self, capacity: int, channels: int, sample_rate: int, clock: Clock | None = None) -> None:
+        if capacity < 2 or channels < 1:
+            raise ValueError("a ring holds at least two sample frames of one channel")
+        self.capacity = capacity
+        self.channels = channels
+        self.sample_rate = sample_rate
+        self._frames: Int16 = np.zeros((capacity, channels), dtype=np.int16)
+        self._claimed = 0
+        self._end = 0
+        self._anchor = Anchor(0, 0)
+        self._closed = False
+        self._wanted: int | None = None
+        self._arrived = threading.Condition()
+        self._clock = clock or SystemClock()
+
+    @property
+    def end(self) -> int:
+        """Sample frames written so far: one past the newest position."""
+        return self._end
+
+    @property
+    def closed(self) -> bool:
+        """Whether the writer has ended the stream."""
+        return self._closed
+
+    def write(self, block: Int16, captured_ns: int) -> None:
+        """Append a block.
+
+        Args:
+            block: int16, shape (frames, channels), at most half the ring. Copied; the caller keeps it.
+            captured_ns: monotonic time at which the last frame of the block was captured.
+
+        Raises:
+            ValueError: the block is larger than half the ring.
+        """
+        frames = len(block)
+        if frames * 2 > self.capacity:
+            raise ValueError(f"a block of {frames} frames is too large for a ring of {self.capacity}")
+        start = self._end % self.capacity
+        head = min(frames, self.capacity - start)
+        self._claimed = self._end + frames
+        self._frames[start : start + head] = block[:head]
+        if head < frames:
+            self._frames[: frames - head] = block[head:]
+        self._anchor = Anchor(self._claimed, captured_ns)
+        self._end = self._claimed
+        wanted = self._wanted
+        if wanted is not None and self._end >= wanted:
+            self._wake()
+
+    def close(self) -> None:
+        """End the stream; readers get what is left and then nothing. Safe from any thread, more than once."""
+        self._closed = True
+        self._wake()
+
+    def captured_ns(self, position: int) -> int:
+        """Monotonic time at which the frame before ``position`` was captured, from the last write and the rate."""
+        anchor = self._anchor
+        return anchor.monotonic_ns - (anchor.position - position) * 1_000_000_000 // self.sample_rate
+
+    def wait(self, position: int, timeout_s: float) -> bool:
+        """Wait until ``position`` frames have been written; False if the time ran out or the stream closed first.
+
+        For one waiting thread: the writer wakes it once, when the position is reached, not at every block.
+        """
+        with self._arrived:
+            self._wanted = position
+            try:
+                while self._end < position and not self._closed:
+                    if not self._clock.wait(self._arrived, timeout_s):
+                        break
+            finally:
+                self._wanted = None
+        return self._end >= position
+
+    def copy(self, position: int, out: Int16) -> bool:
+        """Copy the frames from ``position`` on into ``out``, all of which must have been written.
+
+        Args:
+            position: of the first frame wanted.
+            out: int16, shape (frames, channels); filled.
+
+        Returns:
+            False if any of them had been overwritten before the copy was complete; ``out`` is then garbage.
+
+        Raises:
+            ValueError: the range reaches past `end`.
+        """
+        frames = len(out)
+        if position < 0 or position + frames > self._end:
+            raise ValueError(f"frames {position} to {position + frames} are not in a stream of {self._end}")
+        if frames > self.capacity:
+            return False
+        start = position % self.capacity
+        head = min(frames, self.capacity - start)
+        out[:head] = self._frames[start : start + head]
+        if head < frames:
+            out[head:] = self._frames[: frames - head]
+        return position >= self._claimed - self.capacity
+
+    def _wake(self) -> None:
+        with self._arrived:
+            self._arrived.notify_all()
+
+
+class RingReader:
+    """One reader's place in a ring.
+
+    Args:
+        ring: what to read.
+        position: where to begin.
+    """
+
+    def __init__(self, ring: Ring, position: int = 0) -> None:
+        self._ring = ring
+        self.position = position
+
+    def read(self, out: Int16, timeout_s: float) -> int | None:
+        """Read the next ``len(out)`` frames, waiting for them if need be.
+
+        A reader that was overtaken goes on in the middle of what the ring still holds rather than at its oldest frame,
+        which the writer would overtake again at once: one gap instead of many.
+
+        Args:
+            out: int16, shape (frames, channels), at most half the ring's capacity; filled.
+            timeout_s: how long to wait.
+
+        Returns:
+            The number of frames lost just before those in ``out`` (0 almost always), or None if they did not come in
+            time or the stream closed first. After a read, ``position`` is one past the last frame in ``out``.
+        """
+        lost = 0
+        while True:
+            if not self._ring.wait(self.position + len(out), timeout_s):
+                self.position -= lost
+                return None
+            if self._ring.copy(self.position, out):
+                self.position += len(out)
+                return lost
+            resume = self._ring.end - self._ring.capacity // 2
+            lost += resume - self.position
+            self.position = resume

@@ -1,0 +1,32 @@
+"""What can go wrong, named for who has to act.
+
+Raised anywhere, turned into one line and an exit status in one place: ``audiomon.cli``.
+"""
+
+
+class AudiomonError(Exception):
+    """Something failed that is nobody's mistake; the message is one line for the user."""
+
+    exit_status = 1
+
+
+class UserError(AudiomonError):
+    """The user asked for something that cannot be; the message says what to change."""
+
+    exit_status = 2
+
+
+class ConfigError(UserError):
+    """A YAML file is not what it should be; the message starts with ``FILE:LINE: key:``."""
+
+
+class ModelError(UserError):
+    """A model package is damaged, or disagrees with itself."""
+
+
+class InputError(UserError):
+    """An audio file or standard input cannot be used as audio."""
+
+
+class DeviceError(UserError):
+    """A microphone does not exist or cannot be opened."""

@@ -1,0 +1,127 @@
+"""What a log-mel window is: every parameter that a model's training and its serving must agree on.
+
+This is the ``input:`` of a model's manifest. Names and meanings are librosa's.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+SampleRate = Annotated[int, Meta(ge=1000, le=192_000, description="Samples per second, in Hz.")]
+
+
+class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is subtracted from a log-mel window, and what it is divided by, last of all."""
+
+    mean: Annotated[
+        float | tuple[float, ...], Meta(description="Subtracted: one number, or one for each mel band.")
+    ] = 0.0
+    std: Annotated[
+        float | tuple[float, ...], Meta(description="Divided by, after that: one number, or one for each mel band.")
+    ] = 1.0
+    per_window: Annotated[
+        bool, Meta(description="Use each window's own mean and standard deviation instead of fixed ones.")
+    ] = False
+
+
+class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="log-mel"):
+    """A window of ``frames`` log-mel frames, the array of shape (frames, n_mels) that a model reads."""
+
+    sample_rate: SampleRate = 22_050
+    n_fft: Annotated[int, Meta(ge=16, le=65_536, description="Samples in one Fourier transform.")] = 2048
+    win_length: Annotated[
+        int | None, Meta(description="Samples under the window function, centred in n_fft; n_fft when left out.")
+    ] = None
+    hop_length: Annotated[int, Meta(ge=1, le=65_536, description="Samples from one frame to the next.")] = 512
+    window: Annotated[
+        Literal["hann", "hamming", "blackman", "rectangular"], Meta(description="Window function (periodic).")
+    ] = "hann"
+    n_mels: Annotated[int, Meta(ge=1, le=1024, description="Mel bands.")] = 40
+    fmin: Annotated[float, Meta(ge=0, description="Lower edge of the lowest band, in Hz.")] = 0.0
+    fmax: Annotated[
+        float | None, Meta(description="Upper edge of the highest band, in Hz; half the sample rate when left out.")
+    ] = None
+    mel_scale: Annotated[Literal["slaney", "htk"], Meta(description="Formula of the mel scale.")] = "slaney"
+    norm: Annotated[Literal["slaney", "none"], Meta(description="slaney: each band is divided by its width in Hz.")] = (
+        "slaney"
+    )
+    power: Annotated[Literal[1, 2], Meta(description="1: bands sum magnitudes; 2: bands sum powers.")] = 2
+    log: Annotated[
+        Literal["db", "ln", "log10", "none"],
+        Meta(description="db: 10·log10 of powers, 20·log10 of magnitudes; ln, log10: plain; none: left linear."),
+    ] = "db"
+    ref: Annotated[
+        Literal["max"] | float, Meta(description="What 0 dB is: a fixed value, or the loudest value of each window.")
+    ] = 1.0
+    amin: Annotated[float, Meta(gt=0, description="Values below this are raised to it before the logarithm.")] = 1e-10
+    top_db: Annotated[
+        float | None, Meta(description="Raise what is more than this below the window's loudest value, in dB.")
+    ] = None
+    frames: Annotated[int, Meta(ge=1, le=10_000, description="Frames in one window.")] = 43
+    normalization: Normalization | None = None
+    center: Annotated[
+        bool, Meta(description="Must be false: centred frames need samples that have not been recorded yet.")
+    ] = False
+
+    @property
+    def window_samples(self) -> int:
+        """Samples under one window of frames."""
+        return self.n_fft + (self.frames - 1) * self.hop_length
+
+    @property
+    def window_s(self) -> float:
+        """Length of one window of frames, in seconds."""
+        return self.window_samples / self.sample_rate
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of one window: (frames, n_mels)."""
+        return (self.frames, self.n_mels)
+
+    def hop_frames(self, hop_s: float) -> int:
+        """Whole frames nearest to ``hop_s`` seconds, at least 1 and at most a window."""
+        return max(1, min(self.frames, round(hop_s * self.sample_rate / self.hop_length)))
+
+    def __post_init__(self) -> None:
+        """Refuse what no front end could compute.
+
+        Raises:
+            ValueError: parameters that contradict each other; the message names them.
+        """
+        for broken, message in (
+            (
+                self.center,
+                "center: true is not supported: a live stream has no samples from after its last frame; "
+                "train with center=False",
+            ),
+            (
+                self.win_length is not None and not 1 <= self.win_length <= self.n_fft,
+                f"win_length must be from 1 to n_fft ({self.n_fft})",
+            ),
+            (
+                self.fmax is not None and not self.fmin < self.fmax <= self.sample_rate / 2,
+                f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate "
+                f"({self.sample_rate / 2:g} Hz)",
+            ),
+            (self.fmax is None and self.fmin >= self.sample_rate / 2, "fmin must lie below half the sample rate"),
+            (self.ref != "max" and not self.ref > 0, "ref must be greater than 0, or max"),
+            (self.top_db is not None and self.top_db < 0, "top_db must be 0 or more"),
+            (self.top_db is not None and self.log != "db", "top_db goes with log: db"),
+            (self.ref != 1.0 and self.log != "db", "ref goes with log: db"),
+        ):
+            if broken:
+                raise ValueError(message)
+        if self.normalization is not None:
+            self._check_normalization(self.normalization)
+
+    def _check_normalization(self, normalization: Normalization) -> None:
+        for name in ("mean", "std"):
+            values = getattr(normalization, name)
+            listed = values if isinstance(values, tuple) else (values,)
+            if isinstance(values, tuple) and len(values) != self.n_mels:
+                raise ValueError(f"normalization.{name} has {len(values)} values for {self.n_mels} mel bands")
+            if name == "std" and not all(value > 0 for value in listed):
+                raise ValueError("normalization.std must be greater than 0")
+        if normalization.per_window and (normalization.mean != 0.0 or normalization.std != 1.0):
+            raise ValueError("normalization: per_window takes no mean and std")
