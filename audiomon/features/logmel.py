@@ -4,6 +4,8 @@ Reference: librosa's ``power_to_db(melspectrogram(y, center=False, ...), ref, am
 to. librosa itself costs a Raspberry Pi seconds and hundreds of megabytes, so it is never imported here.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ Complex128 = NDArray[np.complex128]
 _ROWS = 11
 
 # From version 2 on, NumPy's rfft can write into memory that is already there instead of taking fresh pages.
+_rfft: Callable[..., Complex128] = np.fft.rfft
 _RFFT_TAKES_OUT = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
@@ -36,8 +39,8 @@ class LogMel:
         self._bins = max(1, int(np.flatnonzero(bank.any(axis=0)).max(initial=0)) + 1)
         # (bins, n_mels), so that a row of powers times this is a row of mel bands.
         self._bank_t = np.ascontiguousarray(bank.T[: self._bins], dtype=np.float32)
-        # float64 up to the power: as fast as float32 in NumPy's FFT, the same in every NumPy (before 2 it knew no other),
-        # and quiet bands beside a loud tone keep their values.
+        # float64 up to the power: as fast as float32 in NumPy's FFT, the same in every NumPy (before 2 there was no
+        # other), and quiet bands beside a loud tone keep their values.
         self._window = window_function(spec)
         self._windowed: Float64 = np.empty((_ROWS, spec.n_fft))
         self._spectrum: Complex128 = np.empty((_ROWS, spec.n_fft // 2 + 1), dtype=np.complex128)
@@ -106,7 +109,7 @@ class LogMel:
         n = len(rows)
         windowed, power = self._windowed[:n], self._power[:n]
         np.multiply(rows, self._window, out=windowed)
-        spectrum = np.fft.rfft(windowed, out=self._spectrum[:n]) if _RFFT_TAKES_OUT else np.fft.rfft(windowed)
+        spectrum = _rfft(windowed, out=self._spectrum[:n]) if _RFFT_TAKES_OUT else _rfft(windowed)
         # |z|² as the sum of squares of neighbours (real, imaginary), squared in place.
         parts = spectrum.view(np.float64)[:, : 2 * self._bins]
         np.multiply(parts, parts, out=parts)

@@ -28,7 +28,8 @@ def window_function(spec: LogMelSpec) -> Float64:
     for order, amplitude in enumerate(_COSINES[spec.window]):
         window += (-1) ** order * amplitude * np.cos(order * angle)
     before = (spec.n_fft - length) // 2
-    return np.pad(window, (before, spec.n_fft - length - before))
+    padded: Float64 = np.pad(window, (before, spec.n_fft - length - before))
+    return padded
 
 
 def mel_filter_bank(spec: LogMelSpec) -> Float64:
@@ -44,7 +45,7 @@ def mel_filter_bank(spec: LogMelSpec) -> Float64:
     ramps = edges_hz[:, np.newaxis] - bins_hz
     rising = -ramps[:-2] / widths[:-1, np.newaxis]
     falling = ramps[2:] / widths[1:, np.newaxis]
-    bank = np.maximum(0, np.minimum(rising, falling))
+    bank: Float64 = np.maximum(0, np.minimum(rising, falling))
     if spec.norm == "slaney":
         bank *= (2 / (edges_hz[2:] - edges_hz[:-2]))[:, np.newaxis]
     return bank
@@ -60,14 +61,16 @@ _LOG_STEP = np.log(6.4) / 27
 def hz_to_mel(hz: Float64, scale: str) -> Float64:
     """Convert Hz to mels, on the ``slaney`` or the ``htk`` scale (2595·log10(1 + f/700))."""
     if scale == "htk":
-        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
+        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0), dtype=np.float64)
     logarithmic = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
-    return np.where(hz >= _BREAK_HZ, logarithmic, hz / _LINEAR_HZ_PER_MEL)
+    mels: Float64 = np.where(hz >= _BREAK_HZ, logarithmic, hz / _LINEAR_HZ_PER_MEL)
+    return mels
 
 
 def mel_to_hz(mels: Float64, scale: str) -> Float64:
     """Convert mels to Hz; the inverse of `hz_to_mel`."""
     if scale == "htk":
-        return np.asarray(700.0 * (10.0 ** (mels / 2595.0) - 1.0))
+        return np.asarray(700.0 * (10.0 ** (mels / 2595.0) - 1.0), dtype=np.float64)
     logarithmic = _BREAK_HZ * np.exp(_LOG_STEP * (mels - _BREAK_MEL))
-    return np.where(mels >= _BREAK_MEL, logarithmic, mels * _LINEAR_HZ_PER_MEL)
+    hz: Float64 = np.where(mels >= _BREAK_MEL, logarithmic, mels * _LINEAR_HZ_PER_MEL)
+    return hz
