@@ -1,0 +1,99 @@
+"""``model.yaml``: the contract between training and serving.
+
+Training and conversion write it, serving reads it; nothing else says what a model's input means. The definitions here
+are the format's documentation.
+"""
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from audiomon.config import Decisions
+from audiomon.features import LogMelSpec
+from audiomon.features.spec import SampleRate
+from audiomon.models.self_test import Signal
+
+Label = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
+    """A window of raw samples, for models with a front end of their own."""
+
+    sample_rate: SampleRate
+    samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
+
+    @property
+    def window_samples(self) -> int:
+        """Samples under one window."""
+        return self.samples
+
+    @property
+    def window_s(self) -> float:
+        """Length of one window, in seconds."""
+        return self.samples / self.sample_rate
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Shape of one window: (samples,)."""
+        return (self.samples,)
+
+
+InputSpec = LogMelSpec | WaveformSpec
+
+
+class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model's output tensor holds."""
+
+    activation: Annotated[
+        Literal["softmax", "sigmoid", "logits"],
+        Meta(
+            description="softmax, sigmoid: scores from 0 to 1, applied inside the model; logits: softmax is still due."
+        ),
+    ] = "softmax"
+
+
+class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sound that any machine can make for itself, and what the model must answer to it.
+
+    It is a sound, not a tensor, so that the front end is tested along with the interpreter.
+    """
+
+    signal: Annotated[Signal, Meta(description="See audiomon.models.self_test.")]
+    expected: Annotated[tuple[float, ...], Meta(min_length=1, description="Score of each label.")]
+    tolerance: Annotated[float, Meta(gt=0, le=0.5, description="Largest difference of a score.")] = 0.001
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of ``model.yaml``."""
+
+    format: Annotated[Literal[1], Meta(description="Version of this format.")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="The folder's name.")]
+    description: Annotated[str, Meta(description="One line for people.")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="Checksum of model.tflite.")]
+    labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=10_000, description="In the output's order.")]
+    input: Annotated[InputSpec, Meta(description="What the model reads.")]
+    self_test: Annotated[tuple[SelfTest, ...], Meta(min_length=1, description="How to tell that it works here.")]
+    license: Annotated[str, Meta(min_length=1, description="Licence of the weights, and of what they were made from.")]
+    output: OutputSpec = OutputSpec()
+    decisions: Annotated[Decisions, Meta(description="Defaults; audiomon.yaml overrides them.")] = Decisions()
+    training: Annotated[
+        dict[str, Any], Meta(description="Where the model comes from: data, command, figures; for people.")
+    ] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what the types alone cannot.
+
+        Raises:
+            ValueError: repeated labels, or a self-test that does not answer for every label; the message starts with
+                the key.
+        """
+        repeated = [label for label, count in Counter(self.labels).items() if count > 1]
+        if repeated:
+            raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+        for test in self.self_test:
+            if len(test.expected) != len(self.labels):
+                raise ValueError(
+                    f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
+                )
