@@ -99,6 +99,7 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
                 self.win_length is not None and not 1 <= self.win_length <= self.n_fft,
                 f"win_length must be from 1 to n_fft ({self.n_fft})",
             ),
+            (self.hop_length > self.n_fft, f"hop_length must be at most n_fft ({self.n_fft}), or samples go unheard"),
             (
                 self.fmax is not None and not self.fmin < self.fmax <= self.sample_rate / 2,
                 f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate "
