@@ -82,28 +82,43 @@ class MonoStream:
             count: samples wanted, at the model's rate.
 
         Returns:
-            At most ``count``; none when nothing came in time (see `Source.read`); None at the end.
+            At most ``count``; none only when nothing came in time (see `Source.read`); None at the end.
         """
         if len(self._left_over):
             return self._deliver(self._left_over, count, 0)
-        if self._ended:
-            return None
-        if self._resampler is None:
-            block = self.source.read(count)
+        lost = 0
+        while not self._ended:
+            block = self.source.read(self._source_frames(count))
             if block is None:
                 self._ended = True
-                return None
-            self._note(block)
-            return self._deliver(self._mix(block), count, block.lost)
+                samples = self._drained()
+            elif not len(block.samples):
+                return Stretch(self._mono[:0], lost)
+            else:
+                lost += block.lost
+                samples = self._converted(block)
+            # A resampler swallows its first input: it looks ahead before it can say anything.
+            if len(samples):
+                return self._deliver(samples, count, lost)
+        return None
+
+    def _source_frames(self, count: int) -> int:
         # Rounding up: at the end of a window the resampler must not lack one source frame.
-        block = self.source.read(-(-count * self._source_per_sample.numerator // self._source_per_sample.denominator))
-        if block is None:
-            self._ended = True
-            return self._deliver(self._resampler.resample_chunk(self._mono[:0], last=True), count, 0)
+        ratio = self._source_per_sample
+        return -(-count * ratio.numerator // ratio.denominator)
+
+    def _converted(self, block: Block) -> Float32:
+        self._note(block)
+        mono = self._mix(block)
+        if self._resampler is None:
+            return mono
         if block.lost:
             self._resampler.clear()
-        self._note(block)
-        return self._deliver(self._resampler.resample_chunk(self._mix(block)), count, block.lost)
+        return self._resampler.resample_chunk(mono)
+
+    def _drained(self) -> Float32:
+        nothing = self._mono[:0]
+        return nothing if self._resampler is None else self._resampler.resample_chunk(nothing, last=True)
 
     def _note(self, block: Block) -> None:
         """Remember where the stream stands, so that positions and times can be told at any rate."""

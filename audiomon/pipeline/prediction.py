@@ -1,0 +1,81 @@
+"""What the pipeline says: a prediction for every window, an event when a label turns on or off, a status now and then.
+
+All immutable once handed on.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model said about one window.
+
+    Attributes:
+        label: of the highest score.
+        score: from 0 to 1.
+        scores: float32, shape (labels,).
+        labels: in the scores' order.
+        position: of the window's end in the source's sample frames, from the start of the stream.
+        position_s: the same in seconds.
+        time_ns: wall-clock time of the window's end, nanoseconds since 1970-01-01 UTC.
+        features_us: computing the window, in microseconds.
+        inference_us: running the model, in microseconds.
+        lag_ms: from the capture of the window's last sample to now that the prediction goes out, in milliseconds.
+        lost: sample frames lost since the window before.
+    """
+
+    label: str
+    score: float
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+    position: int
+    position_s: float
+    time_ns: int
+    features_us: float
+    inference_us: float
+    lag_ms: float
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A label turned on or off.
+
+    Attributes:
+        label: which.
+        state: what it is now.
+        score: its smoothed score, from 0 to 1.
+        position_s: of the window that decided it, in seconds from the start of the stream.
+        time_ns: wall-clock time of that window's end, nanoseconds since 1970-01-01 UTC.
+        duration_s: how long it was on, when it turned off; else 0.
+    """
+
+    label: str
+    state: Literal["on", "off"]
+    score: float
+    position_s: float
+    time_ns: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Something to know about the listener itself.
+
+    Attributes:
+        kind: stable word for programs: ``listening``, ``audio-lost``, ``summary``, ``stopped`` …
+        message: one line for people.
+        time_ns: wall-clock time, nanoseconds since 1970-01-01 UTC.
+        facts: numbers and names behind the message.
+        severity: how much it matters.
+    """
+
+    kind: str
+    message: str
+    time_ns: int
+    facts: dict[str, str | int | float | dict[str, int]] = field(default_factory=dict)
+    severity: Literal["info", "warning", "error"] = "info"
