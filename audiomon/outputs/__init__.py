@@ -1,0 +1,1 @@
+"""Where predictions, events and statuses go: a terminal, JSON lines, the journal."""

@@ -1,0 +1,81 @@
+"""One JSON object a line, for programs. The keys are stable."""
+
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+
+from audiomon.pipeline.prediction import Event, Prediction, Status
+
+
+class JsonLines:
+    """Writes predictions, events and statuses as JSON lines.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def prediction(self, prediction: Prediction) -> None:
+        """See `Output.prediction`."""
+        self._write({"type": "prediction", **prediction_fields(prediction)})
+
+    def event(self, event: Event) -> None:
+        """See `Output.event`."""
+        self._write(
+            {
+                "type": "event",
+                "time": iso_time(event.time_ns),
+                "label": event.label,
+                "state": event.state,
+                "score": round(event.score, 6),
+                "position_s": round(event.position_s, 6),
+                "duration_s": round(event.duration_s, 6),
+            }
+        )
+
+    def status(self, status: Status) -> None:
+        """See `Output.status`."""
+        self._write(
+            {
+                "type": "status",
+                "time": iso_time(status.time_ns),
+                "kind": status.kind,
+                "severity": status.severity,
+                "message": status.message,
+                **status.facts,
+            }
+        )
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        self._stream.write(msgspec.json.encode(fields).decode() + "\n")
+        self._stream.flush()
+
+
+def prediction_fields(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction's keys and values as they are written: scores to 9 digits, which keep a float32 whole."""
+    return {
+        "time": iso_time(prediction.time_ns),
+        "label": prediction.label,
+        "score": _score(prediction.score),
+        "scores": {
+            label: _score(score) for label, score in zip(prediction.labels, prediction.scores.tolist(), strict=True)
+        },
+        "position_s": round(prediction.position_s, 6),
+        "features_us": round(prediction.features_us, 1),
+        "inference_us": round(prediction.inference_us, 1),
+        "lag_ms": round(prediction.lag_ms, 3),
+        "lost": prediction.lost,
+    }
+
+
+def iso_time(time_ns: int) -> str:
+    """Write nanoseconds since 1970 as ``2026-01-31T12:00:00.123456+00:00``."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="microseconds")
+
+
+def _score(score: float) -> float:
+    # 9 significant digits name every float32 exactly; shorter lines than float64's 17.
+    return float(f"{score:.9g}")
