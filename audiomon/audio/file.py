@@ -40,7 +40,7 @@ class FileSource:
         self.channels: int = self._file.channels
         self.frames: int = self._file.frames
         self._position = 0
-        self._realtime = realtime
+        self.live = realtime
         self._start_ns = self._clock.monotonic_ns()
         self._buffer: NDArray[np.float32] = np.empty((0, self.channels), dtype=np.float32)
         self._closed = False
@@ -54,7 +54,7 @@ class FileSource:
         """See `Source.read`."""
         if self._closed:
             return None
-        if self._realtime:
+        if self.live:
             frames = self._due(frames)
         if len(self._buffer) < frames:
             self._buffer = np.empty((frames, self.channels), dtype=np.float32)

@@ -72,7 +72,7 @@ class MonoStream:
     @property
     def captured_ns(self) -> int:
         """Monotonic time at which the last sample delivered was captured."""
-        later_frames = self._captured_end - self.position
+        later_frames = self._captured_end - self.position if self.source.live else 0
         return self._captured_ns - later_frames * 1_000_000_000 // self.source.sample_rate
 
     def read(self, count: int) -> Stretch | None:

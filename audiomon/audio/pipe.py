@@ -27,6 +27,7 @@ class PipeSource:
         self.name = "standard input" if fd == 0 else f"pipe {fd}"
         self.sample_rate = sample_rate
         self.channels = channels
+        self.live = True
         self._fd = fd
         self._clock = clock or SystemClock()
         self._position = 0

@@ -35,11 +35,13 @@ class Source(Protocol):
         name: what a person would call it.
         sample_rate: frames per second, in Hz, as the source delivers them.
         channels: samples per frame.
+        live: whether samples come into being as time passes, one after the other; a file's are all there at once.
     """
 
     name: str
     sample_rate: int
     channels: int
+    live: bool
 
     def read(self, frames: int) -> Block | None:
         """Return the next frames, waiting for them.

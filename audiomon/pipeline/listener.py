@@ -38,6 +38,9 @@ class Listener:
         channel: of the source, or ``"mix"``.
         clock: times everything.
 
+    Attributes:
+        position: end of the last window, in the source's sample frames; 0 before the first.
+
     Raises:
         DeviceError: the source cannot give what the model needs.
     """
@@ -58,6 +61,7 @@ class Listener:
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel)
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
+        self.position = 0
         self._last_s = 0.0
 
     @property
@@ -78,6 +82,7 @@ class Listener:
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
+        self.position = window.end
         position_s = window.end / self.source.sample_rate
         time_ns = self._clock.time_ns() - (done_ns - window.captured_ns)
         events = self._decide(scores, position_s, time_ns)

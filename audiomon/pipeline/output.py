@@ -4,6 +4,7 @@ from typing import Protocol
 
 from audiomon.pipeline.prediction import Event, Prediction, Status
 
+
 class Output(Protocol):
     """Somewhere to write. Called from the inference worker; must not wait for anybody."""
 

@@ -1,0 +1,5 @@
+"""``python -m audiomon``."""
+
+from audiomon.cli import main
+
+main()

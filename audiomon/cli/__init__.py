@@ -1,0 +1,75 @@
+"""The command line: one file per command, loaded only when it is the one that was asked for.
+
+Here, and nowhere else, errors become one line on stderr and an exit status: 0 done, 1 failed, 2 the user's mistake.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from audiomon import __version__
+from audiomon.errors import AudiomonError
+
+# Command -> where its function lives, and its line in `audiomon --help` (so that help needs no import either).
+_COMMANDS = {
+    "run": ("audiomon.cli.run:run", "Listen, and say what is heard."),
+    "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
+    "devices": ("audiomon.cli.devices:devices", "List the microphones."),
+    "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),
+    "models": ("audiomon.cli.models:models", "List and show model packages."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, function = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="audiomon")
+def cli() -> None:
+    """Listen through a microphone and say what is heard.
+
+    \b
+    Begin with:
+      audiomon run                 listen to the default microphone
+      audiomon classify FILE…      the same for recordings
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    # Before NumPy is imported: these matrices are small, and more BLAS threads make everything slower.
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except AudiomonError as error:
+        click.echo(f"audiomon: {error}", err=True)
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader went away (`| head`). Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,69 @@
+"""``audiomon models``: what can be named in ``model:``, and what a package says about itself."""
+
+from pathlib import Path
+
+import click
+
+from audiomon.errors import AudiomonError
+from audiomon.features import LogMelSpec
+from audiomon.models.manifest import Manifest
+from audiomon.models.package import find_package, installed_packages, model_folders, read_manifest, read_package
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List and show model packages.
+
+    \b
+    Examples:
+      audiomon models
+      audiomon models show home
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@models.command("list")
+def list_() -> None:
+    """List the packages that `model:` can name."""
+    folders = installed_packages()
+    if not folders:
+        click.echo("no models in " + ", ".join(map(str, model_folders())))
+    for folder in folders:
+        try:
+            manifest, _ = read_manifest(folder)
+        except AudiomonError as error:
+            click.echo(f"{folder.name:<20} broken: {error}")
+        else:
+            click.echo(f"{folder.name:<20} {len(manifest.labels):>4} labels  {manifest.description}")
+
+
+@models.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show what the package NAME (or the folder NAME) says about itself."""
+    package = read_package(find_package(name, Path()))
+    manifest = package.manifest
+    for title, value in (
+        ("name", manifest.name),
+        ("folder", package.folder),
+        ("description", manifest.description),
+        ("labels", ", ".join(manifest.labels)),
+        ("input", _input(manifest)),
+        ("output", manifest.output.activation),
+        ("size", f"{len(package.content) / 1024:.1f} KiB"),
+        ("sha256", manifest.sha256),
+        ("license", manifest.license),
+    ):
+        click.echo(f"{title:<12} {value}")
+    for title, value in manifest.training.items():
+        click.echo(f"{title:<12} {value}")
+
+
+def _input(manifest: Manifest) -> str:
+    spec = manifest.input
+    length = f"{spec.window_s:.3f} s at {spec.sample_rate} Hz"
+    if isinstance(spec, LogMelSpec):
+        return f"log-mel, {spec.frames} frames × {spec.n_mels} bands, {length}"
+    return f"waveform, {spec.samples} samples, {length}"
