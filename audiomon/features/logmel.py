@@ -130,7 +130,7 @@ class LogMel:
             return
         np.log10(mel, out=mel)
         if spec.log == "db":
-            decibels = 10 * spec.power
+            decibels = 20 / spec.power
             mel *= np.float32(decibels)
             if spec.ref not in ("max", 1.0):
                 mel -= np.float32(decibels * np.log10(max(spec.amin, spec.ref)))
