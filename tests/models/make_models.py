@@ -1,0 +1,139 @@
+"""Makes the small .tflite files in ``fixtures/``: ``python -m tests.models.make_models``, where TensorFlow is installed.
+
+They were never trained: their weights come from a seed that was picked so that the self-test sounds get different scores.
+The files are committed, so that tests need no TensorFlow.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from audiomon.models.classifier import self_test_window
+from audiomon.models.manifest import InputSpec
+from audiomon.models.self_test import Signal
+from tests.models.tiny import FIXTURES, LOG_MEL, WAVEFORM
+
+SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
+
+
+def log_mel_network(activation: str | None, batch: int | None = 1) -> tf.keras.Model:
+    """The shape of the home model's network, smaller: 20x16 -> 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    return tf.keras.Sequential(
+        [
+            tf.keras.Input((*LOG_MEL.shape, 1), batch_size=batch),
+            tf.keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+            tf.keras.layers.MaxPooling2D(2),
+            tf.keras.layers.Flatten(),
+            # 1280 weights: the converter leaves tensors of fewer than 1024 elements in float32.
+            tf.keras.layers.Dense(4, activation=activation, kernel_initializer=_spread(0.3)),
+        ]
+    )
+
+
+def waveform_network() -> tf.keras.Model:
+    """Raw samples, without a channel dimension: 1600 -> 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    return tf.keras.Sequential(
+        [
+            tf.keras.Input(WAVEFORM.shape, batch_size=1),
+            tf.keras.layers.Reshape((*WAVEFORM.shape, 1)),
+            tf.keras.layers.Conv1D(6, 32, strides=16, activation="relu", kernel_initializer=_spread(0.5)),
+            tf.keras.layers.GlobalAveragePooling1D(),
+            tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(4.0)),
+        ]
+    )
+
+
+def two_input_network() -> tf.keras.Model:
+    """Two log-mel windows, added: what audiomon cannot feed."""
+    first, second = (tf.keras.Input((*LOG_MEL.shape, 1), batch_size=1) for _ in range(2))
+    pooled = tf.keras.layers.GlobalAveragePooling2D()(tf.keras.layers.Add()([first, second]))
+    return tf.keras.Model([first, second], tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
+def word_network() -> tf.keras.Model:
+    """Word numbers in, not audio."""
+    words = tf.keras.Input((8,), batch_size=1, dtype="int32")
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(tf.keras.layers.Embedding(10, 4)(words))
+    return tf.keras.Model(words, tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
+def convert(model: tf.keras.Model, **settings: object) -> bytes:
+    """Convert to .tflite with the converter's attributes set."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    for name, value in settings.items():
+        if name == "supported_types":
+            converter.target_spec.supported_types = value
+        elif name == "supported_ops":
+            converter.target_spec.supported_ops = value
+        else:
+            setattr(converter, name, value)
+    return bytes(converter.convert())
+
+
+def calibration(spec: InputSpec) -> Callable[[], Iterator[list[np.ndarray]]]:
+    """The self-test sounds, as the converter wants to see them."""
+
+    def windows() -> Iterator[list[np.ndarray]]:
+        for signal in SIGNALS:
+            yield [self_test_window(signal, spec).reshape(1, *spec.shape, 1)]
+
+    return windows
+
+
+def main() -> None:
+    """Write all of them."""
+    quantised = {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        # One scale for each output of a dense layer is FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
+        "_experimental_disable_per_channel_quantization_for_dense_layers": True,
+    }
+    whole = {
+        **quantised,
+        "representative_dataset": calibration(LOG_MEL),
+        "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+    }
+    softmax = log_mel_network("softmax")
+    for name, content in {
+        "float32": convert(softmax),
+        "float16": convert(softmax, **quantised, supported_types=[tf.float16]),
+        "dynamic_int8": convert(softmax, **quantised),
+        "int8": convert(softmax, **whole, inference_input_type=tf.int8, inference_output_type=tf.int8),
+        "uint8": convert(softmax, **whole, inference_input_type=tf.uint8, inference_output_type=tf.uint8),
+        "dynamic_batch": convert(log_mel_network("softmax", batch=None)),
+        "logits": convert(log_mel_network(None)),
+        "sigmoid": convert(log_mel_network("sigmoid")),
+        "waveform": convert(waveform_network()),
+        "two_inputs": convert(two_input_network()),
+        "words": convert(word_network()),
+    }.items():
+        (FIXTURES / f"{name}.tflite").write_bytes(content)
+        print(f"{name}.tflite: {len(content)} bytes, {answers(content)}")
+
+
+def answers(content: bytes) -> str:
+    """What a model says to the self-test sounds, to see that it is worth testing with."""
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
+    if len(inputs) > 1 or inputs[0]["dtype"] != np.float32:
+        return "not run"
+    spec = next(spec for spec in (LOG_MEL, WAVEFORM) if np.prod(spec.shape) == np.prod(inputs[0]["shape"]))
+    lines = []
+    for signal in SIGNALS:
+        interpreter.set_tensor(inputs[0]["index"], self_test_window(signal, spec).reshape(inputs[0]["shape"]))
+        interpreter.invoke()
+        lines.append(f"{signal} {np.round(interpreter.get_tensor(output['index']).ravel(), 3).tolist()}")
+    return "; ".join(lines)
+
+
+def _spread(deviation: float) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomNormal(stddev=deviation, seed=SEED)
+
+
+SEED = 66
+
+if __name__ == "__main__":
+    main()

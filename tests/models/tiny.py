@@ -1,0 +1,93 @@
+"""Model packages made of the small .tflite files in ``fixtures/``; `make_models` makes those."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from audiomon.config import Decisions
+from audiomon.features import LogMelSpec
+from audiomon.features.spec import Normalization
+from audiomon.models.interpreter import Backend
+from audiomon.models.manifest import Manifest, OutputSpec, SelfTest, WaveformSpec
+from audiomon.models.package import ModelPackage, read_package
+from audiomon.models.writing import write_package
+
+FIXTURES = Path(__file__).parent / "fixtures"
+LABELS = ("background", "baby_cry", "dog_bark", "speech")
+LOG_MEL = LogMelSpec(
+    sample_rate=16_000,
+    n_fft=512,
+    hop_length=256,
+    n_mels=16,
+    frames=20,
+    normalization=Normalization(mean=-40.0, std=30.0),
+)
+WAVEFORM = WaveformSpec(sample_rate=16_000, samples=1600)
+
+# Every fixture that audiomon can run, and what its manifest has to say of it.
+RUNNABLE = {
+    "float32": (LOG_MEL, "softmax"),
+    "float16": (LOG_MEL, "softmax"),
+    "dynamic_int8": (LOG_MEL, "softmax"),
+    "int8": (LOG_MEL, "softmax"),
+    "uint8": (LOG_MEL, "softmax"),
+    "dynamic_batch": (LOG_MEL, "softmax"),
+    "logits": (LOG_MEL, "logits"),
+    "sigmoid": (LOG_MEL, "sigmoid"),
+    "waveform": (WAVEFORM, "softmax"),
+}
+
+
+def content(model: str) -> bytes:
+    return (FIXTURES / f"{model}.tflite").read_bytes()
+
+
+def manifest(model: str = "float32") -> Manifest:
+    """A manifest whose checksum and self-test are yet to be filled in, as `write_package` takes it."""
+    spec, activation = RUNNABLE.get(model, (LOG_MEL, "softmax"))
+    return Manifest(
+        format=1,
+        name="tiny",
+        description="Never trained; for tests.",
+        sha256="0" * 64,
+        labels=LABELS,
+        input=spec,
+        self_test=(SelfTest(signal="silence", expected=(0.0,) * len(LABELS)),),
+        license="MIT",
+        output=OutputSpec(activation=activation),
+        decisions=Decisions(ignore=("background",)),
+    )
+
+
+def write_tiny(folder: Path, model: str = "float32", *, backend: Backend | None = None) -> Path:
+    """Write a package that passes its checks."""
+    write_package(folder, content(model), manifest(model), "# Tiny\n", tolerance=tolerance(model), backend=backend)
+    return folder
+
+
+def tiny_package(folder: Path, model: str = "float32", *, backend: Backend | None = None) -> ModelPackage:
+    return read_package(write_tiny(folder, model, backend=backend))
+
+
+def tolerance(model: str) -> float:
+    return 0.02 if "int8" in model else 0.001
+
+
+def replace_in_manifest(folder: Path, old: str, new: str) -> None:
+    """Edit a package's model.yaml as a person would."""
+    path = folder / "model.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def replace_weights(folder: Path, damaged: bytes) -> None:
+    """Put other bytes into a package, and the checksum that goes with them."""
+    old = hashlib.sha256((folder / "model.tflite").read_bytes()).hexdigest()
+    (folder / "model.tflite").write_bytes(damaged)
+    replace_in_manifest(folder, old, hashlib.sha256(damaged).hexdigest())
+
+
+def with_labels(of: Manifest, labels: tuple[str, ...]) -> Manifest:
+    return msgspec.structs.replace(of, labels=labels, self_test=(), decisions=Decisions())
