@@ -6,7 +6,7 @@ Here, and nowhere else, errors become one line on stderr and an exit status: 0 d
 import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -35,6 +35,15 @@ class _LazyGroup(click.Group):
         module, _, function = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader went away (`| head`), which is no failure; click would make it one, and Python would complain
+            # once more when it flushes stdout at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -68,8 +77,4 @@ def main() -> NoReturn:
     except AudiomonError as error:
         click.echo(f"audiomon: {error}", err=True)
         sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader went away (`| head`). Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
