@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, Threshold, decision_rules
+from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, RulesError, Threshold, decision_rules
 from audiomon.config.document import Document, read_document
 from audiomon.config.schema import Config, Microphone, Output, json_schema
 from audiomon.config.validation import validate
@@ -15,6 +15,7 @@ __all__ = [
     "LabelDecisions",
     "Microphone",
     "Output",
+    "RulesError",
     "Threshold",
     "decision_rules",
     "json_schema",

@@ -4,16 +4,19 @@ YAML 1.2's core types only: ``on`` and ``off`` are words (thresholds are called 
 ever a date. Anchors, tags and repeated keys are refused: configuration that does not say what it seems to say.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import Reader
 
 from audiomon.errors import ConfigError
 
 LARGEST_BYTES = 1 << 20
+DEEPEST = 20
 
 _Key = str | int
 KeyPath = tuple[_Key, ...]
@@ -58,43 +61,39 @@ def read_document(path: Path) -> Document:
             configuration needs.
     """
     text = _read_text(path)
-    lines: dict[KeyPath, int] = {}
     loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        data = None if node is None else _Builder(path, loader, lines).build(node, ())
+        return _Reading(path, loader).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise ConfigError(f"{path}:{line}: is not valid YAML: {problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}:1: is not valid YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}:1: is nested too deeply") from None
     finally:
         loader.dispose()
-    return Document(path, data, lines)
 
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ConfigError(f"{path}:1: is larger than {LARGEST_BYTES >> 20} MiB; that is not a configuration")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)  # not stat's size: a pipe has none, and a device no end
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, not a file") from None
     except PermissionError:
         raise ConfigError(f"{path}: may not be read by this user") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: is not UTF-8 text") from None
-    if "\0" in text:
-        raise ConfigError(f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}: is binary, not text")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            line = error.object[: error.start].count(b"\n") + 1
+            raise ConfigError(f"{path}:{line}: is not UTF-8 text") from None
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > LARGEST_BYTES:
+        raise ConfigError(f"{path}:1: is larger than {LARGEST_BYTES >> 20} MiB; that is not a configuration")
+    if control := Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        raise ConfigError(f"{path}:{line}: is not text: it holds the control character U+{ord(control.group()):04X}")
     return text
 
 
@@ -111,63 +110,106 @@ for _tag, _pattern, _first in (
     ("bool", r"true|false", "tf"),
     ("null", r"null|~|", ["n", "~", ""]),
     ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
-class _Builder:
-    """Turns one document's nodes into data, noting lines."""
+class _Reading:
+    """Turns one file's parser events into data, noting lines.
 
-    def __init__(self, path: Path, loader: Any, lines: dict[KeyPath, int]) -> None:
+    Events, not PyYAML's nodes: its composer recurses without a limit and crashes the process on deep nesting, and its
+    nodes no longer tell which tags and anchors were written out.
+    """
+
+    def __init__(self, path: Path, loader: Any) -> None:
         self._path = path
         self._loader = loader
-        self._lines = lines
-        self._seen: set[int] = set()
+        self._lines: dict[KeyPath, int] = {}
 
-    def build(self, node: yaml.Node, keys: KeyPath) -> Any:
-        self._lines.setdefault(keys, node.start_mark.line + 1)
-        if id(node) in self._seen:
-            raise self._error(node, keys, "anchors (&) and aliases (*) are not used here: write the value out")
-        self._seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            return {key: self.build(value, (*keys, key)) for key, value in self._pairs(node, keys)}
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*keys, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, keys)
+    def document(self) -> Document:
+        self._loader.get_event()
+        data = None
+        if not self._loader.check_event(yaml.StreamEndEvent):
+            self._loader.get_event()
+            data = self._value(())
+            self._loader.get_event()
+            if not self._loader.check_event(yaml.StreamEndEvent):
+                raise self._error(self._loader.peek_event(), (), "is a second document; one is all there can be")
+        return Document(self._path, data, self._lines)
 
-    def _pairs(self, node: yaml.MappingNode, keys: KeyPath) -> list[tuple[str, yaml.Node]]:
-        pairs: dict[str, yaml.Node] = {}
-        for key_node, value in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise self._error(key_node, keys, "a key must be a word")
-            key = str(key_node.value)
-            if key in pairs:
+    def _value(self, keys: KeyPath) -> Any:
+        event = self._event(keys)
+        self._lines.setdefault(keys, event.start_mark.line + 1)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, keys)
+        if len(keys) >= DEEPEST:
+            raise self._error(event, (), f"is nested more than {DEEPEST} levels deep")
+        return self._mapping(keys) if isinstance(event, yaml.MappingStartEvent) else self._sequence(keys)
+
+    def _mapping(self, keys: KeyPath) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        while not self._loader.check_event(yaml.MappingEndEvent):
+            event = self._event(keys)
+            # Control characters and backticks would make an error message say something else than it means.
+            if not isinstance(event, yaml.ScalarEvent) or not event.value.isprintable() or "`" in event.value:
+                raise self._error(event, keys, "a key must be plain text")
+            key = str(event.value)
+            if key in mapping:
                 first = self._lines[(*keys, key)]
-                raise self._error(key_node, (*keys, key), f"is given twice (first on line {first})")
-            self._lines[(*keys, key)] = key_node.start_mark.line + 1
-            pairs[key] = value
-        return list(pairs.items())
+                raise self._error(event, (*keys, key), f"is given twice (first on line {first})")
+            self._lines[(*keys, key)] = event.start_mark.line + 1
+            mapping[key] = self._value((*keys, key))
+        self._loader.get_event()
+        return mapping
 
-    def _scalar(self, node: yaml.Node, keys: KeyPath) -> Any:
-        kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
-        text = str(node.value)
-        try:
-            match kind:
-                case "str":
-                    return text
-                case "int":
-                    return int(text, 16 if text.lower().startswith("0x") else 10)
-                case "float":
-                    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-                case "bool":
-                    return text == "true"
-                case "null":
-                    return None
-        except ValueError:
-            raise self._error(node, keys, f"{text[:40]} is not a number that can be read") from None
-        raise self._error(node, keys, f"the tag {node.tag} is not used here")
+    def _sequence(self, keys: KeyPath) -> list[Any]:
+        items: list[Any] = []
+        while not self._loader.check_event(yaml.SequenceEndEvent):
+            items.append(self._value((*keys, len(items))))
+        self._loader.get_event()
+        return items
 
-    def _error(self, node: yaml.Node, keys: KeyPath, message: str) -> ConfigError:
-        place = f"{self._path}:{node.start_mark.line + 1}"
+    def _event(self, keys: KeyPath) -> Any:
+        event = self._loader.get_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise self._error(event, keys, "anchors (&) and aliases (*) are not used here: write the value out")
+        if event.tag is not None:
+            raise self._error(event, keys, f"tags such as {_plain(event.tag)} are not used here")
+        return event
+
+    def _scalar(self, event: yaml.ScalarEvent, keys: KeyPath) -> Any:
+        text = str(event.value)
+        kind = self._loader.resolve(yaml.ScalarNode, text, event.implicit).removeprefix("tag:yaml.org,2002:")
+        match kind:
+            case "int" | "float":
+                number = _number(text, kind)
+                if number is None:
+                    raise self._error(event, keys, f"{_plain(text)} is out of the range of numbers")
+                return number
+            case "bool":
+                return text == "true"
+            case "null":
+                return None
+        return text
+
+    def _error(self, event: Any, keys: KeyPath, message: str) -> ConfigError:
+        place = f"{self._path}:{event.start_mark.line + 1}"
         return ConfigError(f"{place}: {dotted(keys)}: {message}" if keys else f"{place}: {message}")
+
+
+def _number(text: str, kind: str) -> int | float | None:
+    """Read a number that the resolver's pattern has recognised; None if it is too large for any use."""
+    if kind == "float":
+        real = float(text)
+        return real if math.isfinite(real) else None
+    if len(text) > 40:
+        return None
+    whole = int(text, 16 if text.startswith("0x") else 10)
+    return whole if -(2**63) <= whole < 2**63 else None
+
+
+def _plain(text: str) -> str:
+    """Shorten and escape what a file says, so that an error stays one readable line."""
+    shown = text if text.isprintable() else repr(text)
+    return shown if len(shown) <= 40 else shown[:39] + "…"

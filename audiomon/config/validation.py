@@ -22,11 +22,28 @@ def validate(document: Document, model: type[Model]) -> Model:
     """
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
-        raise document.error((), "must be a list of `key: value` lines")
+        raise document.error((), "must be `key: value` lines")
+    data = _without_empty_groups(data, model)
     try:
         return msgspec.convert(data, model)
     except msgspec.ValidationError as error:
         raise _explain(document, data, model, str(error)) from None
+
+
+def _without_empty_groups(data: dict[str, Any], struct: Any) -> dict[str, Any]:
+    """Leave out groups such as ``decisions:`` that have nothing under them, because all of it is commented out."""
+    kept: dict[str, Any] = {}
+    for key, value in data.items():
+        parts = _parts(_member(struct, key))
+        if (
+            value is None
+            and type(None) not in parts
+            and any(_is_struct(part) or get_origin(part) is dict for part in parts)
+        ):
+            continue
+        group = next((part for part in parts if _is_struct(part)), None)
+        kept[key] = _without_empty_groups(value, group) if group and isinstance(value, dict) else value
+    return kept
 
 
 def allowed(hint: Any) -> str:
@@ -41,7 +58,7 @@ def allowed(hint: Any) -> str:
         return " or ".join(dict.fromkeys(allowed(part) for part in _parts_given(hint)))
     if get_origin(hint) in (list, tuple):
         return f"a list of {allowed(get_args(hint)[0])}"
-    words: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", dict: "keys"}
+    words: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     return words.get(hint) or words.get(get_origin(hint)) or "`key: value` lines"
 
 
@@ -56,6 +73,8 @@ def _bounds(meta: msgspec.Meta) -> str:
     return " and ".join(f"{word} {bound:g}" for bound, word in named if bound is not None)
 
 
+# What msgspec says of a value by itself; anything else comes from a struct's own __post_init__.
+_WRONG_VALUE = ("Expected", "Invalid", "Number out of range", "Integer value out of range")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 _PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
@@ -66,13 +85,13 @@ def _explain(document: Document, data: Any, model: Any, text: str) -> ConfigErro
     keys = _locate(data, model, match.group(1) if match else "", text)
     problem = text[: match.start()] if match else text
     if unknown := _UNKNOWN.match(problem):
-        known = _fields(_hint_at(model, keys))
+        known = _fields(_hint_at(model, keys), _value_at(data, keys))
         near = difflib.get_close_matches(unknown.group(1), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
         return document.error((*keys, unknown.group(1)), f"is not a key that is known here; {hint}")
     if missing := _MISSING.match(problem):
         return document.error(keys, f"{missing.group(1)} is missing")
-    if problem.startswith(("Expected", "Invalid")):
+    if problem.startswith(_WRONG_VALUE):
         return document.error(keys, f"is {_shown(_value_at(data, keys))}, must be {allowed(_hint_at(model, keys))}")
     # What a struct's own __post_init__ says starts with the key it is about, where there is one.
     first = re.split(r"[ :]", problem)[0]
@@ -139,16 +158,24 @@ def _hint_at(model: Any, keys: KeyPath) -> Any:
     """Return the type hint that applies at a path of keys."""
     hint: Any = model
     for key in keys:
-        candidates = [part for part in _parts(hint) if part is not type(None)]
-        hint = next((found for part in candidates if (found := _member(part, key)) is not None), None)
+        parts = _parts(hint)
+        tagged = [part.__struct_config__ for part in parts if _is_struct(part) and part.__struct_config__.tag]
+        if key in {config.tag_field for config in tagged}:
+            hint = Literal[tuple(config.tag for config in tagged)]
+        else:
+            hint = next((found for part in parts if (found := _member(part, key)) is not None), None)
     return hint
 
 
 def _member(hint: Any, key: str | int) -> Any:
-    if isinstance(key, str) and isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return typing.get_type_hints(hint, include_extras=True).get(key)
+    if _is_struct(hint):
+        return typing.get_type_hints(hint, include_extras=True).get(str(key))
     arguments = get_args(hint)
     return arguments[-1 if get_origin(hint) is dict else 0] if arguments else None
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
 def _parts(hint: Any) -> list[Any]:
@@ -160,6 +187,11 @@ def _parts(hint: Any) -> list[Any]:
     return [hint]
 
 
-def _fields(hint: Any) -> list[str]:
-    structs = [part for part in _parts(hint) if isinstance(part, type) and issubclass(part, msgspec.Struct)]
-    return [name for struct in structs for name in typing.get_type_hints(struct)]
+def _fields(hint: Any, value: Any) -> list[str]:
+    """Return the keys that a group may have; of several kinds of group, the one that its tag names."""
+    known = []
+    for struct in (part for part in _parts(hint) if _is_struct(part)):
+        tag_field = struct.__struct_config__.tag_field
+        if tag_field is None or value.get(tag_field) in (struct.__struct_config__.tag, None):
+            known += [*([tag_field] if tag_field else []), *typing.get_type_hints(struct)]
+    return known

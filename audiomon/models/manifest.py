@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from audiomon.config import Decisions
+from audiomon.config import Decisions, RulesError, decision_rules
 from audiomon.features import LogMelSpec
 from audiomon.features.spec import SampleRate
 from audiomon.models.self_test import Signal
@@ -86,8 +86,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what the types alone cannot.
 
         Raises:
-            ValueError: repeated labels, or a self-test that does not answer for every label; the message starts with
-                the key.
+            ValueError: repeated labels, a self-test that does not answer for every label, or decisions about labels
+                that there are not; the message starts with the key.
         """
         repeated = [label for label, count in Counter(self.labels).items() if count > 1]
         if repeated:
@@ -97,3 +97,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(
                     f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
                 )
+        try:
+            decision_rules(self.labels, self.decisions, Decisions())
+        except RulesError as error:
+            raise ValueError(f"decisions.{error}") from None

@@ -1,6 +1,6 @@
-"""Makes the small .tflite files in ``fixtures/``: ``python -m tests.models.make_models``, where TensorFlow is installed.
+"""Makes the small .tflite files in ``fixtures/``: ``python -m tests.models.make_models``, where TensorFlow is.
 
-They were never trained: their weights come from a seed that was picked so that the self-test sounds get different scores.
+They were never trained: their weights come from a seed, picked so that each self-test sound gets another label.
 The files are committed, so that tests need no TensorFlow.
 """
 
