@@ -1,0 +1,292 @@
+"""A microphone as a source: a thread that captures into a ring, and a reader that the pipeline pulls from.
+
+Capture only moves samples, at the device's own rate and in its own channels. It never waits for whoever reads them.
+
+Everything that PortAudio is asked, from finding the device to closing it, is asked by the capture thread. When a sound
+server hangs, a call may hang with it for ever, holding up whoever made it, and signals too if that is the main thread;
+and closing a stream that another thread is reading crashes. So that thread is told to end and, if it cannot, left
+behind; it is a daemon thread and ends with the process.
+"""
+
+import atexit
+import importlib.util
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiomon.audio.c_stderr import c_stderr_silenced
+from audiomon.audio.devices import InputDevice, find_device, input_devices, load_portaudio
+from audiomon.audio.ring import Ring, RingReader
+from audiomon.audio.source import Block
+from audiomon.clock import Clock, SystemClock
+from audiomon.errors import DeviceError
+
+DEFAULT_BLOCK_MS = 93.0
+DEFAULT_RING_S = 10.0
+
+# Devices that convert, such as `default`, claim 32 channels or more. A sound card with more than this is rare, and
+# asking it for one channel either works or is refused, and then it is asked for all.
+_MOST_OWN_CHANNELS = 8
+# One read at a time must return soon enough for a stop to be noticed; a ring is at least twice as long.
+_LONGEST_READ_S = 1.0
+# Beyond the time the samples take to come into being.
+_READ_PATIENCE_S = 0.5
+# A sound server that does not answer for so long will not answer at all. A USB microphone opens in 0.2 s.
+_OPEN_PATIENCE_S = 10.0
+# Ctrl-C ends within a second; a stream that is not closed by then is left behind.
+_CLOSE_PATIENCE_S = 0.4
+# What PortAudio calls these two refusals.
+_INVALID_SAMPLE_RATE = -9997
+_INVALID_CHANNELS = -9998
+
+
+class MicrophoneSource:
+    """A microphone.
+
+    If the device cannot run at the model's rate it runs at its own, which `MonoStream` converts.
+
+    Args:
+        device: number, name, or part of a name; None or ``"default"`` for the system's choice. See `find_device`.
+        sample_rate: wanted, in Hz: the model's.
+        channels: to capture. None for all that the device has, or one if it makes as many as it is asked for. A device
+            that cannot have so few is captured in all of its channels.
+        block_ms: milliseconds captured at a time, at most 100.
+        ring_s: seconds kept for a reader that falls behind, at least 2.
+        clock: paces the polling and dates the samples.
+
+    Attributes:
+        device: what was opened.
+        block_frames: sample frames captured at a time, at least; a larger number that has already come is taken whole.
+
+    Raises:
+        DeviceError: there is no such device, or it cannot be opened; or, from ``read``, it failed.
+    """
+
+    def __init__(
+        self,
+        device: str | int | None = None,
+        *,
+        sample_rate: int,
+        channels: int | None = None,
+        block_ms: float = DEFAULT_BLOCK_MS,
+        ring_s: float = DEFAULT_RING_S,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._capture = _Capture(_Wanted(device, sample_rate, channels, block_ms, ring_s), self._clock)
+        opened = self._capture.opened()
+        self.device = opened.device
+        self.name = opened.device.name
+        self.sample_rate = opened.ring.sample_rate
+        self.channels = opened.ring.channels
+        self.block_frames = opened.block_frames
+        self.live = True
+        self._ring = opened.ring
+        self._reader = RingReader(opened.ring)
+        self._most_frames = min(round(_LONGEST_READ_S * self.sample_rate), opened.ring.capacity // 2)
+        self._samples: NDArray[np.int16] = np.empty((0, self.channels), dtype=np.int16)
+        self._closed = False
+
+    @property
+    def frames_captured(self) -> int:
+        """Sample frames captured so far, whether read or not."""
+        return self._ring.end
+
+    @property
+    def captured_ns(self) -> int:
+        """Monotonic time at which the newest frame was captured."""
+        return self._ring.captured_ns(self._ring.end)
+
+    @property
+    def failed(self) -> DeviceError | None:
+        """Why capturing has ended by itself; None while it has not."""
+        return self._capture.failed
+
+    def read(self, frames: int) -> Block | None:
+        """See `Source.read`. What was captured before a failure is returned before the failure is raised."""
+        if self._closed:
+            return None
+        frames = min(frames, self._most_frames)
+        if len(self._samples) < frames:
+            self._samples = np.empty((frames, self.channels), dtype=np.int16)
+        lost = self._reader.read(self._samples[:frames], frames / self.sample_rate + _READ_PATIENCE_S)
+        if lost is None and self._ring.closed and not self._closed:
+            frames = min(frames, self._ring.end - self._reader.position)
+            if not frames:
+                raise self._capture.failed or DeviceError(f"{self.name}: capturing has ended")
+            lost = self._reader.read(self._samples[:frames], 0)
+        if self._closed:
+            return None
+        if lost is None:
+            return Block(self._reader.position, self._samples[:0], 0, self._clock.monotonic_ns())
+        end = self._reader.position
+        return Block(end - frames, self._samples[:frames], lost, self._ring.captured_ns(end))
+
+    def close(self) -> None:
+        """See `Source.close`. Returns within half a second, whatever the device does."""
+        self._closed = True
+        self._ring.close()
+        self._capture.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a source was asked for; see `MicrophoneSource`."""
+
+    device: str | int | None
+    sample_rate: int
+    channels: int | None
+    block_ms: float
+    ring_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What came of it."""
+
+    device: InputDevice
+    stream: Any
+    ring: Ring
+    block_frames: int
+
+
+class _Capture:
+    """The capture thread."""
+
+    def __init__(self, wanted: _Wanted, clock: Clock) -> None:
+        self.failed: DeviceError | None = None
+        self._wanted = wanted
+        self._clock = clock
+        self._opened: _Opened | None = None
+        self._answered = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
+
+    def opened(self) -> _Opened:
+        """Wait until the device is capturing.
+
+        Raises:
+            DeviceError: it cannot.
+        """
+        if not self._answered.wait(_OPEN_PATIENCE_S):
+            self.end()
+            raise DeviceError(f"the sound system has not answered for {_OPEN_PATIENCE_S:.0f} s; is its server stuck?")
+        if self._opened is None:
+            raise self.failed or DeviceError("the microphone could not be opened")
+        return self._opened
+
+    def end(self) -> None:
+        """Tell the thread to end and wait for a moment."""
+        if self._ending:
+            return
+        self._ending = True
+        self._thread.join(_CLOSE_PATIENCE_S)
+        if self._thread.is_alive():
+            _forget_portaudio()
+
+    def _run(self) -> None:
+        try:
+            self._opened = _open(self._wanted, self._clock)
+        except DeviceError as error:
+            self.failed = error
+            return
+        finally:
+            self._answered.set()
+        opened = self._opened
+        try:
+            self._pump(opened)
+        except load_portaudio().PortAudioError as error:
+            self.failed = DeviceError(f"{opened.device.name}: the microphone has failed: {_reason(error)}")
+        finally:
+            opened.ring.close()
+            with c_stderr_silenced():
+                opened.stream.abort()
+                opened.stream.close()
+
+    def _pump(self, opened: _Opened) -> None:
+        stream, ring, block_frames = opened.stream, opened.ring, opened.block_frames
+        rate, channels = ring.sample_rate, ring.channels
+        most_frames = max(block_frames, rate // 10)
+        while not self._ending:
+            with c_stderr_silenced():
+                available = stream.read_available
+            now_ns = self._clock.monotonic_ns()
+            if available < block_frames:
+                self._clock.sleep((block_frames - available) / rate)
+                continue
+            frames = min(available, most_frames)
+            with c_stderr_silenced():
+                samples, _ = stream.read(frames)
+            block = np.frombuffer(samples, dtype=np.int16).reshape(frames, channels)
+            ring.write(block, now_ns - (available - frames) * 1_000_000_000 // rate)
+
+
+def _open(wanted: _Wanted, clock: Clock) -> _Opened:
+    portaudio = load_portaudio()
+    device = find_device(wanted.device, input_devices())
+    stream = _open_stream(portaudio, device, wanted)
+    rate, channels = round(stream.samplerate), stream.channels
+    block_frames = max(1, round(wanted.block_ms / 1000 * rate))
+    ring = Ring(round(wanted.ring_s * rate), channels, rate, clock)
+    return _Opened(device, stream, ring, block_frames)
+
+
+def _open_stream(portaudio: Any, device: InputDevice, wanted: _Wanted) -> Any:
+    """Open and start a stream, at the first of the acceptable rates and channel counts that the device can have."""
+    own_channels = device.channels if device.channels <= _MOST_OWN_CHANNELS else 1
+    rates = dict.fromkeys((wanted.sample_rate, device.default_sample_rate))
+    channel_counts = dict.fromkeys((wanted.channels or own_channels, device.channels))
+    refused_rates = set()
+    for rate, channels in itertools.product(rates, channel_counts):
+        if rate in refused_rates:
+            continue
+        if rate != wanted.sample_rate:
+            _check_resampling(device, wanted.sample_rate)
+        try:
+            with c_stderr_silenced():
+                stream = portaudio.RawInputStream(
+                    samplerate=rate,
+                    blocksize=round(wanted.block_ms / 1000 * rate),
+                    device=device.index,
+                    channels=channels,
+                    dtype="int16",
+                    latency="high",
+                )
+                stream.start()
+                return stream
+        except portaudio.PortAudioError as error:
+            refusal = error.args[1] if len(error.args) > 1 else None
+            if refusal == _INVALID_SAMPLE_RATE:
+                refused_rates.add(rate)
+            elif refusal != _INVALID_CHANNELS:
+                raise DeviceError(f"{device.name}: cannot be opened: {_reason(error)}") from None
+    raise DeviceError(
+        f"{device.name}: cannot be opened at {' or '.join(f'{rate} Hz' for rate in rates)} "
+        f"with {' or '.join(map(str, channel_counts))} channel(s)"
+    )
+
+
+def _check_resampling(device: InputDevice, sample_rate: int) -> None:
+    if importlib.util.find_spec("soxr") is None:
+        raise DeviceError(
+            f"{device.name}: cannot run at the model's {sample_rate} Hz, and this machine has no soxr to convert; "
+            f"let ALSA do it: choose a device that converts, such as 'default'"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """What the host said, if PortAudio only passes on that it said something."""
+    host_error = error.args[2] if len(error.args) > 2 else None
+    return str(host_error[2] if host_error else error.args[0]).strip()
+
+
+def _forget_portaudio() -> None:
+    """Let the process end without PortAudio: tidying up under a thread that is stuck in it hangs, or crashes."""
+    exit_handler = getattr(load_portaudio(), "_exit_handler", None)
+    if exit_handler is not None:
+        atexit.unregister(exit_handler)
