@@ -145,7 +145,7 @@ def _output(settings: Settings, loading: LoadingModel, as_json: bool) -> Output:
         output: Output = JsonLines(sys.stdout)
     else:
         output = Terminal(sys.stdout, loading.package.manifest.labels, colour=sys.stdout.isatty())
-    return Selected(output, settings.config.output.predictions)
+    return Selected(output, settings.config.journal.predictions)
 
 
 def _listen(listener: Listener, output: Output, settings: Settings, clock: Clock) -> None:

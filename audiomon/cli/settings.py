@@ -57,8 +57,8 @@ class Settings:
             microphone = msgspec.structs.replace(config.microphone, device=chosen)
             config = msgspec.structs.replace(config, microphone=microphone)
         if predictions is not None:
-            output = msgspec.structs.replace(config.output, predictions=predictions)
-            config = msgspec.structs.replace(config, output=output)
+            journal = msgspec.structs.replace(config.journal, predictions=predictions)
+            config = msgspec.structs.replace(config, journal=journal)
         return Settings(config, self.document)
 
     @property

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, RulesError, Threshold, decision_rules
 from audiomon.config.document import Document, read_document
-from audiomon.config.schema import Config, Microphone, Output, json_schema
+from audiomon.config.schema import Config, Journal, Microphone, json_schema
 from audiomon.config.validation import validate
 
 __all__ = [
@@ -12,9 +12,9 @@ __all__ = [
     "DecisionRules",
     "Decisions",
     "Document",
+    "Journal",
     "LabelDecisions",
     "Microphone",
-    "Output",
     "RulesError",
     "Threshold",
     "decision_rules",

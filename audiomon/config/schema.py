@@ -31,16 +31,14 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
-class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is written of all that is heard."""
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the service writes to the journal of all that is heard."""
 
     predictions: Annotated[
         Literal["every", "changes", "events"],
         key("Write every prediction, only those whose label is new, or events alone.", "live"),
     ] = "every"
-    summary_s: Annotated[
-        float, key("Seconds between summary lines in the journal; 0 for none.", "live", ge=0, le=86_400)
-    ] = 60.0
+    summary_s: Annotated[float, key("Seconds between summary lines; 0 for none.", "live", ge=0, le=86_400)] = 60.0
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +54,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.5
     microphone: Annotated[Microphone, key("The microphone.", "reopen")] = Microphone()
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
-    output: Annotated[Output, key("What is written.", "live")] = Output()
+    journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()
 
 
 def json_schema() -> dict[str, Any]:

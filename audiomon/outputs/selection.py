@@ -9,7 +9,7 @@ Selection = Literal["every", "changes", "events"]
 
 
 class Selected:
-    """Passes on what the configuration's ``output.predictions`` asks for: every, changes or events.
+    """Passes on what the configuration's ``journal.predictions`` asks for: every, changes or events.
 
     Args:
         output: gets what is selected.
