@@ -20,7 +20,7 @@ def summary(tally: Tally, listener: Listener, elapsed_s: float, clock: Clock) ->
         latency.percentiles() for latency in (tally.inference_us, tally.features_us, tally.lag_ms)
     )
     labels = ", ".join(f"{label} {count}" for label, count in sorted(tally.by_label.items(), key=lambda item: -item[1]))
-    left_over = f", {listener.unused_s:.2f} s too short for another window" if listener.ended else ""
+    left_over = f", {listener.unused_s:.2f} s too short for another window" if not listener.source.live else ""
     return Status(
         "summary",
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"

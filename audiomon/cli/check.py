@@ -1,0 +1,60 @@
+"""``audiomon check``: whether `audiomon run` would start, without starting it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from audiomon.audio.devices import find_device, input_devices
+from audiomon.cli.settings import LoadingModel, Settings, config_option, load_settings, model_option
+from audiomon.errors import AudiomonError, UserError
+
+
+@click.command()
+@model_option
+@click.option("-d", "--device", help="Microphone to check, instead of the configured one.")
+@click.option("--no-device", is_flag=True, help="Leave the microphone out.")
+@config_option
+def check(model: str | None, device: str | None, no_device: bool, config_path: Path | None) -> int:
+    """Check the configuration, the model (loaded and self-tested), and that the microphone is there.
+
+    Prints a line for each. Exit status 0 when all are well, 2 when one is not.
+
+    \b
+    Examples:
+      audiomon check
+      audiomon check --config /etc/audiomon/audiomon.yaml --no-device
+    """
+    found: list[Settings] = []
+
+    def configuration() -> str:
+        found.append(load_settings(config_path, model=model).with_options(device=device, predictions=None))
+        return found[0].source
+
+    checks: list[tuple[str, Callable[[], str]]] = [("config", configuration), ("model", lambda: _model(found[0]))]
+    if not no_device:
+        checks.append(("microphone", lambda: _microphone(found[0])))
+    status = 0
+    for name, look in checks:
+        try:
+            click.echo(f"ok      {name:<11} {look()}")
+        except AudiomonError as error:
+            click.echo(f"WRONG   {name:<11} {error}")
+            status = UserError.exit_status
+            if not found:
+                break
+    return status
+
+
+def _model(settings: Settings) -> str:
+    classifier = LoadingModel(settings).classifier()
+    interpreter = classifier.interpreter
+    return (
+        f"{classifier.package.folder}: {len(classifier.labels)} labels, self-test passed with "
+        f"{interpreter.backend} {interpreter.version}"
+    )
+
+
+def _microphone(settings: Settings) -> str:
+    device = find_device(settings.config.microphone.device, input_devices())
+    return f"{device.index} {device.name} ({device.host_api}, {device.default_sample_rate} Hz)"
