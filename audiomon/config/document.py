@@ -151,10 +151,10 @@ class _Reading:
         mapping: dict[str, Any] = {}
         while not self._loader.check_event(yaml.MappingEndEvent):
             event = self._event(keys)
+            key = event.value if isinstance(event, yaml.ScalarEvent) else ""
             # Control characters and backticks would make an error message say something else than it means.
-            if not isinstance(event, yaml.ScalarEvent) or not event.value.isprintable() or "`" in event.value:
+            if not key or not key.isprintable() or "`" in key:
                 raise self._error(event, keys, "a key must be plain text")
-            key = str(event.value)
             if key in mapping:
                 first = self._lines[(*keys, key)]
                 raise self._error(event, (*keys, key), f"is given twice (first on line {first})")

@@ -4,12 +4,13 @@ A damaged .tflite can crash an interpreter, so a package is tried in a process o
 are loaded here.
 """
 
-import json
+import math
 import os
-import resource
+import signal
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +25,7 @@ Float32 = NDArray[np.float32]
 
 # A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
 # long could not keep up with a microphone either.
-_CHECK_PATIENCE_S = 60
-_CHECK_MEMORY_BYTES = 4 << 30
+CHECK_PATIENCE_S = 60
 
 
 class Classifier:
@@ -70,20 +70,38 @@ class Classifier:
         """Run once on silence, so that the first real window does not pay for what is set up on first use."""
         self.scores(np.zeros(self.spec.shape, dtype=np.float32))
 
+    def self_test_answers(self) -> tuple[tuple[float, ...], ...]:
+        """Make each of the manifest's self-test sounds and classify it through the real front end.
+
+        Returns:
+            The scores, for each test in the manifest's order.
+
+        Raises:
+            ModelError, ConfigError: they are not numbers from 0 to 1: the manifest names the wrong output activation.
+        """
+        answers = tuple(
+            tuple(float(score) for score in self.scores(self_test_window(test.signal, self.spec)))
+            for test in self.package.manifest.self_test
+        )
+        numbers = [score for scores in answers for score in scores]
+        if not all(map(math.isfinite, numbers)):
+            raise ModelError(f"{self.package.weights}: answers a self-test sound with scores that are not numbers")
+        if min(numbers) < -0.01 or max(numbers) > 1.01:
+            activation = self.package.manifest.output.activation
+            raise self.package.document.error(
+                ("output", "activation"),
+                f"is {activation}, which gives scores from 0 to 1, but this model gives {min(numbers):.3g} to "
+                f"{max(numbers):.3g}; are they logits?",
+            )
+        return answers
+
     def self_test(self) -> None:
-        """Make each self-test sound, classify it through the real front end, and compare.
+        """Run the self-test and compare.
 
         Raises:
             ModelError: a score is further from what the manifest expects than its tolerance.
         """
-        for test in self.package.manifest.self_test:
-            scores = self.scores(self_test_window(test.signal, self.spec))
-            difference = float(np.abs(scores - np.array(test.expected)).max())
-            if not difference <= test.tolerance:  # so that NaN fails
-                raise ModelError(
-                    f"{self.package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "
-                    f"(at most {test.tolerance:g} is allowed)"
-                )
+        _compare_answers(self.package, self.self_test_answers())
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
@@ -112,22 +130,48 @@ def self_test_window(signal: Signal, spec: InputSpec) -> Float32:
     return samples
 
 
+def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
+    for test, scores in zip(package.manifest.self_test, answers, strict=True):
+        difference = max(abs(score - expected) for score, expected in zip(scores, test.expected, strict=True))
+        if not difference <= test.tolerance:
+            raise ModelError(
+                f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "
+                f"(at most {test.tolerance:g} is allowed)"
+            )
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the checking process prints.
+
+    Attributes:
+        fingerprint: of the package that it checked.
+        answers: see `Classifier.self_test_answers`.
+        error: what is wrong with it, or nothing.
+    """
+
+    fingerprint: str = ""
+    answers: tuple[tuple[float, ...], ...] = ()
+    error: str = ""
+
+
 class CheckingProcess:
     """A package's check, running beside whatever the caller does meanwhile.
 
     Args:
-        package: to be checked; the child gets its folder, and must find the same checksum.
+        package: to be checked; the child gets its folder, and must find the same there.
         backend: which runtime.
     """
 
     def __init__(self, package: ModelPackage, backend: Backend) -> None:
         self._package = package
+        self._backend = backend
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "audiomon.models.checking", str(package.folder), backend],
+            # -P: not whatever lies in the current folder, but the modules that this process uses.
+            [sys.executable, "-P", "-m", "audiomon.models.checking", str(package.folder.absolute()), backend],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
 
     def wait(self) -> None:
@@ -136,28 +180,32 @@ class CheckingProcess:
         Raises:
             ModelError: it did not.
         """
-        package = self._package
+        _compare_answers(self._package, self.answers())
+
+    def answers(self) -> tuple[tuple[float, ...], ...]:
+        """Return what the model says to the self-test sounds, whatever the manifest expects.
+
+        Raises:
+            ModelError: the model cannot be used at all.
+        """
+        weights = self._package.weights
         try:
-            output, _ = self._process.communicate(timeout=_CHECK_PATIENCE_S)
+            output, complaints = self._process.communicate(timeout=CHECK_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            raise ModelError(f"{package.weights}: its self-test took longer than {_CHECK_PATIENCE_S} s") from None
+            raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s") from None
         status = self._process.returncode
         if status < 0:
-            raise ModelError(f"{package.weights}: crashes the interpreter (signal {-status}): the file is damaged")
+            how = signal.Signals(-status).name
+            raise ModelError(f"{weights}: crashes {self._backend} ({how}): the model is damaged, do not use it")
         try:
-            verdict = json.loads(output)
-        except ValueError:
-            raise ModelError(f"{package.weights}: could not be checked (status {status})") from None
-        if verdict["error"]:
-            raise ModelError(verdict["error"])
-        if verdict["sha256"] != package.manifest.sha256:
-            raise ModelError(f"{package.weights}: changed while it was being checked")
-
-
-def limit_checking_process() -> None:
-    """Take from this process what a hostile model could use: memory, time, core dumps."""
-    resource.setrlimit(resource.RLIMIT_AS, (_CHECK_MEMORY_BYTES, _CHECK_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CHECK_PATIENCE_S, _CHECK_PATIENCE_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            verdict = msgspec.json.decode(output, type=Verdict)
+        except msgspec.DecodeError:
+            reason = (complaints.decode(errors="replace").strip().splitlines() or [f"status {status}"])[-1]
+            raise ModelError(f"{weights}: could not be checked: {reason[:200]}") from None
+        if verdict.error:
+            raise ModelError(verdict.error)
+        if verdict.fingerprint != self._package.fingerprint:
+            raise ModelError(f"{self._package.folder}: changed while it was being checked; try again")
+        return verdict.answers

@@ -1,11 +1,12 @@
 """The TFLite interpreter behind one small interface: LiteRT, or its predecessor tflite-runtime.
 
-A damaged model can crash either, so nothing but `audiomon.models.package.open_model` and the checking process should
-load one here.
+A damaged model can crash either, so only one that the checking process (`audiomon.models.classifier`) has passed should
+be loaded here.
 """
 
 import importlib
-import importlib.metadata
+import importlib.util
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
+from audiomon.stderr import chatter_hidden
 
 Float32 = NDArray[np.float32]
 Backend = Literal["litert", "tflite-runtime"]
 
-_MODULES: dict[Backend, tuple[str, str]] = {
-    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
-    "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
-}
+# Backend -> what it is installed as, and imported as.
+_DISTRIBUTIONS: dict[Backend, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+_PACKAGES: dict[Backend, str] = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,9 @@ class _Engine(Protocol):
 
 def installed_backends() -> list[Backend]:
     """Return the runtimes that are installed and can work, best first."""
-    found: list[Backend] = []
-    for backend, (_, distribution) in _MODULES.items():
-        try:
-            importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if backend == "tflite-runtime" and np.lib.NumpyVersion(np.__version__) >= "2.0.0":
-            continue  # imports, and then fails when an interpreter is made
-        found.append(backend)
+    found = [backend for backend in _PACKAGES if _is_installed(backend)]
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0" and "tflite-runtime" in found:
+        found.remove("tflite-runtime")  # it imports, and then fails when an interpreter is made
     return found
 
 
@@ -91,12 +86,12 @@ def choose_backend(wanted: Literal["auto"] | Backend) -> Backend:
             raise ModelError("no TFLite interpreter is installed: pip install ai-edge-litert (or tflite-runtime)")
         return installed[0]
     if wanted not in installed:
-        if wanted == "tflite-runtime" and not _missing("tflite-runtime"):
+        if _is_installed(wanted):
             raise ModelError(
                 f"interpreter: tflite-runtime needs NumPy 1, here is {np.__version__}: pip install 'numpy<2'"
             )
         there = f"; installed here: {', '.join(installed)}" if installed else ""
-        raise ModelError(f"interpreter: {wanted} is not installed: pip install {_MODULES[wanted][1]}{there}")
+        raise ModelError(f"interpreter: {wanted} is not installed: pip install {_DISTRIBUTIONS[wanted]}{there}")
     return wanted
 
 
@@ -109,27 +104,34 @@ class Interpreter:
         threads: for the kernels that use several.
 
     Raises:
-        ModelError: the runtime refuses the model, or it has more than one input, or an input of unknown size.
+        ModelError: the runtime cannot be loaded or refuses the model, or the model does not have one input and an
+            output of numbers.
     """
 
     def __init__(self, content: bytes, backend: Backend, threads: int = 1) -> None:
         if content[4:8] != b"TFL3":
             raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
-        module, distribution = _MODULES[backend]
-        runtime = importlib.import_module(module)
         self.backend = backend
-        self.version = importlib.metadata.version(distribution)
+        runtime, self.version = _runtime(backend)
         try:
-            self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
-            self._engine.allocate_tensors()
+            with chatter_hidden():
+                self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
+                self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
         inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
-        if len(inputs) != 1:
-            raise ModelError(f"has {len(inputs)} inputs; only models with one are supported")
-        self.input = inputs[0]
         self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
+        if len(inputs) != 1 or not self.outputs:
+            raise ModelError(
+                f"has {len(inputs)} inputs and {len(self.outputs)} outputs; audiomon needs one input and an output"
+            )
+        self.input = inputs[0]
         self.output = self.outputs[0]
+        for tensor, role in ((self.input, "reads"), (self.output, "gives")):
+            if tensor.dtype != np.float32 and not (tensor.dtype.kind in "iu" and tensor.scale > 0):
+                raise ModelError(
+                    f"{role} {tensor.dtype}; it must be float32, or integers with a scale and a zero point"
+                )
 
     def run(self, window: Float32) -> Float32:
         """Run the model once.
@@ -140,11 +142,17 @@ class Interpreter:
 
         Returns:
             float32, shape (output elements,), freshly made; real values if the model's are quantised.
+
+        Raises:
+            ModelError: an operation of the model fails.
         """
         tensor = self.input
         value = window.reshape(tensor.shape)
         self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
-        self._engine.invoke()
+        try:
+            self._engine.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
         result = self._engine.get_tensor(self.output.index).ravel()
         return result if self.output.dtype == np.float32 else _real(result, self.output)
 
@@ -156,8 +164,6 @@ def _tensor(detail: dict[str, Any]) -> Tensor:
 
 
 def _quantized(value: Float32, tensor: Tensor) -> NDArray[Any]:
-    if tensor.scale == 0:
-        return value.astype(tensor.dtype)
     limits = np.iinfo(tensor.dtype)
     stored = np.rint(value / np.float32(tensor.scale)) + tensor.zero_point
     integers: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(tensor.dtype)
@@ -165,17 +171,22 @@ def _quantized(value: Float32, tensor: Tensor) -> NDArray[Any]:
 
 
 def _real(stored: NDArray[Any], tensor: Tensor) -> Float32:
-    if tensor.scale == 0:
-        return stored.astype(np.float32)
     return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
-def _missing(distribution: str) -> bool:
+def _is_installed(backend: Backend) -> bool:
+    # Not importlib.metadata: importing that costs 20 ms at every start.
+    return importlib.util.find_spec(_PACKAGES[backend]) is not None
+
+
+def _runtime(backend: Backend) -> tuple[Any, str]:
+    """Import a runtime: its module, and its version."""
+    package = _PACKAGES[backend]
     try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return True
-    return False
+        module = importlib.import_module(f"{package}.interpreter")
+    except ImportError as error:
+        raise ModelError(f"interpreter: {backend} is installed but does not work here: {_first_line(error)}") from None
+    return module, str(sys.modules[package].__version__)
 
 
 def _first_line(error: Exception) -> str:

@@ -3,10 +3,16 @@
 Reading one never runs it; `audiomon.models.classifier` does that, after the checking process has.
 """
 
+import fcntl
 import hashlib
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from audiomon.config import Document, read_document, validate
 from audiomon.errors import ModelError
@@ -38,6 +44,26 @@ class ModelPackage:
         """Path of the .tflite file."""
         return self.folder / WEIGHTS
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the manifest says, the model's checksum included."""
+        return hashlib.sha256(msgspec.json.encode(self.manifest)).hexdigest()
+
+
+@contextmanager
+def package_locked(folder: Path, *, writing: bool) -> Iterator[None]:
+    """Keep a package's files as they are while they are read, or all to oneself while they are exchanged.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
 
 def read_manifest(folder: Path) -> tuple[Manifest, Document]:
     """Read a package's manifest alone.
@@ -46,8 +72,12 @@ def read_manifest(folder: Path) -> tuple[Manifest, Document]:
         ModelError: there is no such package.
         ConfigError: the manifest is wrong.
     """
-    if not (folder / MANIFEST).exists():
-        raise ModelError(f"{folder}: is not a model package: it has no {MANIFEST}")
+    try:
+        (folder / MANIFEST).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"{folder}: is not a model package: it has no {MANIFEST}") from None
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
     document = read_document(folder / MANIFEST)
     return validate(document, Manifest), document
 
@@ -56,17 +86,15 @@ def read_package(folder: Path) -> ModelPackage:
     """Read a package and compare its checksum.
 
     Raises:
-        ModelError: something is missing, or the checksum differs.
-        ConfigError: the manifest is wrong.
+        ModelError: something is missing.
+        ConfigError: the manifest is wrong, or the checksum differs.
     """
-    manifest, document = read_manifest(folder)
-    path = folder / WEIGHTS
     try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: is larger than {_LARGEST_WEIGHTS_BYTES >> 20} MiB")
-        content = path.read_bytes()
+        with package_locked(folder, writing=False):
+            manifest, document = read_manifest(folder)
+            content = _read_weights(folder / WEIGHTS)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
     checksum = hashlib.sha256(content).hexdigest()
     if checksum != manifest.sha256:
         raise document.error(
@@ -75,6 +103,18 @@ def read_package(folder: Path) -> ModelPackage:
             f"belongs to another manifest",
         )
     return ModelPackage(folder, manifest, document, content)
+
+
+def _read_weights(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{path}: is not a file")
+        if status.st_size > _LARGEST_WEIGHTS_BYTES:
+            raise ModelError(f"{path}: is larger than {_LARGEST_WEIGHTS_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def model_folders() -> list[Path]:
@@ -100,14 +140,18 @@ def find_package(name: str, beside: Path) -> Path:
     Raises:
         ModelError: there is none; the message lists those there are.
     """
-    if "/" in name:
-        folder = (beside / Path(name).expanduser()).resolve()
-        if not folder.is_dir():
-            raise ModelError(f"{folder}: no such folder")
-        return folder
-    for parent in model_folders():
-        if (parent / name / MANIFEST).exists():
-            return parent / name
+    try:
+        if "/" in name:
+            folder = (beside / Path(name).expanduser()).resolve()
+            if not folder.is_dir():
+                raise ModelError(f"{folder}: no such folder")
+            return folder
+        for parent in model_folders():
+            if (parent / name / MANIFEST).exists():
+                return parent / name
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, the home of nobody
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{name[:100]!r} cannot be a model's name or folder: {reason}") from None
     there = sorted({folder.name for folder in installed_packages()})
     raise ModelError(
         f"there is no model {name!r}; " + (f"there are: {', '.join(there)}" if there else "none is installed")

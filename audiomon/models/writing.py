@@ -1,9 +1,7 @@
 """Writing a model package, whole or not at all: what training, conversion and adding a bare file have in common."""
 
 import hashlib
-import math
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from audiomon.errors import ModelError
-from audiomon.models.classifier import Classifier, self_test_window
+from audiomon.errors import ConfigError, ModelError
+from audiomon.models.classifier import CheckingProcess
 from audiomon.models.interpreter import Backend, choose_backend
 from audiomon.models.manifest import Manifest, SelfTest
-from audiomon.models.package import MANIFEST, WEIGHTS, read_package
+from audiomon.models.package import MANIFEST, WEIGHTS, package_locked, read_package
 from audiomon.models.self_test import Signal
 
 CARD = "README.md"
@@ -43,38 +41,56 @@ def write_package(
         backend: which runtime answers the self-test; the best one installed if None.
 
     Raises:
-        ModelError: the model and the manifest disagree, or the runtime refuses the model.
+        ModelError, ConfigError: the model and the manifest disagree, the runtime refuses the model, or the folder may
+            not be written.
     """
+    try:
+        _write_package(folder, content, manifest, card, tolerance, backend)
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _write_package(
+    folder: Path, content: bytes, manifest: Manifest, card: str, tolerance: float, backend: Backend | None
+) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch)
-        (draft / WEIGHTS).write_bytes(content)
-        (draft / CARD).write_text(card, encoding="utf-8")
-        unanswered = tuple(
-            SelfTest(signal=signal, expected=(0.0,) * len(manifest.labels), tolerance=tolerance) for signal in _SIGNALS
-        )
-        manifest = msgspec.structs.replace(
-            manifest, name=folder.name, sha256=hashlib.sha256(content).hexdigest(), self_test=unanswered
-        )
-        _write_manifest(draft / MANIFEST, manifest)
-        classifier = Classifier(read_package(draft), backend or choose_backend("auto"))
-        answered = tuple(
-            msgspec.structs.replace(
-                test,
-                expected=tuple(
-                    round(float(score), 6) for score in classifier.scores(self_test_window(test.signal, manifest.input))
-                ),
-            )
-            for test in unanswered
-        )
-        if not all(math.isfinite(score) for test in answered for score in test.expected):
-            raise ModelError(f"{folder.name}: the model answers a self-test sound with scores that are not numbers")
-        _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
-        Classifier(read_package(draft), classifier.interpreter.backend).self_test()
+        try:
+            _write_draft(draft, content, card, _self_tested(manifest, folder.name, content, tolerance), backend)
+        except (ConfigError, ModelError) as error:
+            # The draft is gone when this is read: name the package that was to be.
+            raise type(error)(str(error).replace(scratch, str(folder))) from None
         folder.mkdir(exist_ok=True)
-        for name in (WEIGHTS, CARD, MANIFEST):
-            shutil.copyfile(draft / name, folder / f".{name}")
-            os.replace(folder / f".{name}", folder / name)
+        with package_locked(folder, writing=True):
+            for name in (WEIGHTS, CARD, MANIFEST):
+                os.replace(draft / name, folder / name)
+
+
+def _self_tested(manifest: Manifest, name: str, content: bytes, tolerance: float) -> Manifest:
+    """Fill in what the content decides, and self-tests that are still to be answered."""
+    tests = tuple(
+        SelfTest(signal=signal, expected=(0.0,) * len(manifest.labels), tolerance=tolerance) for signal in _SIGNALS
+    )
+    return msgspec.structs.replace(manifest, name=name, sha256=hashlib.sha256(content).hexdigest(), self_test=tests)
+
+
+def _write_draft(draft: Path, content: bytes, card: str, manifest: Manifest, backend: Backend | None) -> None:
+    """Write a package that passes its check. The model runs in checking processes only: it may be anybody's."""
+    backend = backend or choose_backend("auto")
+    (draft / WEIGHTS).write_bytes(content)
+    (draft / CARD).write_text(card, encoding="utf-8")
+    _write_manifest(draft / MANIFEST, manifest)
+    answers = CheckingProcess(read_package(draft), backend).answers()
+    answered = tuple(
+        msgspec.structs.replace(test, expected=tuple(round(score, 6) for score in scores))
+        for test, scores in zip(manifest.self_test, answers, strict=True)
+    )
+    _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
+    CheckingProcess(read_package(draft), backend).wait()
+    for name in (WEIGHTS, CARD, MANIFEST):
+        with (draft / name).open("rb") as file:
+            os.fsync(file.fileno())  # a power cut must not leave an empty file under a good name
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
