@@ -1,63 +1,72 @@
-"""Keeps what C libraries print away from the user: PortAudio, ALSA, JACK and TFLite explain themselves on stderr.
+"""Keeps C libraries' chatter off the user's terminal and out of the journal.
 
-Their prints go through the C library's variable ``stderr``, which glibc lets a program assign; Python writes to file
-descriptor 2 and never looks at it. So nothing that Python prints meanwhile is lost, unlike with a redirected
-descriptor, and no C function has to call into Python, which ``MemoryDenyWriteExecute=yes`` forbids.
+PortAudio, ALSA and the TFLite interpreters write to file descriptor 2, whatever Python's ``sys.stderr`` is; what
+matters of it comes as an exception too. Nobody else's lines are lost: they come out a moment later.
 """
 
-import ctypes
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_CHATTER = (
+    b"ALSA lib ",
+    b"Cannot connect to server",
+    b"Expression '",  # PortAudio's own checks
+    b"INFO: ",  # a TFLite interpreter has found its XNNPACK delegate
+    b"JackShmReadWritePtr",
+    b"connect(2) call to /",  # JACK's sockets
+    b"jack server is not running",
+)
+_STDERR = 2
 
-class _CStderr:
-    """The C variable, and how many callers want it silent just now."""
+
+class _Diversion:
+    """File descriptor 2, led aside while anybody wants it; there is one per process, as there is one descriptor."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._silencers = 0
-        self._loud: int | None = None
-        self._variable: ctypes.c_void_p | None = None
-        self._null: int | None = None
-        # glibc alone promises that the variable may be assigned; in musl it is a constant, and writing it would crash.
-        if _is_glibc():
-            c_library = ctypes.CDLL(None)
-            c_library.fopen.restype = ctypes.c_void_p
-            self._null = c_library.fopen(b"/dev/null", b"w")
-            self._variable = ctypes.c_void_p.in_dll(c_library, "stderr")
+        self._users = 0
+        self._original = -1
+        self._collected = -1
 
-    def silence(self) -> None:
+    def begin(self) -> None:
         with self._lock:
-            self._silencers += 1
-            if self._silencers == 1 and self._variable is not None and self._null:
-                self._loud = self._variable.value
-                self._variable.value = self._null
+            self._users += 1
+            if self._users > 1:
+                return
+            try:
+                self._original = os.dup(_STDERR)
+            except OSError:  # a daemon may have closed it: nothing to keep clean
+                return
+            self._collected = os.memfd_create("stderr", os.MFD_CLOEXEC)
+            os.dup2(self._collected, _STDERR)
 
-    def restore(self) -> None:
+    def end(self) -> None:
         with self._lock:
-            self._silencers -= 1
-            if self._silencers == 0 and self._variable is not None and self._loud:
-                self._variable.value = self._loud
+            self._users -= 1
+            if self._users or self._original == -1:
+                return
+            os.dup2(self._original, _STDERR)
+            os.lseek(self._collected, 0, os.SEEK_SET)
+            with open(self._collected, "rb") as collected:
+                worth_telling = b"".join(line for line in collected if not line.startswith(_CHATTER))
+            os.write(self._original, worth_telling)
+            os.close(self._original)
+            self._original = self._collected = -1
 
 
-def _is_glibc() -> bool:
-    try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
-    except (ValueError, OSError):
-        return False
-
-
-# One per process, as the variable is.
-_c_stderr = _CStderr()
+_diversion = _Diversion()
 
 
 @contextmanager
-def c_stderr_silenced() -> Iterator[None]:
-    """Discard what C code prints to ``stderr`` inside the block, in any thread. Costs 2 µs; may be nested."""
-    _c_stderr.silence()
+def chatter_hidden() -> Iterator[None]:
+    """Hold back file descriptor 2 for a short while, then let through all that is not known chatter.
+
+    Several threads may be inside at once; what was written comes out when the last of them leaves.
+    """
+    _diversion.begin()
     try:
         yield
     finally:
-        _c_stderr.restore()
+        _diversion.end()

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from audiomon.audio.c_stderr import c_stderr_silenced
 from audiomon.errors import DeviceError
-from audiomon.stderr import c_stderr_silenced
 
 
 @dataclass(frozen=True, slots=True)

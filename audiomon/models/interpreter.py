@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
-from audiomon.stderr import c_stderr_silenced
+from audiomon.stderr import chatter_hidden
 
 Float32 = NDArray[np.float32]
 Backend = Literal["litert", "tflite-runtime"]
@@ -114,7 +114,7 @@ class Interpreter:
         self.backend = backend
         runtime, self.version = _runtime(backend)
         try:
-            with c_stderr_silenced():
+            with chatter_hidden():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
                 self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as error:
