@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from audiomon.audio.c_stderr import c_stderr_silenced
+from audiomon.c_stderr import c_stderr_silenced
 from audiomon.errors import DeviceError
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.c_stderr import c_stderr_silenced
 from audiomon.audio.devices import InputDevice, find_device, input_devices, load_portaudio
 from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
+from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import DeviceError
 

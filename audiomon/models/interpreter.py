@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.c_stderr import c_stderr_silenced
 from audiomon.errors import ModelError
-from audiomon.stderr import chatter_hidden
 
 Float32 = NDArray[np.float32]
 Backend = Literal["litert", "tflite-runtime"]
@@ -114,7 +114,7 @@ class Interpreter:
         self.backend = backend
         runtime, self.version = _runtime(backend)
         try:
-            with chatter_hidden():
+            with c_stderr_silenced():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
                 self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as error:

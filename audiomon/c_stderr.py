@@ -1,4 +1,4 @@
-"""Keeps what C libraries print away from the user: PortAudio, ALSA, JACK and libpulse explain themselves on stderr.
+"""Keeps what C libraries print away from the user: PortAudio, ALSA, JACK, libpulse and TFLite talk to stderr.
 
 Their prints go through the C library's variable ``stderr``, which glibc lets a program assign; Python writes to file
 descriptor 2 and never looks at it. So nothing that Python prints meanwhile is lost, unlike with a redirected
