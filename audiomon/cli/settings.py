@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from audiomon.config import Config, DecisionRules, Document, decision_rules, load_config
+from audiomon.config import Config, DecisionRules, Document, RulesError, decision_rules, load_config
 from audiomon.errors import ModelError
 from audiomon.models.classifier import CheckingProcess, Classifier
 from audiomon.models.interpreter import choose_backend
@@ -121,10 +121,10 @@ class LoadingModel:
         manifest = self.package.manifest
         try:
             return decision_rules(manifest.labels, manifest.decisions, self._settings.config.decisions)
-        except ValueError as error:
+        except RulesError as error:
+            # The manifest's own are in order, or it would not have been read: the configuration's are not.
             document = self._settings.document or self.package.document
-            key, _, message = str(error).partition(": ")
-            raise document.error(("decisions", *key.split(".")), message) from None
+            raise document.error(("decisions", *error.keys), error.problem) from None
 
 
 def _find(settings: Settings) -> Path:

@@ -70,7 +70,12 @@ def _bounds(meta: msgspec.Meta) -> str:
     if meta.ge is not None and meta.le is not None:
         return f"from {meta.ge:g} to {meta.le:g}"
     named = ((meta.ge, "at least"), (meta.gt, "above"), (meta.le, "at most"), (meta.lt, "below"))
-    return " and ".join(f"{word} {bound:g}" for bound, word in named if bound is not None)
+    bounds = [f"{word} {bound:g}" for bound, word in named if bound is not None]
+    lengths = ((meta.min_length, "of length at least"), (meta.max_length, "of length at most"))
+    bounds += [f"{word} {length}" for length, word in lengths if length is not None]
+    if meta.pattern is not None:
+        bounds.append(f"that matches {meta.pattern}")
+    return " and ".join(bounds)
 
 
 # What msgspec says of a value by itself; anything else comes from a struct's own __post_init__.
