@@ -174,6 +174,16 @@ class CheckingProcess:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it: nobody wants to know any more."""
+        self._process.kill()
+        self._process.communicate()
+
     def wait(self) -> None:
         """Return when the package has passed.
 
@@ -192,8 +202,7 @@ class CheckingProcess:
         try:
             output, complaints = self._process.communicate(timeout=CHECK_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self.kill()
             raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s") from None
         status = self._process.returncode
         if status < 0:

@@ -134,14 +134,14 @@ def find_package(name: str, beside: Path) -> Path:
     """Find a package's folder.
 
     Args:
-        name: of a package in `model_folders`, or a path if it has a slash.
+        name: of a package in `model_folders`, or a path if it has a slash or is made of dots.
         beside: folder that a relative path starts from.
 
     Raises:
         ModelError: there is none; the message lists those there are.
     """
     try:
-        if "/" in name:
+        if "/" in name or name in (".", ".."):
             folder = (beside / Path(name).expanduser()).resolve()
             if not folder.is_dir():
                 raise ModelError(f"{folder}: no such folder")

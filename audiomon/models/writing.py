@@ -18,7 +18,7 @@ from audiomon.models.self_test import Signal
 
 CARD = "README.md"
 
-_SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
+SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
 
 
 def write_package(
@@ -70,7 +70,7 @@ def _write_package(
 def _self_tested(manifest: Manifest, name: str, content: bytes, tolerance: float) -> Manifest:
     """Fill in what the content decides, and self-tests that are still to be answered."""
     tests = tuple(
-        SelfTest(signal=signal, expected=(0.0,) * len(manifest.labels), tolerance=tolerance) for signal in _SIGNALS
+        SelfTest(signal=signal, expected=(0.0,) * len(manifest.labels), tolerance=tolerance) for signal in SIGNALS
     )
     return msgspec.structs.replace(manifest, name=name, sha256=hashlib.sha256(content).hexdigest(), self_test=tests)
 

@@ -176,12 +176,12 @@ def test_a_folder_is_said_to_be_one(tmp_path):
 
 def test_a_path_through_a_file_is_refused(path):
     path.touch()
-    with pytest.raises(ConfigError, match="cannot be read: Not a directory$"):
+    with pytest.raises(ConfigError, match=r"cannot be read: Not a directory$"):
         read_document(path / "below")
 
 
 def test_a_path_that_no_file_can_have_is_refused():
-    with pytest.raises(ConfigError, match="cannot be read: embedded null byte$"):
+    with pytest.raises(ConfigError, match=r"cannot be read: embedded null byte$"):
         read_document(Path("a\0b"))
 
 
@@ -202,7 +202,7 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(path):
 
 
 def test_a_device_without_an_end_is_refused():
-    with pytest.raises(ConfigError, match="^/dev/zero:1: is larger than 1 MiB"):
+    with pytest.raises(ConfigError, match=r"^/dev/zero:1: is larger than 1 MiB"):
         read_document(Path("/dev/zero"))
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from audiomon.config import Config, Decisions, Journal, LabelDecisions, Microphone, Threshold, json_schema, load_config
 from audiomon.config.validation import allowed
+from audiomon.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = REPOSITORY / "config" / "audiomon.yaml"
@@ -108,7 +109,7 @@ def test_an_independent_validator_accepts_the_shipped_configuration(validator):
 @pytest.mark.parametrize("text", WRONG)
 def test_an_independent_validator_refuses_what_audiomon_refuses(text, validator, tmp_path):
     (tmp_path / "wrong.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(Exception, match="wrong.yaml:1: "):
+    with pytest.raises(ConfigError, match=r"wrong\.yaml:1: "):
         load_config(tmp_path / "wrong.yaml")
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(yaml.safe_load(text))

@@ -11,10 +11,8 @@ import tensorflow as tf
 
 from audiomon.models.classifier import self_test_window
 from audiomon.models.manifest import InputSpec
-from audiomon.models.self_test import Signal
+from audiomon.models.writing import SIGNALS
 from tests.models.tiny import FIXTURES, LOG_MEL, WAVEFORM
-
-SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
 
 
 def log_mel_network(activation: str | None, batch: int | None = 1) -> tf.keras.Model:

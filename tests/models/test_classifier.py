@@ -1,0 +1,223 @@
+"""A package in an interpreter, and the process that checks it first."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+
+from audiomon.errors import ConfigError, ModelError
+from audiomon.models import classifier as classifier_module
+from audiomon.models.classifier import CheckingProcess, Classifier, self_test_window
+from audiomon.models.interpreter import installed_backends
+from audiomon.models.package import read_package
+from audiomon.models.writing import SIGNALS, write_package
+from tests.models.tiny import (
+    LABELS,
+    RUNNABLE,
+    content,
+    manifest,
+    replace_in_manifest,
+    replace_weights,
+    tiny_package,
+    tolerance,
+    write_tiny,
+)
+
+# One byte of float32.tflite, an offset, that makes tflite-runtime 2.14 read outside its memory. LiteRT verifies first.
+DAMAGED_OFFSET = 36
+
+
+@pytest.mark.parametrize("model", RUNNABLE)
+def test_every_kind_of_model_passes_its_own_check(model, tmp_path, backend):
+    package = tiny_package(tmp_path / "tiny", model, backend=backend)
+    CheckingProcess(package, backend).wait()
+    classifier = Classifier(package, backend)
+    classifier.self_test()
+    classifier.warm()
+    for sound in SIGNALS:
+        scores = classifier.scores(self_test_window(sound, classifier.spec))
+        assert scores.dtype == np.float32
+        assert scores.shape == (len(LABELS),)
+        assert 0 <= scores.min() <= scores.max() <= 1
+
+
+def test_logits_come_out_as_softmax(tmp_path, backend):
+    logits = Classifier(tiny_package(tmp_path / "logits", "logits"), backend)
+    softmax = Classifier(tiny_package(tmp_path / "softmax", "float32"), backend)
+    for sound in SIGNALS:
+        window = self_test_window(sound, logits.spec)
+        raw = logits.interpreter.run(window).astype(np.float64)
+        expected = np.exp(raw) / np.exp(raw).sum()
+        np.testing.assert_allclose(logits.scores(window), expected, atol=1e-6)
+        np.testing.assert_allclose(softmax.scores(window), expected, atol=1e-6)
+
+
+def test_huge_logits_do_not_overflow(tmp_path, backend):
+    classifier = Classifier(tiny_package(tmp_path / "logits", "logits"), backend)
+    scores = classifier.scores(np.full(classifier.spec.shape, 1e6, dtype=np.float32))
+    assert np.isfinite(scores).all()
+    assert scores.sum() == pytest.approx(1)
+
+
+def refusal(folder, backend) -> str:
+    """What loading says about a package, without its folder."""
+    with pytest.raises((ConfigError, ModelError)) as caught:
+        Classifier(read_package(folder), backend).self_test()
+    message = str(caught.value)
+    assert message.isprintable()
+    assert message.startswith(str(folder))
+    assert_the_checking_process_says(message, folder, backend)
+    return message.removeprefix(str(folder))
+
+
+def assert_the_checking_process_says(message: str, folder, backend) -> None:
+    with pytest.raises(ModelError) as caught:
+        CheckingProcess(read_package(folder), backend).wait()
+    assert str(caught.value) == message
+
+
+def test_a_spec_that_disagrees_with_the_input_tensor_is_refused(folder, backend):
+    replace_in_manifest(folder, "  frames: 20", "  frames: 21")
+    assert refusal(folder, backend) == "/model.yaml:7: input: describes windows of 21×16, the model reads 1×20×16×1"
+
+
+def test_labels_that_disagree_with_the_output_tensor_are_refused(folder, backend):
+    text = (folder / "model.yaml").read_text(encoding="utf-8")
+    fewer = text.replace(", speech]", "]")
+    for test in read_package(folder).manifest.self_test:
+        written = f"expected: [{', '.join(f'{score:g}' for score in test.expected)}]"
+        assert written in fewer
+        fewer = fewer.replace(written, "expected: [0.5, 0.3, 0.2]")
+    (folder / "model.yaml").write_text(fewer, encoding="utf-8")
+    assert refusal(folder, backend) == "/model.yaml:6: labels: there are 3, the model gives 4 scores (1×4)"
+
+
+def test_a_self_test_that_fails_says_which_sound_and_by_how_much(folder, backend):
+    expected = read_package(folder).manifest.self_test[1].expected[1]
+    replace_in_manifest(folder, f"{expected:g}", f"{expected - 0.25:g}")
+    assert refusal(folder, backend) == (": its self-test fails here: noise differs by 0.25 (at most 0.001 is allowed)")
+
+
+def test_a_difference_within_the_tolerance_passes(folder, backend):
+    expected = read_package(folder).manifest.self_test[1].expected[1]
+    replace_in_manifest(folder, f"{expected:g}", f"{expected - 0.0009:g}")
+    Classifier(read_package(folder), backend).self_test()
+
+
+def test_logits_that_are_called_softmax_are_refused(tmp_path, backend):
+    folder = write_tiny(tmp_path / "tiny", "logits")
+    replace_in_manifest(folder, "activation: logits", "activation: softmax")
+    said = refusal(folder, backend)
+    assert "output.activation: is softmax, which gives scores from 0 to 1, but this model gives -" in said
+    assert said.endswith("; are they logits?")
+
+
+@pytest.mark.parametrize("cut", [8, 100, 5000])
+def test_a_truncated_model_with_a_fitting_checksum_is_refused_by_its_check(folder, backend, cut):
+    replace_weights(folder, content("float32")[:cut])
+    with pytest.raises(ModelError) as caught:
+        CheckingProcess(read_package(folder), backend).wait()
+    message = str(caught.value)
+    assert message.startswith(f"{folder}/model.tflite: ")
+    assert message.isprintable()
+    assert backend in message
+
+
+@pytest.mark.skipif("tflite-runtime" not in installed_backends(), reason="tflite-runtime does not work here")
+def test_a_model_that_crashes_the_runtime_takes_the_checking_process_and_nothing_else(folder):
+    damaged = bytearray(content("float32"))
+    damaged[DAMAGED_OFFSET] = 255
+    replace_weights(folder, bytes(damaged))
+    with pytest.raises(ModelError) as caught:
+        CheckingProcess(read_package(folder), "tflite-runtime").wait()
+    assert str(caught.value) == (
+        f"{folder}/model.tflite: crashes tflite-runtime (SIGSEGV): the model is damaged, do not use it"
+    )
+    with pytest.raises(ModelError, match="crashes tflite-runtime"):
+        write_package(folder, bytes(damaged), manifest(), "# New\n", backend="tflite-runtime")
+    assert read_package(folder).content == bytes(damaged)
+
+
+@pytest.fixture
+def stopped_check(folder, backend):
+    """A checking process that stands still before it has read anything."""
+    checking = CheckingProcess(read_package(folder), backend)
+    os.kill(checking.pid, signal.SIGSTOP)
+    yield checking
+    checking.kill()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_whatever_ends_the_checking_process_is_named(stopped_check, blow, folder, backend):
+    os.kill(stopped_check.pid, blow)
+    os.kill(stopped_check.pid, signal.SIGCONT)
+    with pytest.raises(ModelError) as caught:
+        stopped_check.wait()
+    assert str(caught.value).startswith(f"{folder}/model.tflite: crashes {backend} ({blow.name}): ")
+
+
+def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch, folder):
+    monkeypatch.setattr(classifier_module, "CHECK_PATIENCE_S", 0.1)
+    with pytest.raises(ModelError, match="its self-test took longer than"):
+        stopped_check.wait()
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped_check.pid, 0)
+
+
+def test_a_package_that_changes_under_the_check_is_refused(stopped_check, folder, tmp_path):
+    replace_in_manifest(folder, "[background, baby_cry", "[baby_cry, background")
+    os.kill(stopped_check.pid, signal.SIGCONT)
+    with pytest.raises(ModelError) as caught:
+        stopped_check.wait()
+    assert str(caught.value) == f"{folder}: changed while it was being checked; try again"
+
+
+def test_a_checking_process_that_cannot_even_start_says_why(folder, backend, monkeypatch, tmp_path):
+    (tmp_path / "shadow").mkdir()
+    (tmp_path / "shadow" / "msgspec.py").write_text("raise ImportError('no msgspec for this machine')\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "shadow"), *sys.path])
+    with pytest.raises(ModelError, match="could not be checked: ImportError: no msgspec for this machine"):
+        CheckingProcess(read_package(folder), backend).wait()
+
+
+def test_nothing_in_the_current_folder_gets_into_the_checking_process(folder, backend, monkeypatch, tmp_path):
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('taken over')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    CheckingProcess(read_package(folder), backend).wait()
+
+
+def test_a_package_named_by_a_relative_path_is_checked(folder, backend, monkeypatch):
+    monkeypatch.setattr(sys, "path", [path or os.getcwd() for path in sys.path])
+    monkeypatch.chdir(folder.parent)
+    CheckingProcess(read_package(type(folder)("tiny")), backend).wait()
+
+
+def test_the_checking_process_imports_nothing_that_it_does_not_need():
+    heavy = {"soundfile", "sounddevice", "soxr", "click", "librosa", "scipy", "numba", "tensorflow", "matplotlib"}
+    code = "import sys, audiomon.models.checking; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not heavy & {name.split(".")[0] for name in printed.split()}
+
+
+def test_the_answers_of_a_written_package_are_the_models_own(tmp_path, backend):
+    for model in ("float32", "int8", "waveform"):
+        package = tiny_package(tmp_path / model, model, backend=backend)
+        classifier = Classifier(package, backend)
+        assert [test.signal for test in package.manifest.self_test] == list(SIGNALS)
+        for test in package.manifest.self_test:
+            assert test.tolerance == tolerance(model)
+            scores = classifier.scores(self_test_window(test.signal, classifier.spec))
+            assert test.expected == tuple(round(float(score), 6) for score in scores)
+
+
+def test_the_fingerprint_covers_all_that_the_manifest_says(folder):
+    package = read_package(folder)
+    again = read_package(folder)
+    assert package.fingerprint == again.fingerprint
+    other = msgspec.structs.replace(package.manifest, description="Another.")
+    assert type(package)(package.folder, other, package.document, package.content).fingerprint != package.fingerprint
