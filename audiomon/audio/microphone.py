@@ -39,6 +39,16 @@ _READ_PATIENCE_S = 0.5
 _OPEN_PATIENCE_S = 10.0
 # Ctrl-C ends within a second; a stream that is not closed by then is left behind.
 _CLOSE_PATIENCE_S = 0.4
+# Samples come in chunks, and the last of a block's may be a frame short of it; waiting for one more chunk would double
+# the delay.
+_ENOUGH_OF_A_BLOCK = 0.75
+_PERIODS_AHEAD = 4
+_WAKE_EARLY = 0.99
+_LOOK_AGAIN_S = 0.003
+# A sound card's clock and the computer's differ by less than 1 in 1000, so samples that come later than this are not
+# slow but late; and when even the first of many come so much later, some before them are missing.
+_SLOWEST_CLOCK = 1.001
+_STEP_NS = 100_000_000
 # What PortAudio calls these two refusals.
 _INVALID_SAMPLE_RATE = -9997
 _INVALID_CHANNELS = -9998
@@ -154,6 +164,37 @@ class _Opened:
     block_frames: int
 
 
+class CaptureTimes:
+    """Tells when samples were captured, from when they were found to have come.
+
+    They are found late: they come in chunks, and polling looks only now and then. But samples are evenly spaced, so the
+    earliest finds say when all were captured, and no block was captured later than its length after the one before.
+
+    Args:
+        sample_rate: of the device, in Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._last_ns: int | None = None
+
+    def captured_ns(self, frames: int, found_ns: int, left_frames: int) -> int:
+        """Return the monotonic time at which the last frame of the next block was captured.
+
+        Args:
+            frames: in the block.
+            found_ns: when it was found.
+            left_frames: newer ones, found at the same time.
+        """
+        latest_ns = found_ns - left_frames * 1_000_000_000 // self._sample_rate
+        if self._last_ns is not None:
+            due_ns = self._last_ns + round(frames * 1_000_000_000 * _SLOWEST_CLOCK / self._sample_rate)
+            if latest_ns - due_ns < _STEP_NS:
+                latest_ns = min(latest_ns, due_ns)
+        self._last_ns = latest_ns
+        return latest_ns
+
+
 class _Capture:
     """The capture thread."""
 
@@ -210,20 +251,24 @@ class _Capture:
 
     def _pump(self, opened: _Opened) -> None:
         stream, ring, block_frames = opened.stream, opened.ring, opened.block_frames
-        rate, channels = ring.sample_rate, ring.channels
-        most_frames = max(block_frames, rate // 10)
+        enough_frames = max(1, round(_ENOUGH_OF_A_BLOCK * block_frames))
+        most_frames = max(block_frames, ring.sample_rate // 10)
+        times = CaptureTimes(ring.sample_rate)
         while not self._ending:
             with c_stderr_silenced():
                 available = stream.read_available
-            now_ns = self._clock.monotonic_ns()
-            if available < block_frames:
-                self._clock.sleep((block_frames - available) / rate)
+                found_ns = self._clock.monotonic_ns()
+                frames = min(available, most_frames) if available >= enough_frames else 0
+                samples = stream.read(frames)[0] if frames else b""
+            if not frames:
+                self._clock.sleep(_LOOK_AGAIN_S)
                 continue
-            frames = min(available, most_frames)
-            with c_stderr_silenced():
-                samples, _ = stream.read(frames)
-            block = np.frombuffer(samples, dtype=np.int16).reshape(frames, channels)
-            ring.write(block, now_ns - (available - frames) * 1_000_000_000 // rate)
+            left_frames = available - frames
+            block = np.frombuffer(samples, dtype=np.int16).reshape(frames, ring.channels)
+            ring.write(block, times.captured_ns(frames, found_ns, left_frames))
+            if left_frames < enough_frames:
+                due_s = (max(frames, block_frames) - left_frames) / ring.sample_rate * _WAKE_EARLY
+                self._clock.sleep(max(0.0, due_s - (self._clock.monotonic_ns() - found_ns) / 1e9))
 
 
 def _open(wanted: _Wanted, clock: Clock) -> _Opened:
@@ -251,11 +296,11 @@ def _open_stream(portaudio: Any, device: InputDevice, wanted: _Wanted) -> Any:
             with c_stderr_silenced():
                 stream = portaudio.RawInputStream(
                     samplerate=rate,
-                    blocksize=round(wanted.block_ms / 1000 * rate),
+                    blocksize=0,
                     device=device.index,
                     channels=channels,
                     dtype="int16",
-                    latency="high",
+                    latency=_PERIODS_AHEAD * wanted.block_ms / 1000,
                 )
                 stream.start()
                 return stream
