@@ -6,6 +6,9 @@
 # The checkout that the scripts belong to, without symbolic links.
 checkout=$(dirname "$(dirname "$(realpath "${BASH_SOURCE[0]}")")")
 script=${0##*/}
+# Not whichever python3 comes first on PATH: pyenv's, for one, lives in a home that a service may not enter.
+# shellcheck disable=SC2034 # the scripts that source this use it
+system_python=/usr/bin/python3
 
 # A line about what happens now. On stderr: stdout belongs to what the script runs.
 say() { printf '%s: %s\n' "$script" "$*" >&2; }

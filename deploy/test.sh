@@ -60,7 +60,7 @@ else
   leave_out root "--all runs them"
   leave_out tensorflow "--all runs them"
 fi
-[ "${#pythons[@]}" -gt 0 ] || pythons=(/usr/bin/python3)
+[ "${#pythons[@]}" -gt 0 ] || pythons=("$system_python")
 
 for python in "${pythons[@]}"; do
   require_python "$python"

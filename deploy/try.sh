@@ -14,7 +14,6 @@ set -euo pipefail
 . "$(dirname "$(realpath "$0")")/environment.sh"
 
 venv=$checkout/.venv
-python=/usr/bin/python3
 
 case "${1:-}" in
   -h | --help)
@@ -24,12 +23,12 @@ case "${1:-}" in
     ;;
 esac
 
-if ! environment_is_current "$venv" "$python" ""; then
-  [ -x "$python" ] || install_packages python3 || exit 1
-  require_python "$python"
-  mapfile -t packages < <(runtime_packages "$python")
+if ! environment_is_current "$venv" "$system_python" ""; then
+  [ -x "$system_python" ] || install_packages python3 || exit 1
+  require_python "$system_python"
+  mapfile -t packages < <(runtime_packages "$system_python")
   install_packages "${packages[@]}" || exit 1
-  make_environment "$venv" "$python" ""
+  make_environment "$venv" "$system_python" ""
   say "ready; the next start needs none of this"
 fi
 exec "$venv/bin/audiomon" run --or-sample "$@"

@@ -1,0 +1,91 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.checkout import ROOT, Checkout
+
+SCRIPTS = sorted([*ROOT.glob("deploy/*.sh"), ROOT / ".ci" / "run"])
+
+
+@pytest.fixture
+def two_pythons(checkout: Checkout) -> Checkout:
+    """A machine with both Pythons, where every Debian package is there."""
+    for version in ("3.11", "3.13"):
+        checkout.add_python(version, f"python{version}")
+    checkout.add_to_environment("install_packages() { :; }")
+    checkout.add_to_environment('find_python() { type -p "python$1"; }')
+    return checkout
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck_has_nothing_to_say(script: Path) -> None:
+    result = subprocess.run(["shellcheck", "-x", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["try.sh", "test.sh"])
+def test_help_explains_and_changes_nothing(checkout: Checkout, name: str) -> None:
+    before = sorted(os.listdir(checkout.folder))
+    status, said = checkout.run(f"deploy/{name}", "--help")
+    assert status == 0
+    assert said.startswith(f"deploy/{name} [")
+    assert "set -euo" not in said
+    assert sorted(os.listdir(checkout.folder)) == before
+    assert checkout.calls("") == []
+
+
+def test_try_hands_its_options_to_run_when_all_is_set_up(checkout: Checkout) -> None:
+    venv = checkout.folder / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    shutil.copy(checkout.programs / "python", venv / "python")
+    shutil.copy(checkout.add_program("audiomon", '#!/bin/bash\necho "audiomon:" "$@"\n'), venv)
+    checkout.run_function('environment_stamp "$PWD/.venv" "$system_python" "" >.venv/audiomon-stamp')
+    assert checkout.run("deploy/try.sh", "--json", "--hop", "1") == (0, "audiomon: run --or-sample --json --hop 1\n")
+
+
+def test_both_pythons_run_the_tests_and_one_has_tensorflow(two_pythons: Checkout) -> None:
+    status, said = two_pythons.run("deploy/test.sh", "--all", "-k", "ring")
+    assert status == 0, said
+    assert said.endswith("=== tests of 3.13 ===\n")
+    assert [",lab" in call for call in two_pythons.calls("-m pip")] == [True, False]
+    first, second = two_pythons.calls("-m pytest")
+    assert "tensorflow" not in first
+    assert "not tensorflow" in second
+    assert first.endswith("-k ring")
+
+
+def test_what_is_left_out_without_all_is_said(two_pythons: Checkout) -> None:
+    status, said = two_pythons.run("deploy/test.sh")
+    assert status == 0, said
+    for marker in ("mic", "root", "tensorflow"):
+        assert f"leaving out the tests marked {marker}" in said
+    (call,) = two_pythons.calls("-m pytest")
+    assert call.endswith("-m not mic and not root and not tensorflow")
+
+
+def test_a_failure_on_the_first_python_is_what_stands_last(two_pythons: Checkout) -> None:
+    python = two_pythons.programs / "python3.11"
+    python.write_text(python.read_text() + '\ncase "$*" in "-m pytest"*) exit 1;; esac\n')
+    status, said = two_pythons.run("deploy/test.sh", "--all")
+    assert status == 1
+    assert "=== tests of 3.13 ===" in said
+    assert said.endswith("=== short test summary info ===\n=== tests of 3.11 ===\n")
+
+
+@pytest.mark.parametrize("check", ["ruff check", "ruff format", "mypy"])
+def test_a_failed_static_check_fails_the_whole_and_the_tests_still_run(two_pythons: Checkout, check: str) -> None:
+    status, said = two_pythons.run("deploy/test.sh", "--all", FAILING=f"-m {check}")
+    assert status == 1
+    assert f"failed: {check}" in said
+    assert len(two_pythons.calls("-m pytest")) == 2
+    assert said.endswith("=== tests of 3.13 ===\n")
+
+
+def test_continuous_integration_runs_the_readers_own_command() -> None:
+    commands = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith("#")]
+    assert len(commands) == 1
+    assert commands[0].endswith('/deploy/test.sh" --all')
