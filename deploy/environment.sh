@@ -78,7 +78,8 @@ missing_packages() {
   local package
   command -v dpkg-query >/dev/null || return 0
   for package; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+    # an asterisk, for a package may be there for two architectures
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) = installed* ]] || echo "$package"
   done
 }
 
@@ -100,7 +101,7 @@ can_become_root() {
 # PACKAGE...: install those that are missing with apt; false, after saying what to do by hand, where that fails.
 install_packages() {
   local missing apt_get
-  mapfile -t missing < <(missing_packages "$@")
+  mapfile -t missing < <(missing_packages "$@" | sort -u)
   [ "${#missing[@]}" -gt 0 ] || return 0
   if ! can_become_root; then
     say "these Debian packages are missing, and installing them needs root. Install them, then start again:"
@@ -154,7 +155,7 @@ _make_environment() {
     { mkdir "$dir" && touch "$dir/made-by-audiomon"; } || fail "cannot write to $checkout"
     quietly "$python" -m venv "${venv_options[@]}" "$dir" || fail "$python could not make a virtual environment"
   fi
-  say "installing Python packages into ${dir#"$checkout"/}; this can take some minutes"
+  say "installing the Python packages that pyproject.toml lists${extras:+ (with $extras)} into ${dir#"$checkout"/}; this can take minutes"
   pip_install "$dir" -e "$checkout${extras:+[$extras]}" ||
     fail "pip could not install them (its last words are above); start again once the reason is gone"
   printf '%s\n' "$stamp" >"$dir/audiomon-stamp"
