@@ -2,4 +2,6 @@
 
 from audiomon.cli import main
 
-main()
+# A process that multiprocessing spawns imports this file under another name.
+if __name__ == "__main__":
+    main()

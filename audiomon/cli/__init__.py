@@ -20,6 +20,8 @@ _COMMANDS = {
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),
     "models": ("audiomon.cli.models:models", "List and show model packages."),
+    "convert": ("audiomon.cli.convert:convert", "Turn a Keras model into a model package, and prove it."),
+    "bench": ("audiomon.cli.bench:bench", "Measure models here, and explain the differences."),
 }
 
 

@@ -1,0 +1,172 @@
+"""What a model file does not say about itself: labels, sample rate, features. Asked for, checked, and never guessed.
+
+It comes from a small YAML file, from options, or from both (options win), and is the part of a manifest that people
+know:
+
+    labels: [baby_cry, dog_bark, rain, speech]
+    input: {sample_rate: 22050, n_fft: 2048, hop_length: 512, n_mels: 40, frames: 43}
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from audiomon.config import Decisions, Document, read_document, validate
+from audiomon.errors import ConfigError, UserError
+from audiomon.features import LogMelSpec
+from audiomon.models.manifest import InputSpec, Label, OutputSpec
+
+# Everything else of a log-mel spec has a value that nearly everybody uses (librosa's); these have none.
+_MUST_BE_SAID = {"log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"), "waveform": ("sample_rate", "samples")}
+
+
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The YAML file given with ``--describe``; keys as in a manifest."""
+
+    labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=10_000, description="In the output's order.")]
+    input: Annotated[InputSpec, Meta(description="What the model reads.")]
+    output: OutputSpec | None = None
+    description: str = ""
+    license: Annotated[str, Meta(min_length=1)] = "not stated"
+    decisions: Decisions = Decisions()
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A description, and what of it nobody said.
+
+    Attributes:
+        description: complete.
+        presumed: feature options that were not given, with the value that they have by default.
+    """
+
+    description: Description
+    presumed: dict[str, Any]
+
+
+def describe(path: Path | None, options: Mapping[str, Any], features: tuple[str, ...]) -> Described:
+    """Put a description together.
+
+    Args:
+        path: of the YAML file, or None.
+        options: ``labels`` and so on, laid over it; those that are None count for nothing.
+        features: ``n_fft=2048`` and so on, laid over its ``input``.
+
+    Raises:
+        ConfigError: the YAML or an option has a value that cannot be.
+        UserError: something is missing; the message names all of it.
+    """
+    document = read_document(path) if path else Document(Path("options"), {}, {})
+    if not isinstance(document.data, dict | None):
+        raise document.error((), "must be a list of `key: value` lines")
+    data = {**(document.data or {}), **{key: value for key, value in options.items() if value is not None}}
+    spec = dict(data["input"]) if isinstance(data.get("input"), dict) else {}
+    spec.update(_feature(feature) for feature in features)
+    if spec or "input" not in data:
+        spec.setdefault("kind", "waveform" if "samples" in spec else "log-mel")
+        data["input"] = spec
+        _check_complete(data, spec)
+    try:
+        description = validate(Document(document.path, data, document.lines), Description)
+    except ConfigError as error:
+        if path is None:
+            raise UserError(str(error).replace("options:1: ", "", 1)) from None
+        raise
+    given = set(spec)
+    presumed = {
+        field: getattr(description.input, field)
+        for field in type(description.input).__struct_fields__
+        if isinstance(description.input, LogMelSpec) and field not in given and field not in ("center", "normalization")
+    }
+    return Described(description, presumed)
+
+
+def check_shapes(description: Description, input_shape: tuple[int, ...], scores: int) -> None:
+    """Compare a description with the model's tensors.
+
+    Args:
+        description: of the model.
+        input_shape: of the model, without the batch dimension.
+        scores: that the model gives.
+
+    Raises:
+        UserError: they disagree; the message says about what.
+    """
+    spec = description.input
+    wanted = tuple(size for size in input_shape if size != 1)
+    described = tuple(size for size in spec.shape if size != 1)
+    if wanted != described:
+        hint = ""
+        if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
+            hint = "; frames and mel bands are the other way round in this model: train it on (frames, n_mels) windows"
+        words = "frames × n_mels" if isinstance(spec, LogMelSpec) else "samples"
+        raise UserError(
+            f"the model reads windows of {times(input_shape)}, the description says {words} = {times(spec.shape)}{hint}"
+        )
+    if scores != len(description.labels):
+        raise UserError(
+            f"the model gives {scores} scores, but there are {len(description.labels)} labels: "
+            f"{', '.join(description.labels[:12])}"
+        )
+
+
+def activation(description: Description, last_operators: list[str]) -> OutputSpec:
+    """Say what the scores are, from the operators that the model ends with.
+
+    Args:
+        description: may say it too, and must where the operators do not.
+        last_operators: kinds of all the model's operators, in order.
+
+    Raises:
+        UserError: nobody says, or the two disagree.
+    """
+    kinds = [kind for kind in last_operators if kind not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")]
+    last = kinds[-1] if kinds else ""
+    found = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(last)
+    said = description.output.activation if description.output else None
+    if said is None and found is None:
+        raise UserError(
+            f"the model ends with {last or 'nothing'}, which does not say what its scores are: --activation logits if "
+            f"softmax is still due, else softmax or sigmoid"
+        )
+    if said is not None and found is not None and said != found:
+        raise UserError(f"the model ends with {last}, so its scores are {found}, not {said}")
+    return OutputSpec(activation=found or said)  # type: ignore[arg-type]
+
+
+def times(shape: tuple[int | None, ...]) -> str:
+    """Write a shape as ``43×40×1``."""
+    return "×".join("?" if size is None else str(size) for size in shape)
+
+
+def _feature(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--feature {text}: must be KEY=VALUE, as in n_fft=2048")
+    known = {*LogMelSpec.__struct_fields__, "kind", "samples"}
+    if key not in known:
+        raise UserError(f"--feature {text}: there is no such option; there are {', '.join(sorted(known))}")
+    words = {"true": True, "false": False, "null": None}
+    if value in words:
+        return key, words[value]
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            return key, number(value)
+    return key, value
+
+
+def _check_complete(data: dict[str, Any], spec: dict[str, Any]) -> None:
+    missing = [] if "labels" in data else ["--labels"]
+    for key in _MUST_BE_SAID.get(str(spec["kind"]), ()):
+        if key not in spec:
+            missing.append("--sample-rate" if key == "sample_rate" else f"--feature {key}=…")
+    if missing:
+        raise UserError(
+            f"a model file does not say what it listens to; please give {', '.join(missing)}, or a YAML file with "
+            f"--describe (see audiomon convert --help)"
+        )

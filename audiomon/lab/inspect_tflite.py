@@ -1,0 +1,162 @@
+"""What is inside a .tflite file: its operators, what was fused into them, the sizes of its tensors, and which operators
+XNNPACK takes from a runtime. Reads; changes nothing.
+"""
+
+import dataclasses
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from audiomon.lab.tensorflow_process import import_tensorflow
+from audiomon.models.interpreter import Backend
+
+_RUNTIME_MODULES: dict[str, str] = {
+    "litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+_BYTES = {"FLOAT32": 4, "FLOAT16": 2, "INT32": 4, "UINT8": 1, "INT64": 8, "INT8": 1, "INT16": 2, "BOOL": 1, "INT4": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of a converted model.
+
+    Attributes:
+        kind: ``CONV_2D``.
+        activation: what is fused into it: ``RELU``, or ``NONE``.
+        shape: of its first output, with the batch dimension.
+        dtype: of its first output.
+        layers: of the original whose work it does, as far as the converter kept their names.
+    """
+
+    kind: str
+    activation: str
+    shape: tuple[int, ...]
+    dtype: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a .tflite file holds.
+
+    Attributes:
+        operators: in the order in which they run.
+        weight_bytes: of all constant tensors.
+        activation_bytes: of all other tensors, if each had memory of its own; the runtime's arena is smaller, and no
+            runtime tells its size.
+        file_bytes: of the file.
+    """
+
+    operators: tuple[Operator, ...]
+    weight_bytes: int
+    activation_bytes: int
+    file_bytes: int
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the operators, in order."""
+        return [operator.kind for operator in self.operators]
+
+
+def contents(content: bytes, scopes: dict[str, str] | None = None) -> Contents:
+    """Take a model apart.
+
+    Args:
+        content: a .tflite file.
+        scopes: what each layer of the original is called in it (see `audiomon.lab.convert.Conversion`).
+    """
+    import_tensorflow()
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    kinds = _constants(schema.BuiltinOperator)
+    types = _constants(schema.TensorType)
+    activations = _constants(schema.ActivationFunctionType)
+    operators = []
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        output = graph.tensors[operator.outputs[0]]
+        fused = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+        # The output is named for what the operator ends with, its constants for what went into it.
+        names = [graph.tensors[index].name for index in (*operator.outputs, *operator.inputs[1:]) if index >= 0]
+        operators.append(
+            Operator(
+                kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
+                activations[fused],
+                _shape(output),
+                types[output.type],
+                _mentioned(scopes or {}, " ".join(name.decode() for name in names)),
+            )
+        )
+    if scopes and operators and not operators[-1].layers:
+        # The model's output is called Identity: give what stands at the end to the last layer that was found.
+        operators = _end_given_to_last_layer(operators)
+    constant = 0.0
+    varying = 0.0
+    for tensor in graph.tensors:
+        elements = 1
+        for size in _shape(tensor):
+            elements *= size
+        size_bytes = elements * _BYTES.get(types[tensor.type], 4)
+        if model.buffers[tensor.buffer].data is not None:
+            constant += size_bytes
+        else:
+            varying += size_bytes
+    return Contents(tuple(operators), round(constant), round(varying), len(content))
+
+
+def taken_by_xnnpack(content: bytes, backend: Backend) -> tuple[int, ...]:
+    """Return the positions of the operators that XNNPACK runs in a runtime, in its default configuration.
+
+    A runtime lists the operators as they are in the file, then one DELEGATE for each piece of the graph that XNNPACK
+    took: what lies between its inputs and its outputs.
+    """
+    interpreter = importlib.import_module(_RUNTIME_MODULES[backend]).Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    operators = interpreter._get_ops_details()
+    made_by = {
+        int(output): position
+        for position, operator in enumerate(operators)
+        if operator["op_name"] != "DELEGATE"
+        for output in operator["outputs"]
+    }
+    taken: set[int] = set()
+    for operator in operators:
+        if operator["op_name"] != "DELEGATE":
+            continue
+        outside = {int(tensor) for tensor in operator["inputs"]}
+        waiting = [int(tensor) for tensor in operator["outputs"]]
+        while waiting:
+            tensor = waiting.pop()
+            position = made_by.get(tensor)
+            if tensor in outside or position is None or position in taken:
+                continue
+            taken.add(position)
+            waiting += [int(source) for source in operators[position]["inputs"]]
+    return tuple(sorted(taken))
+
+
+def _constants(names: Any) -> dict[int, str]:
+    return {value: name for name, value in vars(names).items() if isinstance(value, int)}
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+
+
+def _end_given_to_last_layer(operators: list[Operator]) -> list[Operator]:
+    named = max((index for index, operator in enumerate(operators) if operator.layers), default=-1)
+    if named < 0:
+        return operators
+    last = operators[named].layers[-1:]
+    return [
+        *operators[: named + 1],
+        *(dataclasses.replace(operator, layers=last) for operator in operators[named + 1 :]),
+    ]
+
+
+def _mentioned(scopes: dict[str, str], text: str) -> tuple[str, ...]:
+    parts = {part for name in text.replace(";", " ").split() for part in name.split("/")}
+    return tuple(name for name, scope in scopes.items() if scope in parts)

@@ -1,0 +1,223 @@
+"""Reads a Keras model from every form that one comes in. Never runs code that a file brings along.
+
+| form | written by | read by |
+| --- | --- | --- |
+| architecture ``.json`` and weights ``.h5`` | Keras 2, TF 2.1 (``model.to_json``) | tf-keras |
+| the same from Keras 3 | ``model.to_json``, ``save_weights`` | keras |
+| whole model ``.h5`` | either | by its ``keras_version`` |
+| ``.keras`` | either | by its ``keras_version`` |
+| SavedModel folder | ``model.save``, ``model.export`` | ``tf.saved_model``, see `audiomon.lab.saved_model` |
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from audiomon.errors import ModelError
+from audiomon.lab.original import Layer, OriginalModel
+from audiomon.lab.tensorflow_process import import_legacy_keras, import_tensorflow
+from audiomon.lab.saved_model import read_saved_model
+
+_FORMS = "an architecture .json (with --weights), a whole-model .h5, a .keras file or a SavedModel folder"
+
+
+def read_keras(path: Path, weights: Path | None = None) -> OriginalModel:
+    """Read a trained model.
+
+    Args:
+        path: one of the forms above.
+        weights: the .h5 that belongs to an architecture .json; None for the other forms.
+
+    Raises:
+        ModelError: it is none of these, is damaged, has a layer that cannot be rebuilt, or does not fit its weights.
+        UserError: TensorFlow or tf-keras is not installed.
+    """
+    if not path.exists():
+        raise ModelError(f"{path}: no such file")
+    if weights is not None and path.suffix != ".json":
+        raise ModelError(f"{path}: holds its own weights; --weights goes with an architecture .json")
+    if path.is_dir():
+        return read_saved_model(path)
+    match path.suffix:
+        case ".json":
+            return _read_architecture(path, weights)
+        case ".h5" | ".hdf5":
+            return _read_h5(path)
+        case ".keras":
+            return _read_archive(path)
+    raise ModelError(f"{path}: is not a Keras model that can be read here; give {_FORMS}")
+
+
+def _read_architecture(path: Path, weights: Path | None) -> OriginalModel:
+    if weights is None:
+        raise ModelError(f"{path}: is an architecture; its weights are missing: --weights model.h5")
+    architecture = _parse(path, _read_text(path))
+    # Keras 3 does not write its version, but the module of each class, which Keras 2 did not at the top.
+    version = str(architecture.get("keras_version", "3" if "module" in architecture else "2"))
+    keras = _keras_for(version)
+    _refuse_code(path, architecture)
+    model = _rebuild(path, architecture, lambda: keras.models.model_from_json(json.dumps(architecture)))
+    _check_h5(weights)
+    try:
+        model.load_weights(str(weights))
+    except Exception as error:  # Keras raises whatever comes to hand
+        raise ModelError(f"{path.name} and {weights.name} do not belong together: {_in_short(error)}") from None
+    return _original(path, model, f"Keras {version} architecture and weights")
+
+
+def _read_h5(path: Path) -> OriginalModel:
+    attributes = _check_h5(path)
+    if "model_config" not in attributes:
+        raise ModelError(
+            f"{path}: holds weights only; give its architecture too: audiomon convert model.json --weights {path.name}"
+        )
+    version = str(attributes.get("keras_version", "2"))
+    architecture = _parse(path, str(attributes["model_config"]))
+    keras = _keras_for(version)
+    _refuse_code(path, architecture)
+    model = _rebuild(path, architecture, lambda: keras.models.load_model(str(path), compile=False))
+    return _original(path, model, f"Keras {version} whole-model HDF5")
+
+
+def _read_archive(path: Path) -> OriginalModel:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            architecture = _parse(path, archive.read("config.json").decode())
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        raise ModelError(f"{path}: is damaged, or not a .keras file") from None
+    keras = _keras_for(version)
+    _refuse_code(path, architecture)
+    model = _rebuild(path, architecture, lambda: keras.models.load_model(str(path), compile=False))
+    return _original(path, model, f"Keras {version} .keras file")
+
+
+def _keras_for(version: str) -> Any:
+    """Return keras or tf-keras, whichever reads what that version wrote."""
+    if version.startswith("3"):
+        import_tensorflow()
+        import keras
+
+        return keras
+    return import_legacy_keras()
+
+
+def _original(path: Path, model: Any, origin: str) -> OriginalModel:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(
+            f"{path}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            f"a model that listens has one of each"
+        )
+    shape = tuple(model.inputs[0].shape)[1:]
+    if any(size is None for size in shape):
+        raise ModelError(
+            f"{path}: its input has no fixed size ({shape}); build it with Input(shape=(frames, n_mels, 1)) and save again"
+        )
+    layers = tuple(
+        Layer(layer.name, type(layer).__name__, _output_shape(layer), int(layer.count_params()))
+        for layer in model.layers
+        if type(layer).__name__ != "InputLayer"
+    )
+    return OriginalModel(origin, lambda x: model(x, training=False), tuple(map(int, shape)), layers, model)
+
+
+def _output_shape(layer: Any) -> tuple[int | None, ...] | None:
+    try:
+        shape = layer.output.shape
+    except (AttributeError, ValueError):
+        return None
+    return tuple(None if size is None else int(size) for size in shape[1:])
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ModelError(f"{path}: is not text; an architecture is what model.to_json() returns") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        architecture = json.loads(text)
+        # json.dump(model.to_json()) makes a string inside a string; people do that.
+        if isinstance(architecture, str):
+            architecture = json.loads(architecture)
+    except ValueError as error:
+        raise ModelError(f"{path}: is not a Keras architecture: {error}") from None
+    if not isinstance(architecture, dict) or "class_name" not in architecture:
+        raise ModelError(f"{path}: is not a Keras architecture; that is what model.to_json() returns")
+    return architecture
+
+
+def _check_h5(path: Path) -> dict[str, Any]:
+    """Open an HDF5 file, read every dataset once, and return the attributes of its top."""
+    import_tensorflow()  # h5py comes with it
+    import h5py
+
+    if not path.exists():
+        raise ModelError(f"{path}: no such file")
+    try:
+        with h5py.File(path) as file:
+            file.visititems(_read_dataset)
+            return dict(file.attrs)
+    except (OSError, RuntimeError, KeyError, ValueError):
+        raise ModelError(f"{path}: is damaged, or not an HDF5 file: copy it again from where it was made") from None
+
+
+def _read_dataset(_: str, item: Any) -> None:
+    if hasattr(item, "shape"):
+        item[()]
+
+
+def _listed_layers(config: Any) -> list[tuple[str, str]]:
+    """Find every (class, name) of a layer in an architecture, however deep."""
+    found: list[tuple[str, str]] = []
+    if isinstance(config, dict):
+        inner = config.get("config")
+        if "class_name" in config and isinstance(inner, dict):
+            found.append((str(config["class_name"]), str(inner.get("name", config.get("name", "")))))
+        for value in config.values():
+            found += _listed_layers(value)
+    elif isinstance(config, list):
+        for value in config:
+            found += _listed_layers(value)
+    return found
+
+
+def _refuse_code(path: Path, architecture: dict[str, Any]) -> None:
+    for kind, name in _listed_layers(architecture):
+        if kind == "Lambda":
+            raise ModelError(
+                f"{path}: layer {name!r} is a Lambda: it holds Python code, which is not run from a file. "
+                f"Replace it by a layer, or save with model.export('folder') where it was trained and convert the folder"
+            )
+
+
+def _rebuild(path: Path, architecture: dict[str, Any], build: Any) -> Any:
+    try:
+        return build()
+    except Exception as error:  # Keras raises whatever comes to hand
+        strangers = [
+            (kind, name)
+            for kind, name in _listed_layers(architecture)
+            if name and f"{kind}" in str(error) and not hasattr(_layers_module(), kind)
+        ]
+        if strangers:
+            kind, name = strangers[0]
+            raise ModelError(
+                f"{path}: layer {name!r} is of the class {kind}, which Keras does not have. Save with "
+                f"model.export('folder') in the program that defines {kind}, and convert the folder"
+            ) from None
+        raise ModelError(f"{path}: Keras cannot rebuild it: {_in_short(error)}") from None
+
+
+def _layers_module() -> Any:
+    return import_legacy_keras().layers
+
+
+def _in_short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 240 else text[:239] + "…"

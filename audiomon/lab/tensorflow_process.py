@@ -1,0 +1,131 @@
+"""A process of its own for TensorFlow.
+
+Its chatter stays there, a model that crashes it takes nothing else along, and the TFLite runtimes are spared its company
+(tflite-runtime 2.14 fails to load models in a process that has TensorFlow 2.21 in it).
+"""
+
+import importlib.util
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, TypeVar
+
+from audiomon.errors import AudiomonError, UserError
+
+INSTALL = "pip install 'audiomon[lab]'"
+
+Result = TypeVar("Result")
+Progress = Callable[[str], None]
+
+
+class TensorFlowProcess:
+    """Runs functions where TensorFlow is. Use as a context manager; it starts on the first call and is kept.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+    """
+
+    def __init__(self) -> None:
+        if not is_installed():
+            raise UserError(f"this needs TensorFlow, which is not installed: {INSTALL}")
+        # spawn: a fork of a process with threads (a runtime's, BLAS's) may hang.
+        context = multiprocessing.get_context("spawn")
+        self._connection, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
+
+    def call(self, function: Callable[..., Result], *arguments: Any, progress: Progress = lambda _: None) -> Result:
+        """Call a function there.
+
+        Args:
+            function: of a module; called with a `Progress` first, then the arguments.
+            arguments: anything that can be pickled, as must be the result.
+            progress: is called here with what the function says there.
+
+        Raises:
+            AudiomonError: what the function raised, or that the process died.
+        """
+        self._connection.send((function, arguments))
+        while True:
+            try:
+                kind, value = self._connection.recv()
+            except EOFError:
+                self._process.join()
+                raise AudiomonError(
+                    f"TensorFlow crashed on this model (status {self._process.exitcode}): it is damaged, or does not "
+                    f"fit in memory"
+                ) from None
+            if kind == "progress":
+                progress(value)
+            elif kind == "failed":
+                raise value
+            else:
+                return value  # type: ignore[no-any-return]
+
+    def __enter__(self) -> "TensorFlowProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def is_installed() -> bool:
+    """Whether TensorFlow can be imported, without importing it."""
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def import_tensorflow() -> Any:
+    """Import TensorFlow with the GPU hidden, as in the measurement that this project began with."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    import tensorflow
+
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return tensorflow
+
+
+def import_legacy_keras() -> Any:
+    """Import tf-keras, which reads what Keras 2 wrote.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    import_tensorflow()
+    try:
+        import tf_keras
+    except ImportError:
+        raise UserError(f"a model that Keras 2 wrote needs tf-keras, which is not installed: {INSTALL}") from None
+    return tf_keras
+
+
+def _serve(connection: Connection) -> None:
+    """Answer calls until the other end closes. Runs in the child."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    while True:
+        try:
+            function, arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            result = function(lambda stage: connection.send(("progress", stage)), *arguments)
+        except AudiomonError as error:
+            connection.send(("failed", error))
+        except Exception as error:  # a defect here or in TensorFlow: say what it was, where the user can see it
+            connection.send(("failed", AudiomonError(f"TensorFlow failed: {type(error).__name__}: {_one_line(error)}")))
+        else:
+            connection.send(("done", result))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]
