@@ -3,17 +3,17 @@
 Here, and nowhere else, errors become one line on stderr and an exit status: 0 done, 1 failed, 2 the user's mistake.
 """
 
-import importlib
 import os
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from audiomon import __version__
+from audiomon.cli.lazy import LazyGroup
 from audiomon.errors import AudiomonError
 
-# Command -> where its function lives, and its line in `audiomon --help` (so that help needs no import either).
+# See LazyGroup.
 _COMMANDS = {
     "run": ("audiomon.cli.run:run", "Listen, and say what is heard."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
@@ -21,38 +21,15 @@ _COMMANDS = {
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),
     "models": ("audiomon.cli.models:models", "List and show model packages."),
     "convert": ("audiomon.cli.convert:convert", "Turn a Keras model into a model package, and prove it."),
-    "bench": ("audiomon.cli.bench:bench", "Measure models here, and explain the differences."),
+    "bench": ("audiomon.cli.bench:bench", "Measure here what listening and models cost, and explain it."),
 }
 
 
-class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, function = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), function)
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader went away (`| head`), which is no failure; click would make it one, and Python would complain
-            # once more when it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="audiomon")
 def cli() -> None:
     """Listen through a microphone and say what is heard.

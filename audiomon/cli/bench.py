@@ -1,0 +1,22 @@
+"""``audiomon bench``: measurements, one command each."""
+
+import click
+
+from audiomon.cli.lazy import LazyGroup
+
+_COMMANDS = {
+    "pipeline": (
+        "audiomon.cli.bench_pipeline:pipeline",
+        "What listening costs, beside its floor and its alternatives.",
+    ),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS)
+def bench() -> None:
+    """Measure what listening costs on this machine.
+
+    \b
+    Example:
+      audiomon bench pipeline
+    """

@@ -1,0 +1,92 @@
+"""``audiomon bench pipeline``: what listening costs, as ratios measured in one run."""
+
+import importlib.util
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+import numpy as np
+
+from audiomon.cli.settings import interpreter_option, model_option
+from audiomon.errors import UserError
+from audiomon.features import LogMelSpec
+from audiomon.lab.bench.pipeline import figures
+from audiomon.lab.bench.pipeline_figures import Figure, table
+from audiomon.lab.bench.pipeline_plan import Plan
+from audiomon.models.interpreter import choose_backend, installed_backends
+from audiomon.models.package import find_package, read_package
+
+
+@click.command()
+@model_option
+@interpreter_option
+@click.option(
+    "-d", "--device", help="Microphone to measure on; otherwise a virtual one, where PulseAudio is installed."
+)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Figures are medians over these.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=8, show_default=True, help="Seconds on the microphone, each time."
+)
+@click.option(
+    "--loop-python",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Python with librosa for the tutorial loop; otherwise this one, if it has it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all figures instead of a table.")
+def pipeline(
+    model: str | None,
+    interpreter: Literal["auto", "litert", "tflite-runtime"] | None,
+    device: str | None,
+    rounds: int,
+    seconds: float,
+    loop_python: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure what listening costs here: beside its bare arithmetic, its floor, and the usual tutorial's loop.
+
+    Contenders take turns, each in a process of its own; they disturb a machine that does something else, and are
+    disturbed by it. Takes about five minutes.
+
+    \b
+    Examples:
+      audiomon bench pipeline
+      audiomon bench pipeline --interpreter litert --device usb --json
+    """
+    folder = find_package(model or "home", Path()).resolve()
+    spec = read_package(folder).manifest.input
+    if not isinstance(spec, LogMelSpec):
+        raise UserError(f"{folder.name}: reads raw samples; choose a model with log-mel input")
+    plan = Plan(
+        folder=folder,
+        spec=spec,
+        backends=(choose_backend(interpreter),) if interpreter else tuple(installed_backends()),
+        rounds=rounds,
+        live_s=seconds,
+        bursts=10,
+        speed_s=60 * seconds,
+        device=device,
+        loop_python=loop_python or (Path(sys.executable) if importlib.util.find_spec("librosa") else None),
+    )
+    measured = list(figures(plan, _say))
+    _say("")
+    click.echo(json.dumps(_document(measured, plan), indent=1) if as_json else table(measured))
+
+
+def _say(what: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what}", nl=False, err=True)
+
+
+def _document(measured: list[Figure], plan: Plan) -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "model": plan.folder.name,
+        "rounds": plan.rounds,
+        "seconds": plan.live_s,
+        "figures": [figure.to_json() for figure in measured],
+    }
