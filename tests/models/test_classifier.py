@@ -160,7 +160,7 @@ def test_whatever_ends_the_checking_process_is_named(stopped_check, blow, folder
     assert str(caught.value).startswith(f"{folder}/model.tflite: crashes {backend} ({blow.name}): ")
 
 
-def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch, folder):
+def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch):
     monkeypatch.setattr(classifier_module, "CHECK_PATIENCE_S", 0.1)
     with pytest.raises(ModelError, match="its self-test took longer than"):
         stopped_check.wait()
@@ -168,7 +168,7 @@ def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch, folder):
         os.kill(stopped_check.pid, 0)
 
 
-def test_a_package_that_changes_under_the_check_is_refused(stopped_check, folder, tmp_path):
+def test_a_package_that_changes_under_the_check_is_refused(stopped_check, folder):
     replace_in_manifest(folder, "[background, baby_cry", "[baby_cry, background")
     os.kill(stopped_check.pid, signal.SIGCONT)
     with pytest.raises(ModelError) as caught:
