@@ -15,23 +15,17 @@ import click
 import msgspec
 
 from audiomon.audio.file import FileSource
-from audiomon.cli.settings import (
-    LoadingModel,
-    Settings,
-    config_option,
-    hop_option,
-    interpreter_option,
-    load_settings,
-    model_option,
-)
+from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option
 from audiomon.clock import SystemClock
 from audiomon.config import DecisionRules
+from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import InputError
 from audiomon.models.classifier import Classifier
 from audiomon.models.package import ModelPackage
 from audiomon.outputs.json_lines import prediction_fields
 from audiomon.outputs.terminal import bar
 from audiomon.pipeline.listener import Listener
+from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.prediction import Prediction
 
 Form = Literal["text", "json", "csv"]

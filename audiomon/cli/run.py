@@ -8,21 +8,15 @@ from types import FrameType
 import click
 
 from audiomon.audio.source import Source
-from audiomon.cli.settings import (
-    LoadingModel,
-    Settings,
-    config_option,
-    hop_option,
-    interpreter_option,
-    load_settings,
-    model_option,
-)
+from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option
 from audiomon.clock import Clock, SystemClock
+from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import DeviceError
 from audiomon.outputs.json_lines import JsonLines
 from audiomon.outputs.selection import Selected
 from audiomon.outputs.terminal import Terminal
 from audiomon.pipeline.listener import Listener
+from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
 from audiomon.pipeline.summary import summary

@@ -179,6 +179,11 @@ class CheckingProcess:
         """Its process number."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether `wait` would return, or raise, at once."""
+        return self._process.poll() is not None
+
     def kill(self) -> None:
         """End it: nobody wants to know any more."""
         self._process.kill()

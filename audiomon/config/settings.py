@@ -1,0 +1,69 @@
+"""A configuration as a command uses it: the file, found and read, with the command line's options laid over it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from audiomon.config import Config, Document, load_config
+
+SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration and where it came from.
+
+    Attributes:
+        config: with the command line's options laid over it.
+        document: the file behind it, None for the defaults.
+    """
+
+    config: Config
+    document: Document | None
+
+    @property
+    def source(self) -> str:
+        """What to call it."""
+        return str(self.document.path) if self.document else "the defaults"
+
+    def with_options(self, *, device: str | None, predictions: Any) -> "Settings":
+        """Lay the command line's microphone and output options over it (those that are not None)."""
+        config = self.config
+        if device is not None:
+            chosen = int(device) if device.isdigit() else device
+            microphone = msgspec.structs.replace(config.microphone, device=chosen)
+            config = msgspec.structs.replace(config, microphone=microphone)
+        if predictions is not None:
+            journal = msgspec.structs.replace(config.journal, predictions=predictions)
+            config = msgspec.structs.replace(config, journal=journal)
+        return Settings(config, self.document)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in it start."""
+        return self.document.path.parent if self.document else Path()
+
+
+def load_settings(config_path: Path | None, **overrides: Any) -> Settings:
+    """Read the configuration and lay options over it (those that are not None).
+
+    Raises:
+        ConfigError: the file is not what it should be.
+    """
+    path = config_path or default_config()
+    config, document = load_config(path) if path else (Config(), None)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "model" in given and "/" in given["model"]:
+        given["model"] = str(Path(given["model"]).resolve())  # the command line's paths start from here
+    return Settings(msgspec.structs.replace(config, **given), document)
+
+
+def default_config() -> Path | None:
+    """Return the configuration that is used when none is named: the checkout's, else the system's, else None."""
+    checkout = Path(__file__).resolve().parents[2]
+    candidates = [SYSTEM_CONFIG]
+    if (checkout / "pyproject.toml").exists():
+        candidates.insert(0, checkout / "config" / "audiomon.yaml")
+    return next((path for path in candidates if path.exists()), None)

@@ -1,0 +1,76 @@
+"""From settings to a classifier that is ready: find the package, have it checked, load it, warm it."""
+
+from audiomon.config import DecisionRules, RulesError, decision_rules
+from audiomon.config.settings import Settings
+from audiomon.errors import ConfigError, ModelError
+from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.interpreter import choose_backend
+from audiomon.models.package import ModelPackage, find_package, read_package
+
+
+class LoadingModel:
+    """A model on its way: being checked in its own process while the caller does something else.
+
+    Args:
+        settings: names the model.
+
+    Raises:
+        ModelError, ConfigError: the package is wrong, or the configuration names a label that it lacks.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.package = _read_package(settings)
+        self.rules = rules_for(self.package, settings)
+        self._backend = choose_backend(settings.config.interpreter)
+        self._checking = CheckingProcess(self.package, self._backend)
+
+    @property
+    def checked(self) -> bool:
+        """Whether the checking process has ended, well or not."""
+        return self._checking.ended
+
+    def classifier(self) -> Classifier:
+        """Wait for the check, load the model and warm it.
+
+        Raises:
+            ModelError, ConfigError: it did not pass.
+        """
+        try:
+            self._checking.wait()
+            classifier = Classifier(self.package, self._backend, self._settings.config.threads)
+        except ModelError as error:
+            raise _at_model_key(error, self._settings) from None
+        classifier.warm()
+        return classifier
+
+    def cancel(self) -> None:
+        """Forget about it: end the checking process."""
+        self._checking.kill()
+
+
+def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
+    """Lay the configuration's decisions over those of the package's manifest.
+
+    Raises:
+        ConfigError: the configuration contradicts itself, or names a label that the model lacks.
+    """
+    manifest = package.manifest
+    try:
+        return decision_rules(manifest.labels, manifest.decisions, settings.config.decisions)
+    except RulesError as error:
+        document = settings.document or package.document
+        raise document.error(("decisions", *error.keys), error.problem) from None
+
+
+def _read_package(settings: Settings) -> ModelPackage:
+    try:
+        return read_package(find_package(settings.config.model, settings.folder))
+    except ModelError as error:
+        raise _at_model_key(error, settings) from None
+
+
+def _at_model_key(error: ModelError, settings: Settings) -> ModelError | ConfigError:
+    """Name the line that chose the model, where a file did."""
+    document = settings.document
+    return document.error(("model",), str(error)) if document and ("model",) in document.lines else error
