@@ -69,6 +69,13 @@ class FileSource:
         self._position += count
         return block
 
+    def rewind(self, frames: int) -> int:
+        """See `Source.rewind`."""
+        frames = min(frames, self._position)
+        self._position -= frames
+        self._file.seek(self._position)
+        return frames
+
     def close(self) -> None:
         """See `Source.close`."""
         self._closed = True

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.audio.level import LevelMeter
 from audiomon.audio.source import Block, Source
 from audiomon.errors import DeviceError
 
@@ -40,39 +41,51 @@ class MonoStream:
         source: where samples come from.
         sample_rate: the model's, in Hz.
         channel: ``"mix"`` for the mean of all, or the index of one.
+        level: measures all that is delivered, if given.
+
+    Attributes:
+        read_end: position in the source up to which it has been read; part of that may not have been delivered yet.
 
     Raises:
         DeviceError: the source has no such channel, or resampling is needed and soxr is not installed.
     """
 
-    def __init__(self, source: Source, sample_rate: int, channel: int | Literal["mix"] = "mix") -> None:
+    def __init__(
+        self,
+        source: Source,
+        sample_rate: int,
+        channel: int | Literal["mix"] = "mix",
+        level: LevelMeter | None = None,
+    ) -> None:
         if channel != "mix" and not 0 <= channel < source.channels:
             raise DeviceError(
                 f"{source.name} has {source.channels} channel(s), numbered from 0; there is no channel {channel}"
             )
         self.source = source
         self.sample_rate = sample_rate
+        self.read_end = 0
+        self._level = level
         self._channel = channel
         self._source_per_sample = Fraction(source.sample_rate, sample_rate)
         self._resampler = _soxr_stream(source, sample_rate) if source.sample_rate != sample_rate else None
         self._mono: Float32 = np.empty(0, dtype=np.float32)
         # Samples that the resampler gave beyond what was asked for: they open the next stretch.
         self._left_over: Float32 = np.empty(0, dtype=np.float32)
-        self._origin = 0
+        # Where the samples that ``_delivered`` counts began; unknown until the first have come.
+        self._origin: int | None = None
         self._delivered = 0
-        self._captured_end = 0
         self._captured_ns = 0
         self._ended = False
 
     @property
     def position(self) -> int:
         """Position in the source's own sample frames, one past the last sample delivered."""
-        return self._origin + round(self._delivered * self._source_per_sample)
+        return (self._origin or 0) + round(self._delivered * self._source_per_sample)
 
     @property
     def captured_ns(self) -> int:
         """Monotonic time at which the last sample delivered was captured."""
-        later_frames = self._captured_end - self.position if self.source.live else 0
+        later_frames = self.read_end - self.position if self.source.live else 0
         return self._captured_ns - later_frames * 1_000_000_000 // self.source.sample_rate
 
     def read(self, count: int) -> Stretch | None:
@@ -122,16 +135,18 @@ class MonoStream:
 
     def _note(self, block: Block) -> None:
         """Remember where the stream stands, so that positions and times can be told at any rate."""
-        if block.lost:
+        if block.lost or self._origin is None:
             self._origin = block.position
             self._delivered = 0
-        self._captured_end = block.position + len(block.samples)
+        self.read_end = block.position + len(block.samples)
         self._captured_ns = block.captured_ns
 
     def _deliver(self, samples: Float32, count: int, lost: int) -> Stretch:
         self._left_over = samples[count:]
         samples = samples[:count]
         self._delivered += len(samples)
+        if self._level is not None:
+            self._level.add(samples)
         return Stretch(samples, lost)
 
     def _mix(self, block: Block) -> Float32:

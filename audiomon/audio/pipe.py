@@ -65,6 +65,10 @@ class PipeSource:
         self._held_bytes = torn_bytes
         return block
 
+    def rewind(self, frames: int) -> int:  # noqa: ARG002  # the protocol's signature
+        """See `Source.rewind`: a pipe keeps nothing."""
+        return 0
+
     def close(self) -> None:
         """See `Source.close`."""
         self._closed = True

@@ -59,6 +59,17 @@ class Source(Protocol):
         """
         ...
 
+    def rewind(self, frames: int) -> int:
+        """Go back, so that frames are read a second time; called by whoever reads.
+
+        Args:
+            frames: how many to go back.
+
+        Returns:
+            How many it went back: at most to where they are still kept, and never across a gap; 0 from a pipe.
+        """
+        ...
+
     def close(self) -> None:
         """Release everything. May be called from another thread to end a ``read``, and more than once."""
         ...

@@ -1,5 +1,6 @@
 """From scores to events: smoothing, and on and off with hysteresis and minimum durations, for every label by itself."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,6 +59,32 @@ class DecisionStage:
     def active(self) -> tuple[str, ...]:
         """Labels that are on."""
         return tuple(self.labels[index] for index in np.flatnonzero(self._active))
+
+    def continued(self, labels: tuple[str, ...], rules: DecisionRules) -> "DecisionStage":
+        """Make a stage with other labels or rules that remembers what this one knows of the labels they share.
+
+        A label that is on here and has no rule there is forgotten: `switch_off` it first.
+        """
+        if labels == self.labels and rules == self.rules:
+            return self
+        stage = DecisionStage(labels, rules)
+        for index, label in enumerate(labels):
+            if label in self.labels and label in rules.thresholds:
+                before = self.labels.index(label)
+                stage._smoothed[index] = self._smoothed[before]
+                stage._active[index] = self._active[before]
+                stage._active_since_s[index] = self._active_since_s[before]
+        return stage
+
+    def switch_off(self, at_s: float, keep: Collection[str] = ()) -> list[Transition]:
+        """Turn off whatever is on, because the stream or the model that said so has ended.
+
+        Args:
+            at_s: stream time.
+            keep: labels to leave as they are.
+        """
+        indices = [int(index) for index in np.flatnonzero(self._active) if self.labels[index] not in keep]
+        return [self._change(index, at_s) for index in indices]
 
     def update(self, scores: NDArray[np.float32], at_s: float, elapsed_s: float) -> list[Transition]:
         """Take in one window's scores.

@@ -9,22 +9,59 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.audio.level import LevelMeter
 from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.models.classifier import Classifier
-from audiomon.pipeline.decisions import DecisionStage
+from audiomon.pipeline.decisions import DecisionStage, Transition
 from audiomon.pipeline.prediction import Event, Prediction
-from audiomon.pipeline.windows import Windows, open_windows
+from audiomon.pipeline.windows import Window, Windows, open_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What a listener is to go on with.
+
+    Attributes:
+        classifier: loaded and warmed; may be the one that runs already.
+        rules: when scores become events.
+        hop_s: wanted seconds between windows.
+    """
+
+    classifier: Classifier
+    rules: DecisionRules
+    hop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A replacement that has taken over.
+
+    Attributes:
+        replacement: what it was.
+        unheard: sample frames between the last window before it and the first one after it; exact, and 0 unless audio
+            was lost, or the new model's window could not reach back.
+    """
+
+    replacement: Replacement
+    unheard: int
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one window led to."""
+    """What one window led to.
+
+    Attributes:
+        prediction: of the model.
+        events: that followed.
+        take_over: set when this is the first prediction after a replacement.
+    """
 
     prediction: Prediction
     events: tuple[Event, ...]
+    take_over: TakeOver | None = None
 
 
 class Listener:
@@ -37,6 +74,7 @@ class Listener:
         hop_s: wanted seconds between windows.
         channel: of the source, or ``"mix"``.
         clock: times everything.
+        level: measures all samples heard, if given.
 
     Attributes:
         position: end of the last window, in the source's sample frames; 0 before the first.
@@ -54,15 +92,22 @@ class Listener:
         hop_s: float,
         channel: int | Literal["mix"],
         clock: Clock,
+        level: LevelMeter | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
         self._clock = clock
-        self._stream = MonoStream(source, classifier.spec.sample_rate, channel)
+        self._channel: int | Literal["mix"] = channel
+        self._level = level
+        self._hop_s = hop_s
+        self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.position = 0
         self._last_s = 0.0
+        self._replacement: Replacement | None = None
+        self._taking_over: Replacement | None = None
+        self._ended_events: tuple[Event, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -74,18 +119,43 @@ class Listener:
         """Seconds that have come since the last window and were not part of any new one."""
         return self.windows.unused_samples / self.classifier.spec.sample_rate
 
+    @property
+    def captured_ns(self) -> int:
+        """Monotonic time at which the last sample that came was captured; 0 before the first."""
+        return self._stream.captured_ns
+
+    def replace(self, replacement: Replacement) -> None:
+        """Go on with another model, other rules or another hop; may be called from another thread.
+
+        It takes over as soon as the next window is complete, and classifies that one: nothing that was captured is left
+        out, and nobody waits. The last replacement wins.
+        """
+        self._replacement = replacement
+
     def next(self) -> Heard | None:
         """Classify the next window; None if its samples did not come in about a second, or the source has ended."""
         window = self.windows.next()
-        if window is None:
-            return None
+        while (replacement := self._replacement) is not None:
+            self._replacement = None
+            if self._take_over(replacement):
+                window = self.windows.next()
+        return None if window is None else self._heard(window)
+
+    def switch_off(self) -> tuple[Event, ...]:
+        """Turn off whatever label is on: nothing more will be heard from here."""
+        time_ns = self._clock.time_ns()
+        return tuple(self._event(change, time_ns) for change in self.decisions.switch_off(self._last_s))
+
+    def _heard(self, window: Window) -> Heard:
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
+        take_over = self._first_since_take_over(window)
         self.position = window.end
         position_s = window.end / self.source.sample_rate
         time_ns = self._clock.time_ns() - (done_ns - window.captured_ns)
-        events = self._decide(scores, position_s, time_ns)
+        events = self._ended_events + self._decide(scores, position_s, time_ns)
+        self._ended_events = ()
         best = int(scores.argmax())
         prediction = Prediction(
             label=self.classifier.labels[best],
@@ -99,13 +169,44 @@ class Listener:
             inference_us=(done_ns - started_ns) / 1e3,
             lag_ms=(self._clock.monotonic_ns() - window.captured_ns) / 1e6,
             lost=window.lost,
+            model=self.classifier.package.manifest.name,
         )
-        return Heard(prediction, events)
+        return Heard(prediction, events, take_over)
+
+    def _take_over(self, replacement: Replacement) -> bool:
+        """Replace what is to be replaced; True if a window that was cut before is of no use any more."""
+        classifier = replacement.classifier
+        time_ns = self._clock.time_ns()
+        gone = self.decisions.switch_off(self._last_s, keep=replacement.rules.thresholds)
+        self._ended_events += tuple(self._event(change, time_ns) for change in gone)
+        self.decisions = self.decisions.continued(classifier.labels, replacement.rules)
+        recut = classifier.spec != self.classifier.spec or replacement.hop_s != self._hop_s
+        self.classifier = classifier
+        self._hop_s = replacement.hop_s
+        self._taking_over = replacement
+        if recut:
+            self._cut_anew()
+        return recut
+
+    def _cut_anew(self) -> None:
+        """Open windows for the classifier's spec, the first of which ends one hop after the last window there was."""
+        read_end = self._stream.read_end
+        self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
+        self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
+        start_s = self.position / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
+        self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))
+
+    def _first_since_take_over(self, window: Window) -> TakeOver | None:
+        replacement, self._taking_over = self._taking_over, None
+        if replacement is None:
+            return None
+        begin = window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
+        return TakeOver(replacement, max(0, begin - self.position))
 
     def _decide(self, scores: NDArray[np.float32], position_s: float, time_ns: int) -> tuple[Event, ...]:
         transitions = self.decisions.update(scores, position_s, position_s - self._last_s)
         self._last_s = position_s
-        return tuple(
-            Event(change.label, change.state, change.score, position_s, time_ns, change.duration_s)
-            for change in transitions
-        )
+        return tuple(self._event(change, time_ns) for change in transitions)
+
+    def _event(self, change: Transition, time_ns: int) -> Event:
+        return Event(change.label, change.state, change.score, self._last_s, time_ns, change.duration_s)

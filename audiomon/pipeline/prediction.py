@@ -26,6 +26,7 @@ class Prediction:
         inference_us: running the model, in microseconds.
         lag_ms: from the capture of the window's last sample to now that the prediction goes out, in milliseconds.
         lost: sample frames lost since the window before.
+        model: name of the package that said it.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Prediction:
     inference_us: float
     lag_ms: float
     lost: int
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

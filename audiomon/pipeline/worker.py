@@ -4,11 +4,12 @@ It owns the interpreter while it runs. It waits for samples, never for an output
 """
 
 import threading
+from collections.abc import Callable
 
 from audiomon.clock import Clock
-from audiomon.pipeline.listener import Listener
+from audiomon.pipeline.listener import Heard, Listener
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Prediction, Status
 from audiomon.pipeline.tally import Tally
 
 
@@ -19,21 +20,41 @@ class InferenceWorker:
         listener: what to step.
         output: gets predictions, events, and a status when audio was lost.
         clock: dates the statuses.
+        tally: counts on; a new one if None.
+        on_take_over: called in this thread with what took over, before its prediction goes out.
+        on_done: called in this thread when it has ended.
 
     Attributes:
-        tally: what it has done so far.
+        tally: what has been done so far.
+        last: the newest prediction.
+        stepped_ns: monotonic time at which it last asked for a window; a thread that hangs leaves this behind.
         error: what ended it, if not the source's end or `stop`.
         done: set when it has ended.
     """
 
-    def __init__(self, listener: Listener, output: Output, clock: Clock) -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        listener: Listener,
+        output: Output,
+        clock: Clock,
+        *,
+        tally: Tally | None = None,
+        on_take_over: Callable[[Heard], None] | None = None,
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        self.tally = tally or Tally()
+        self.last: Prediction | None = None
+        self.stepped_ns = clock.monotonic_ns()
         self.error: Exception | None = None
         self.done = threading.Event()
         self._listener = listener
         self._output = output
         self._clock = clock
+        self._on_take_over = on_take_over
+        self._on_done = on_done
         self._stopping = False
+        self._period = Tally()
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     def start(self) -> None:
@@ -46,9 +67,16 @@ class InferenceWorker:
         self._listener.source.close()
         return self.done.wait(timeout_s)
 
+    def take_period(self) -> Tally:
+        """Return what was done since the last call; may be called from another thread."""
+        with self._counting:
+            period, self._period = self._period, Tally()
+        return period
+
     def _run(self) -> None:
         try:
             while not self._stopping and not self._listener.ended:
+                self.stepped_ns = self._clock.monotonic_ns()
                 self._step()
         except Exception as error:
             # Handed to the main thread, which decides; a thread has nobody to raise to.
@@ -56,18 +84,26 @@ class InferenceWorker:
                 self.error = error
         finally:
             self.done.set()
+            if self._on_done is not None:
+                self._on_done()
 
     def _step(self) -> None:
         heard = self._listener.next()
         if heard is None:
             return
         prediction = heard.prediction
-        self.tally.add(prediction)
+        turned_on = sum(event.state == "on" for event in heard.events)
+        with self._counting:
+            for tally in (self.tally, self._period):
+                tally.add(prediction)
+                tally.events += turned_on
+        self.last = prediction
         if prediction.lost:
             self._output.status(self._loss(prediction.lost))
+        if heard.take_over is not None and self._on_take_over is not None:
+            self._on_take_over(heard)
         self._output.prediction(prediction)
         for event in heard.events:
-            self.tally.events += event.state == "on"
             self._output.event(event)
 
     def _loss(self, lost: int) -> Status:
