@@ -8,24 +8,39 @@ from audiomon.pipeline.prediction import Event, Prediction, Status
 Selection = Literal["every", "changes", "events"]
 
 
+class Selector:
+    """Decides what is written; has to see every prediction.
+
+    Args:
+        selection: ``every`` prediction, those whose label is another than the one before, or none (``events``).
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._label = ""
+
+    def wants(self, prediction: Prediction) -> bool:
+        """Say whether this one is to be written."""
+        changed = prediction.label != self._label
+        self._label = prediction.label
+        return self._selection == "every" or (self._selection == "changes" and changed)
+
+
 class Selected:
-    """Passes on what the configuration's ``journal.predictions`` asks for: every, changes or events.
+    """Passes on the predictions that were asked for, and everything else.
 
     Args:
         output: gets what is selected.
-        selection: ``every`` prediction, those whose label is another than the one before, or none.
+        selection: see `Selector`.
     """
 
     def __init__(self, output: Output, selection: Selection) -> None:
-        self.selection = selection
         self._output = output
-        self._label = ""
+        self._selector = Selector(selection)
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
-        changed = prediction.label != self._label
-        self._label = prediction.label
-        if self.selection == "every" or (self.selection == "changes" and changed):
+        if self._selector.wants(prediction):
             self._output.prediction(prediction)
 
     def event(self, event: Event) -> None:

@@ -23,11 +23,14 @@ class Terminal:
 
     def __init__(self, stream: TextIO, labels: tuple[str, ...], *, colour: bool) -> None:
         self._stream = stream
-        self._width = min(24, max(map(len, labels), default=8))
+        self._labels = labels
+        self._width = label_width(labels)
         self._colour = colour
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
+        if prediction.labels is not self._labels:
+            self._labels, self._width = prediction.labels, label_width(prediction.labels)
         bold = prediction.score >= _SURE
         label = self._style(f"{prediction.label[: self._width]:<{self._width}}", bold=bold)
         self._write(
@@ -56,6 +59,11 @@ class Terminal:
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
+
+
+def label_width(labels: tuple[str, ...]) -> int:
+    """Return the width of the labels' column, in characters."""
+    return min(24, max(map(len, labels), default=8))
 
 
 def bar(score: float, cells: int = _BAR_CELLS) -> str:

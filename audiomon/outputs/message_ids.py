@@ -1,0 +1,23 @@
+"""What kind of journal entry is what: the MESSAGE_ID of each kind.
+
+Published: filters and catalogs are keyed by them. ``deploy/systemd/audiomon.catalog`` explains each to people.
+"""
+
+MESSAGE_IDS = {
+    "prediction": "f5a41f9dad494766a0045b713864076b",
+    "event-on": "8212f84d57314ff5baabb6f00d4597ea",
+    "event-off": "54ad5b807b494f089983a9b74a984abd",
+    "listening": "14172f91e903468398ab1b55a21ba5bf",
+    "device-absent": "1610aa63494a49c8b0f3e26ae37c1127",
+    "device-lost": "f965f7b32293448e86c751e0cb59cbd7",
+    "device-back": "0627d4f34b1944cc904df09c74fd1b90",
+    "audio-lost": "ffafeefdfe3c4e448db023558bb477f3",
+    "summary": "32a56a28bcf34f55a062370ab2c1f7d7",
+    "model-swapped": "4da4f4a307ea4c1ba22523a6ff8f52e2",
+    "config-applied": "ae93806d9c744f58a4c33fe347bd17a7",
+    "swap-refused": "989353ad3a3641a8acb7c6a069ab4b3e",
+    "stage-stalled": "1c085f53ee8747c0bae0964ea2075c8d",
+    "journal-lost": "ab6ebabd7a9d44a18913f0d99edf488f",
+    "failed": "426cf61e007e4dbd8e720393fedd7912",
+    "stopped": "ab2f947a7dda4dc99f97f0f696bb47f9",
+}
