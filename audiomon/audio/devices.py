@@ -54,6 +54,20 @@ def load_portaudio() -> Any:
         ) from None
 
 
+def refresh_devices() -> None:
+    """Have PortAudio look again: a device that was plugged in since it was loaded is not seen otherwise. Takes 0.1 s.
+
+    To be called only while nothing is open: it would be closed under whoever reads it.
+
+    Raises:
+        DeviceError: PortAudio is not installed.
+    """
+    portaudio = load_portaudio()
+    with c_stderr_silenced():
+        portaudio._terminate()
+        portaudio._initialize()
+
+
 def input_devices() -> list[InputDevice]:
     """List the devices that can be captured from, in PortAudio's order.
 

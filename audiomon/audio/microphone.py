@@ -112,6 +112,11 @@ class MicrophoneSource:
         return self._ring.captured_ns(self._ring.end)
 
     @property
+    def stuck(self) -> bool:
+        """Whether it was closed and the device would not let go of it: nothing can be opened in this process again."""
+        return self._capture.stuck
+
+    @property
     def failed(self) -> DeviceError | None:
         """Why capturing has ended by itself; None while it has not."""
         return self._capture.failed
@@ -135,6 +140,13 @@ class MicrophoneSource:
             return Block(self._reader.position, self._samples[:0], 0, self._clock.monotonic_ns())
         end = self._reader.position
         return Block(end - frames, self._samples[:frames], lost, self._ring.captured_ns(end))
+
+    def rewind(self, frames: int) -> int:
+        """See `Source.rewind`. At most to half a ring behind the newest frame, so as not to be overtaken at once."""
+        oldest = max(0, self._ring.end - self._ring.capacity // 2)
+        frames = max(0, min(frames, self._reader.position - oldest))
+        self._reader.position -= frames
+        return frames
 
     def close(self) -> None:
         """See `Source.close`. Returns within half a second, whatever the device does."""
@@ -220,6 +232,10 @@ class _Capture:
         if self._opened is None:
             raise self.failed or DeviceError("the microphone could not be opened")
         return self._opened
+
+    @property
+    def stuck(self) -> bool:
+        return self._ending and self._thread.is_alive()
 
     def end(self) -> None:
         """Tell the thread to end and wait for a moment."""

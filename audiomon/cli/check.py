@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from audiomon.audio.devices import find_device, input_devices
-from audiomon.cli.settings import LoadingModel, Settings, config_option, load_settings, model_option
+from audiomon.cli.settings import config_option, model_option
+from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import AudiomonError, UserError
+from audiomon.pipeline.loading import LoadingModel
 
 
 @click.command()

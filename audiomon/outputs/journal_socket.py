@@ -1,7 +1,7 @@
 """Entries to journald by its native protocol, without ever waiting for it.
 
-The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL. systemd-python's ``journal.send`` blocks, and stops every other
-thread, once journald has stopped reading; this does not.
+The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL. systemd-python's ``journal.send`` blocks, and stops every
+other thread, once journald has stopped reading; this does not.
 """
 
 import errno
