@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Mapping
 
 import msgspec
 
@@ -78,7 +77,7 @@ class Journal:
         self._socket.flush()
         self._admit_losses()
 
-    def _write(self, kind: str, message: str, priority: int, fields: Mapping[str, str]) -> None:
+    def _write(self, kind: str, message: str, priority: int, fields: dict[str, str]) -> None:
         self._admit_losses()
         self._send(kind, message, priority, fields)
 
@@ -89,7 +88,7 @@ class Journal:
             message = f"{lost} entries were not written: journald did not take them in time"
             self._send("journal-lost", message, _PRIORITIES["warning"], {"AUDIOMON_ENTRIES_LOST": str(lost)})
 
-    def _send(self, kind: str, message: str, priority: int, fields: Mapping[str, str]) -> None:
+    def _send(self, kind: str, message: str, priority: int, fields: dict[str, str]) -> None:
         entry = {
             "MESSAGE": message,
             "PRIORITY": str(priority),

@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+# What a status is about, by name: a program reads these.
+Facts = dict[str, str | int | float | dict[str, int]]
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -79,5 +82,5 @@ class Status:
     kind: str
     message: str
     time_ns: int
-    facts: dict[str, str | int | float | dict[str, int]] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     severity: Literal["info", "warning", "error"] = "info"

@@ -1,9 +1,12 @@
-"""A tally in words: the line a listener ends with."""
+"""A tally in words: the line a listener ends with, and the one a service writes every minute."""
 
 from audiomon.clock import Clock
 from audiomon.pipeline.listener import Listener
-from audiomon.pipeline.prediction import Status
-from audiomon.pipeline.tally import Tally
+from audiomon.pipeline.prediction import Facts, Status
+from audiomon.pipeline.tally import Percentiles, Tally
+
+# Labels named in a line; the facts have all of them.
+_LABELS_NAMED = 8
 
 
 def summary(tally: Tally, listener: Listener, elapsed_s: float, clock: Clock) -> Status:
@@ -19,27 +22,72 @@ def summary(tally: Tally, listener: Listener, elapsed_s: float, clock: Clock) ->
     inference, features, lag = (
         latency.percentiles() for latency in (tally.inference_us, tally.features_us, tally.lag_ms)
     )
-    labels = ", ".join(f"{label} {count}" for label, count in sorted(tally.by_label.items(), key=lambda item: -item[1]))
-    left_over = f", {listener.unused_s:.2f} s too short for another window" if not listener.source.live else ""
+    left_over = f", {listener.unused_s:.2f} s too short for another window" if listener.ended else ""
     return Status(
         "summary",
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"
-        f"{f': {labels}' if labels else ''}; {tally.events} events; inference {inference.p50:.0f} µs "
+        f"{_labels(tally)}; {tally.events} events; inference {inference.p50:.0f} µs "
         f"(99 %: {inference.p99:.0f}), features {features.p50:.0f} µs, lag {lag.p50:.0f} ms (99 %: {lag.p99:.0f}); "
         f"{tally.lost} samples lost{left_over}",
         clock.time_ns(),
-        {
-            "predictions": tally.predictions,
-            "by_label": dict(tally.by_label),
-            "events": tally.events,
-            "lost": tally.lost,
-            "heard_s": round(heard_s, 6),
-            "elapsed_s": round(elapsed_s, 3),
-            "features_us_p50": round(features.p50, 1),
-            "features_us_p99": round(features.p99, 1),
-            "inference_us_p50": round(inference.p50, 1),
-            "inference_us_p99": round(inference.p99, 1),
-            "lag_ms_p50": round(lag.p50, 3),
-            "lag_ms_p99": round(lag.p99, 3),
-        },
+        {"heard_s": round(heard_s, 6), "elapsed_s": round(elapsed_s, 3), **_facts(tally)},
     )
+
+
+def period_summary(tally: Tally, period_s: float, level_dbfs: float | None, clock: Clock) -> Status:
+    """Sum up the last minute, or however long it was.
+
+    Args:
+        tally: of that time.
+        period_s: how long it was, in seconds.
+        level_dbfs: of the input; None if nothing came in.
+        clock: dates the status.
+    """
+    latencies = ", ".join(
+        f"{name} {_slashed(latency.percentiles())} {unit}"
+        for name, latency, unit in (
+            ("inference", tally.inference_us, "µs"),
+            ("features", tally.features_us, "µs"),
+            ("lag", tally.lag_ms, "ms"),
+        )
+    )
+    level = "no input" if level_dbfs is None else f"level {level_dbfs:.1f} dBFS"
+    timed = f"; {latencies} (50 %/95 %/99 %/max)" if tally.predictions else ""
+    facts: Facts = {"period_s": round(period_s, 3), **_facts(tally)}
+    if level_dbfs is not None:
+        facts["level_dbfs"] = round(level_dbfs, 1)
+    return Status(
+        "summary",
+        f"{tally.predictions} predictions in {period_s:.0f} s{_labels(tally)}; {tally.events} events{timed}; "
+        f"{tally.lost} samples lost; {level}",
+        clock.time_ns(),
+        facts,
+    )
+
+
+def _labels(tally: Tally) -> str:
+    counts = sorted(tally.by_label.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{label} {count}" for label, count in counts[:_LABELS_NAMED])
+    return f": {named}{', …' if len(counts) > _LABELS_NAMED else ''}" if counts else ""
+
+
+def _slashed(latency: Percentiles) -> str:
+    return "/".join(f"{value:.0f}" for value in (latency.p50, latency.p95, latency.p99, latency.max))
+
+
+def _facts(tally: Tally) -> Facts:
+    facts: Facts = {
+        "predictions": tally.predictions,
+        "by_label": dict(tally.by_label),
+        "events": tally.events,
+        "lost": tally.lost,
+    }
+    for name, latency, digits in (
+        ("features_us", tally.features_us, 1),
+        ("inference_us", tally.inference_us, 1),
+        ("lag_ms", tally.lag_ms, 3),
+    ):
+        percentiles = latency.percentiles()
+        for which in ("p50", "p95", "p99", "max"):
+            facts[f"{name}_{which}"] = round(getattr(percentiles, which), digits)
+    return facts
