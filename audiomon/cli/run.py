@@ -18,8 +18,7 @@ from audiomon.outputs.terminal import Terminal
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Status
-from audiomon.pipeline.summary import summary
+from audiomon.pipeline.statuses import listening, summary
 from audiomon.pipeline.worker import InferenceWorker
 
 # Ctrl-C must end within a second; a worker that has not ended by then is inside a model or a driver, and is left there.
@@ -150,35 +149,14 @@ def _listen(listener: Listener, output: Output, settings: Settings, clock: Clock
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    output.status(_listening(listener, settings, clock))
+    output.status(listening(listener, settings.config.hop_s, settings.source, clock))
     started_ns = clock.monotonic_ns()
     worker.start()
     worker.done.wait()
     worker.stop(_STOP_PATIENCE_S)
     elapsed_s = (clock.monotonic_ns() - started_ns) / 1e9
-    output.status(summary(worker.tally, listener, elapsed_s, clock))
+    heard_s = listener.position / listener.source.sample_rate
+    left_over_s = listener.unused_s if listener.ended else None
+    output.status(summary(worker.tally, heard_s, elapsed_s, clock, left_over_s))
     if worker.error is not None:
         raise worker.error
-
-
-def _listening(listener: Listener, settings: Settings, clock: Clock) -> Status:
-    source, classifier = listener.source, listener.classifier
-    interpreter, windows = classifier.interpreter, listener.windows
-    asked_s = settings.config.hop_s
-    hop = f"{windows.hop_s:.3f} s" + (f" (asked: {asked_s:g} s)" if abs(asked_s - windows.hop_s) > 1e-6 else "")
-    resampled = f" -> {classifier.spec.sample_rate} Hz" if source.sample_rate != classifier.spec.sample_rate else ""
-    return Status(
-        "listening",
-        f"Listening to {source.name} ({source.sample_rate} Hz{resampled}) with {classifier.package.manifest.name} "
-        f"({', '.join(classifier.labels[:8])}{', …' if len(classifier.labels) > 8 else ''}), a prediction every {hop}, "
-        f"{interpreter.backend} {interpreter.version}, {settings.source}",
-        clock.time_ns(),
-        {
-            "source": source.name,
-            "sample_rate": source.sample_rate,
-            "model": classifier.package.manifest.name,
-            "hop_s": round(windows.hop_s, 6),
-            "interpreter": f"{interpreter.backend} {interpreter.version}",
-            "config": settings.source,
-        },
-    )

@@ -1,5 +1,6 @@
 """What a listener has done so far, in numbers of fixed size however long it runs."""
 
+import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +45,7 @@ class Latency:
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals. Written by the inference worker alone; others may look at any time.
+    """Running totals.
 
     Attributes:
         predictions: windows classified.
@@ -64,11 +65,37 @@ class Tally:
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
 
-    def add(self, prediction: Prediction) -> None:
-        """Count one prediction."""
+    def add(self, prediction: Prediction, turned_on: int = 0) -> None:
+        """Count one prediction, and the events that it led to."""
         self.predictions += 1
+        self.events += turned_on
         self.by_label[prediction.label] = self.by_label.get(prediction.label, 0) + 1
         self.lost += prediction.lost
         self.features_us.add(prediction.features_us)
         self.inference_us.add(prediction.inference_us)
         self.lag_ms.add(prediction.lag_ms)
+
+
+class Counting:
+    """A tally of everything, and one of what is new since somebody asked. Safe for several threads.
+
+    Attributes:
+        total: of everything; others may look at any time.
+    """
+
+    def __init__(self) -> None:
+        self.total = Tally()
+        self._period = Tally()
+        self._lock = threading.Lock()
+
+    def add(self, prediction: Prediction, turned_on: int) -> None:
+        """Count one prediction, and how many labels it turned on."""
+        with self._lock:
+            self.total.add(prediction, turned_on)
+            self._period.add(prediction, turned_on)
+
+    def take_period(self) -> Tally:
+        """Return the tally of what was counted since the last call."""
+        with self._lock:
+            period, self._period = self._period, Tally()
+        return period

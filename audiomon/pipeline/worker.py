@@ -10,7 +10,7 @@ from audiomon.clock import Clock
 from audiomon.pipeline.listener import Heard, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Prediction, Status
-from audiomon.pipeline.tally import Tally
+from audiomon.pipeline.tally import Counting, Tally
 
 
 class InferenceWorker:
@@ -20,12 +20,11 @@ class InferenceWorker:
         listener: what to step.
         output: gets predictions, events, and a status when audio was lost.
         clock: dates the statuses.
-        tally: counts on; a new one if None.
+        counting: counts on; a new one if None.
         on_take_over: called in this thread with what took over, before its prediction goes out.
         on_done: called in this thread when it has ended.
 
     Attributes:
-        tally: what has been done so far.
         last: the newest prediction.
         stepped_ns: monotonic time at which it last asked for a window; a thread that hangs leaves this behind.
         error: what ended it, if not the source's end or `stop`.
@@ -38,24 +37,27 @@ class InferenceWorker:
         output: Output,
         clock: Clock,
         *,
-        tally: Tally | None = None,
+        counting: Counting | None = None,
         on_take_over: Callable[[Heard], None] | None = None,
         on_done: Callable[[], None] | None = None,
     ) -> None:
-        self.tally = tally or Tally()
         self.last: Prediction | None = None
         self.stepped_ns = clock.monotonic_ns()
         self.error: Exception | None = None
         self.done = threading.Event()
         self._listener = listener
+        self._counting = counting or Counting()
         self._output = output
         self._clock = clock
         self._on_take_over = on_take_over
         self._on_done = on_done
         self._stopping = False
-        self._period = Tally()
-        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    @property
+    def tally(self) -> Tally:
+        """What has been done so far."""
+        return self._counting.total
 
     def start(self) -> None:
         """Begin."""
@@ -66,12 +68,6 @@ class InferenceWorker:
         self._stopping = True
         self._listener.source.close()
         return self.done.wait(timeout_s)
-
-    def take_period(self) -> Tally:
-        """Return what was done since the last call; may be called from another thread."""
-        with self._counting:
-            period, self._period = self._period, Tally()
-        return period
 
     def _run(self) -> None:
         try:
@@ -92,11 +88,7 @@ class InferenceWorker:
         if heard is None:
             return
         prediction = heard.prediction
-        turned_on = sum(event.state == "on" for event in heard.events)
-        with self._counting:
-            for tally in (self.tally, self._period):
-                tally.add(prediction)
-                tally.events += turned_on
+        self._counting.add(prediction, sum(event.state == "on" for event in heard.events))
         self.last = prediction
         if prediction.lost:
             self._output.status(self._loss(prediction.lost))

@@ -1,4 +1,4 @@
-"""A tally in words: the line a listener ends with, and the one a service writes every minute."""
+"""What a listener says of itself: what it listens to, and how it has fared."""
 
 from audiomon.clock import Clock
 from audiomon.pipeline.listener import Listener
@@ -9,20 +9,51 @@ from audiomon.pipeline.tally import Percentiles, Tally
 _LABELS_NAMED = 8
 
 
-def summary(tally: Tally, listener: Listener, elapsed_s: float, clock: Clock) -> Status:
-    """Sum up what a listener has done.
+def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock) -> Status:
+    """Say what is listened to, with what, how often.
 
     Args:
-        tally: its totals.
-        listener: for the seconds heard, and those left over.
-        elapsed_s: wall time it took, in seconds.
+        listener: what has been set up.
+        asked_hop_s: seconds between predictions that were asked for; frames may not allow exactly that.
+        config: where the settings came from.
         clock: dates the status.
     """
-    heard_s = listener.position / listener.source.sample_rate
+    source, classifier = listener.source, listener.classifier
+    interpreter, hop_s = classifier.interpreter, listener.windows.hop_s
+    hop = f"{hop_s:.3f} s" + (f" (asked: {asked_hop_s:g} s)" if abs(asked_hop_s - hop_s) > 1e-6 else "")
+    resampled = f" -> {classifier.spec.sample_rate} Hz" if source.sample_rate != classifier.spec.sample_rate else ""
+    labels = classifier.labels
+    return Status(
+        "listening",
+        f"Listening to {source.name} ({source.sample_rate} Hz{resampled}) with {classifier.package.manifest.name} "
+        f"({', '.join(labels[:_LABELS_NAMED])}{', …' if len(labels) > _LABELS_NAMED else ''}), a prediction every "
+        f"{hop}, {interpreter.backend} {interpreter.version}, {config}",
+        clock.time_ns(),
+        {
+            "source": source.name,
+            "sample_rate": source.sample_rate,
+            "model": classifier.package.manifest.name,
+            "hop_s": round(hop_s, 6),
+            "interpreter": f"{interpreter.backend} {interpreter.version}",
+            "config": config,
+        },
+    )
+
+
+def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_over_s: float | None = None) -> Status:
+    """Sum up what has been done from beginning to end.
+
+    Args:
+        tally: the totals.
+        heard_s: seconds of audio in all.
+        elapsed_s: wall time it took, in seconds.
+        clock: dates the status.
+        left_over_s: seconds at the end of a recording that were too short for another window.
+    """
     inference, features, lag = (
         latency.percentiles() for latency in (tally.inference_us, tally.features_us, tally.lag_ms)
     )
-    left_over = f", {listener.unused_s:.2f} s too short for another window" if listener.ended else ""
+    left_over = "" if left_over_s is None else f", {left_over_s:.2f} s too short for another window"
     return Status(
         "summary",
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"
