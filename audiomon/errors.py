@@ -30,3 +30,7 @@ class InputError(UserError):
 
 class DeviceError(UserError):
     """A microphone does not exist or cannot be opened."""
+
+
+class SoundSystemError(DeviceError):
+    """The sound system holds on to a thread of this process; only a new process can try again."""

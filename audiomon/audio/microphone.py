@@ -23,7 +23,7 @@ from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
-from audiomon.errors import DeviceError
+from audiomon.errors import DeviceError, SoundSystemError
 
 DEFAULT_BLOCK_MS = 93.0
 DEFAULT_RING_S = 10.0
@@ -228,7 +228,9 @@ class _Capture:
         """
         if not self._answered.wait(_OPEN_PATIENCE_S):
             self.end()
-            raise DeviceError(f"the sound system has not answered for {_OPEN_PATIENCE_S:.0f} s; is its server stuck?")
+            raise SoundSystemError(
+                f"the sound system has not answered for {_OPEN_PATIENCE_S:.0f} s; is its server stuck?"
+            )
         if self._opened is None:
             raise self.failed or DeviceError("the microphone could not be opened")
         return self._opened
@@ -244,7 +246,7 @@ class _Capture:
         self._ending = True
         self._thread.join(_CLOSE_PATIENCE_S)
         if self._thread.is_alive():
-            _forget_portaudio()
+            forget_portaudio()
 
     def _run(self) -> None:
         try:
@@ -346,7 +348,7 @@ def _reason(error: Exception) -> str:
     return str(host_error[2] if host_error else error.args[0]).strip()
 
 
-def _forget_portaudio() -> None:
+def forget_portaudio() -> None:
     """Let the process end without PortAudio: tidying up under a thread that is stuck in it hangs, or crashes."""
     exit_handler = getattr(load_portaudio(), "_exit_handler", None)
     if exit_handler is not None:

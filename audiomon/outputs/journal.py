@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 
 import msgspec
 
@@ -31,6 +32,8 @@ class Journal:
         self._socket = socket
         self._instance = instance
         self._selector = Selector(selection)
+        # The inference worker and the supervisor write.
+        self._writing = threading.Lock()
         self._lost = 0
         self._last: Prediction | None = None
         self._labels: tuple[str, ...] = ()
@@ -74,12 +77,14 @@ class Journal:
 
     def flush(self) -> None:
         """Send what journald would not take before; call now and then."""
-        self._socket.flush()
-        self._admit_losses()
+        with self._writing:
+            self._socket.flush()
+            self._admit_losses()
 
     def _write(self, kind: str, message: str, priority: int, fields: dict[str, str]) -> None:
-        self._admit_losses()
-        self._send(kind, message, priority, fields)
+        with self._writing:
+            self._admit_losses()
+            self._send(kind, message, priority, fields)
 
     def _admit_losses(self) -> None:
         lost = self._socket.lost - self._lost

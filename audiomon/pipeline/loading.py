@@ -13,14 +13,15 @@ class LoadingModel:
 
     Args:
         settings: names the model.
+        package: the one that it names, if it has been read already.
 
     Raises:
         ModelError, ConfigError: the package is wrong, or the configuration names a label that it lacks.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, package: ModelPackage | None = None) -> None:
         self._settings = settings
-        self.package = _read_package(settings)
+        self.package = package or named_package(settings)
         self.rules = rules_for(self.package, settings)
         self._backend = choose_backend(settings.config.interpreter)
         self._checking = CheckingProcess(self.package, self._backend)
@@ -63,7 +64,12 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
         raise document.error(("decisions", *error.keys), error.problem) from None
 
 
-def _read_package(settings: Settings) -> ModelPackage:
+def named_package(settings: Settings) -> ModelPackage:
+    """Read the package that the settings name.
+
+    Raises:
+        ModelError, ConfigError: there is none, or it is wrong.
+    """
     try:
         return read_package(find_package(settings.config.model, settings.folder))
     except ModelError as error:

@@ -1,0 +1,1 @@
+"""The supervised daemon: readiness, watchdog, reload, signals. What a listener is, the floors below know."""

@@ -1,0 +1,176 @@
+"""One open microphone being listened to, and the opening of one, which may take long or for ever.
+
+A hearing ends when its microphone fails; the supervisor then opens the next.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audiomon.audio.devices import refresh_devices
+from audiomon.audio.level import LevelMeter
+from audiomon.audio.source import Source
+from audiomon.clock import Clock
+from audiomon.config import DecisionRules
+from audiomon.config.settings import Settings
+from audiomon.errors import DeviceError, SoundSystemError
+from audiomon.models.classifier import Classifier
+from audiomon.pipeline.listener import Heard, Listener, Replacement
+from audiomon.pipeline.output import Output
+from audiomon.pipeline.tally import Counting
+from audiomon.pipeline.worker import InferenceWorker
+
+# Ctrl-C must end within a second; a worker that has not ended by then is inside a model or a driver, and is left there.
+STOP_PATIENCE_S = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is in force.
+
+    Attributes:
+        settings: read and applied.
+        classifier: the model that they name.
+        rules: their decisions laid over the model's.
+    """
+
+    settings: Settings
+    classifier: Classifier
+    rules: DecisionRules
+
+    @property
+    def replacement(self) -> Replacement:
+        """This, as a listener takes it over."""
+        return Replacement(self.classifier, self.rules, self.settings.config.hop_s)
+
+
+class Hearing:
+    """A source, its listener and the worker that steps it.
+
+    Args:
+        source: open.
+        running: what to listen with.
+        output: gets what is heard.
+        counting: counts it.
+        level: measures it.
+        clock: times it.
+        on_first: called in the worker's thread with the first prediction, here and after each replacement, before it
+            goes out.
+        on_end: called in the worker's thread when nothing more will be heard.
+
+    Raises:
+        DeviceError: the source cannot give what the model needs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        running: Running,
+        *,
+        output: Output,
+        counting: Counting,
+        level: LevelMeter,
+        clock: Clock,
+        on_first: Callable[[Heard], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self.source = source
+        self.listener = Listener(
+            source,
+            running.classifier,
+            running.rules,
+            hop_s=running.settings.config.hop_s,
+            channel=running.settings.config.microphone.channel,
+            clock=clock,
+            level=level,
+        )
+        self.worker = InferenceWorker(
+            self.listener, output, clock, counting=counting, on_take_over=on_first, on_done=on_end
+        )
+        self._output = output
+        self._opened_ns = clock.monotonic_ns()
+        # So that the first prediction is announced as it is after any other change.
+        self.listener.replace(running.replacement)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio heard so far."""
+        return self.listener.position / self.source.sample_rate
+
+    @property
+    def alive_ns(self) -> int:
+        """Monotonic time at which the newest audio that arrived was captured, or the microphone was opened."""
+        return max(self._opened_ns, self.listener.captured_ns)
+
+    @property
+    def began_ns(self) -> int:
+        """Monotonic time at which the first sample was captured, once some have been."""
+        listener = self.listener
+        return listener.captured_ns - listener.position * 1_000_000_000 // self.source.sample_rate
+
+    def start(self) -> None:
+        """Begin."""
+        self.worker.start()
+
+    def end(self) -> bool:
+        """Stop listening, let go of the microphone, and turn off what is on; False if the worker hangs."""
+        ended = self.worker.stop(STOP_PATIENCE_S)
+        if ended:
+            for event in self.listener.switch_off():
+                self._output.event(event)
+        return ended
+
+
+class Opening:
+    """A microphone being opened, in a thread that may be left behind.
+
+    Args:
+        open_source: opens it.
+        on_end: called in that thread when it has been tried.
+
+    Attributes:
+        source: what was opened, when it was.
+        error: why it was not.
+    """
+
+    def __init__(self, open_source: Callable[[], Source], on_end: Callable[[], None]) -> None:
+        self.source: Source | None = None
+        self.error: Exception | None = None
+        self._open_source = open_source
+        self._on_end = on_end
+        self._unwanted = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run, name="opening", daemon=True).start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been tried."""
+        return self.source is not None or self.error is not None
+
+    def abandon(self) -> None:
+        """Close what was opened, or will be."""
+        with self._lock:
+            self._unwanted = True
+            if self.source is not None:
+                self.source.close()
+
+    def _run(self) -> None:
+        try:
+            source = self._opened()
+            with self._lock:
+                if self._unwanted:
+                    source.close()
+                self.source = source
+        except Exception as error:
+            # Handed to the main thread, which decides; a thread has nobody to raise to.
+            self.error = error
+        self._on_end()
+
+    def _opened(self) -> Source:
+        try:
+            return self._open_source()
+        except SoundSystemError:
+            raise
+        except DeviceError:
+            refresh_devices()
+            return self._open_source()

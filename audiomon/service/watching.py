@@ -1,0 +1,108 @@
+"""Noticing that files have been saved: by inotify on their folders, since editors replace files.
+
+Knows nothing of what is in them.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from inotify_simple import INotify, flags
+
+# How long a file must be left alone before it counts as saved: editors write in several steps.
+_SETTLE_NS = 150_000_000
+# Somebody who asks outright waits for the answer, and has saved before asking.
+_ASKED_NS = 50_000_000
+# How long to wait for whoever has begun to write and not closed the file yet.
+_WRITING_NS = 2_000_000_000
+
+# What a save ends with; and a change of permissions, which may be what makes a file readable.
+_SAVED = flags.CLOSE_WRITE | flags.MOVED_TO | flags.ATTRIB
+_MASK = _SAVED | flags.MODIFY | flags.ONLYDIR
+
+
+class Settling:
+    """When to look: a while after the last sign of change.
+
+    Times are monotonic, in nanoseconds.
+
+    Attributes:
+        first_ns: when the first change came that nobody has looked at yet; None if there is none.
+        due_ns: when to look at it.
+    """
+
+    def __init__(self) -> None:
+        self.first_ns: int | None = None
+        self.due_ns = 0
+
+    def touch(self, now_ns: int, *, saved: bool) -> None:
+        """Note a change.
+
+        Args:
+            now_ns: when.
+            saved: whether it was a file that was closed or moved into place, rather than one being written.
+        """
+        if self.first_ns is None:
+            if not saved:
+                return  # whoever writes it will also close it
+            self.first_ns = now_ns
+        self.due_ns = now_ns + (_SETTLE_NS if saved else _WRITING_NS)
+
+    def ask(self, now_ns: int) -> None:
+        """Note that somebody asked to look, changed or not."""
+        if self.first_ns is None:
+            self.first_ns = now_ns
+            self.due_ns = now_ns + _ASKED_NS
+
+    def postpone(self, first_ns: int, now_ns: int) -> None:
+        """Look again later at a change that was looked at too soon."""
+        self.first_ns = first_ns
+        self.due_ns = now_ns + _WRITING_NS
+
+    def due(self, now_ns: int) -> bool:
+        """Say whether it is time to look."""
+        return self.first_ns is not None and now_ns >= self.due_ns
+
+    def settled(self) -> None:
+        """Forget: somebody has looked."""
+        self.first_ns = None
+
+
+class Watch:
+    """Watches some files or folders; they, and even those that they are in, need not exist."""
+
+    def __init__(self) -> None:
+        self._inotify = INotify(nonblocking=True)
+        self._folders: dict[Path, int] = {}
+        self._files: frozenset[Path] = frozenset()
+
+    @property
+    def fd(self) -> int:
+        """Can be read when something has happened."""
+        fd: int = self._inotify.fileno()
+        return fd
+
+    def follow(self, paths: Iterable[Path]) -> None:
+        """Watch these files, and no others any more. Where a path is a link, what it leads to is watched as well."""
+        self._files = frozenset(place for path in paths for place in (path.absolute(), path.resolve()))
+        folders = {file.parent for file in self._files}
+        for folder in self._folders.keys() - folders:
+            with contextlib.suppress(OSError):  # the folder itself is gone, and its watch with it
+                self._inotify.rm_watch(self._folders.pop(folder))
+        for folder in folders:
+            # Again, even if it is watched: the folder may be another one by that name.
+            with contextlib.suppress(OSError):  # it is not there
+                self._folders[folder] = self._inotify.add_watch(folder, _MASK)
+
+    def changes(self) -> list[bool]:
+        """Return, for each change of a watched file since the last call, whether it was saved (or is being written)."""
+        by_watch = {watch: folder for folder, watch in self._folders.items()}
+        return [
+            bool(event.mask & _SAVED)
+            for event in self._inotify.read(timeout=0)
+            if event.wd in by_watch and by_watch[event.wd] / event.name in self._files
+        ]
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._inotify.close()
