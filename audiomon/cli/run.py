@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -9,20 +11,22 @@ import click
 
 from audiomon.audio.source import Source
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option
-from audiomon.clock import Clock, SystemClock
+from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
-from audiomon.errors import DeviceError
+from audiomon.errors import AudiomonError, DeviceError
+from audiomon.outputs.journal import Journal, writes_to_journal
+from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.json_lines import JsonLines
-from audiomon.outputs.selection import Selected
+from audiomon.outputs.selection import Selected, Selection
 from audiomon.outputs.terminal import Terminal
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
+from audiomon.pipeline.prediction import Status
 from audiomon.pipeline.statuses import listening, summary
-from audiomon.pipeline.worker import InferenceWorker
+from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
 
-# Ctrl-C must end within a second; a worker that has not ended by then is inside a model or a driver, and is left there.
-_STOP_PATIENCE_S = 0.7
+_CLOCK = SystemClock()
 
 
 @click.command()
@@ -41,7 +45,8 @@ _STOP_PATIENCE_S = 0.7
 @click.option(
     "--predictions",
     type=click.Choice(["every", "changes", "events"]),
-    help="Which predictions to write; events always.",
+    help="Which predictions to write; events always. Otherwise every one, and in the journal those of the "
+    "configuration's `journal:`.",
 )
 @config_option
 def run(
@@ -55,10 +60,13 @@ def run(
     hop_s: float | None,
     interpreter: str | None,
     as_json: bool,
-    predictions: str | None,
+    predictions: Selection | None,
     config_path: Path | None,
 ) -> None:
     """Listen, and say what is heard, until Ctrl-C or the end of the input.
+
+    While it listens to a microphone, it watches its configuration: what is saved there holds within a second. As a
+    systemd service it writes to the journal.
 
     \b
     Examples:
@@ -71,92 +79,142 @@ def run(
         raise click.UsageError("raw samples on stdin do not tell their sample rate: add --rate, in Hz")
     if input_ != "-" and rate is not None:
         raise click.UsageError("--rate goes with --input - (stdin)")
-    settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
-    settings = settings.with_options(device=device, predictions=predictions)
-    clock = SystemClock()
-    loading = LoadingModel(settings)
-    source = _open_source(settings, loading, input_, rate, channels, realtime, or_sample, clock)
-    output = _output(settings, loading, as_json)
+
+    def settings_now() -> Settings:
+        settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
+        return settings.with_options(device=device, predictions=predictions)
+
+    if input_ is not None:
+        settings = settings_now()
+        loading = LoadingModel(settings)
+        _listen(_recording(input_, rate, channels, realtime), settings, loading, _output(loading, as_json, predictions))
+        return
+    journal = None if as_json or not writes_to_journal(1) else Journal(JournalSocket(), _instance(config_path))
+    with _told_to(journal):
+        settings = settings_now()
+        loading = LoadingModel(settings)
+        output = journal or _output(loading, as_json, predictions)
+        source, absence = _microphone(settings, loading)
+        sample = _sample(loading) if or_sample else None
+        if source is None and sample is not None:
+            click.echo(f"audiomon: {absence}\naudiomon: listening to the sample recording {sample} instead", err=True)
+            _listen(_recording(str(sample), None, 1, True), settings, loading, output)
+        elif absence is not None and journal is None:
+            # Someone who types a command wants to know; a service waits for its microphone.
+            raise absence
+        else:
+            _supervise(source, absence, settings, loading, settings_now, output, journal)
+
+
+def _instance(config_path: Path | None) -> str:
+    return config_path.stem if config_path else "audiomon"
+
+
+@contextmanager
+def _told_to(journal: Journal | None) -> Iterator[None]:
+    """Write what ends the service to the journal with its fields, rather than as a bare line."""
+    try:
+        yield
+    except AudiomonError as error:
+        if journal is None:
+            raise
+        journal.status(Status("failed", f"Ended: {error}", _CLOCK.time_ns(), {"reason": str(error)}, "error"))
+        journal.flush()
+        raise click.exceptions.Exit(error.exit_status) from None
+
+
+def _output(loading: LoadingModel, as_json: bool, selection: Selection | None) -> Output:
+    if as_json:
+        output: Output = JsonLines(sys.stdout)
+    else:
+        output = Terminal(sys.stdout, loading.package.manifest.labels, colour=sys.stdout.isatty())
+    return Selected(output, selection or "every")
+
+
+# Each source is imported only where it is used: a file needs no PortAudio, a microphone no libsndfile.
+
+
+def _recording(input_: str, rate: int | None, channels: int, realtime: bool) -> Source:
+    if input_ == "-":
+        from audiomon.audio.pipe import PipeSource
+
+        return PipeSource(0, rate or 0, channels, _CLOCK)
+    from audiomon.audio.file import FileSource
+
+    return FileSource(Path(input_), realtime=realtime, clock=_CLOCK)
+
+
+def _sample(loading: LoadingModel) -> Path | None:
+    return min(loading.package.folder.glob("sample.*"), default=None)
+
+
+def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | None, DeviceError | None]:
+    from audiomon.service.hearing import open_microphone
+
+    try:
+        return open_microphone(settings, loading.package.manifest.input.sample_rate, _CLOCK), None
+    except DeviceError as error:
+        return None, error
+
+
+def _listen(source: Source, settings: Settings, loading: LoadingModel, output: Output) -> None:
+    """Listen to something that ends by itself, or is ended; nothing is watched meanwhile."""
+    config = settings.config
     try:
         listener = Listener(
             source,
             loading.classifier(),
             loading.rules,
-            hop_s=settings.config.hop_s,
-            channel=settings.config.microphone.channel,
-            clock=clock,
+            hop_s=config.hop_s,
+            channel=config.microphone.channel,
+            clock=_CLOCK,
         )
-        _listen(listener, output, settings, clock)
+        worker = InferenceWorker(listener, output, _CLOCK)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            worker.done.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        output.status(listening(listener, config.hop_s, settings.source, _CLOCK))
+        started_ns = _CLOCK.monotonic_ns()
+        worker.start()
+        worker.done.wait()
+        worker.stop(STOP_PATIENCE_S)
     finally:
         source.close()
-
-
-def _open_source(
-    settings: Settings,
-    loading: LoadingModel,
-    input_: str | None,
-    rate: int | None,
-    channels: int,
-    realtime: bool,
-    or_sample: bool,
-    clock: Clock,
-) -> Source:
-    # Each source is imported only where it is used: a file needs no PortAudio, a microphone no libsndfile.
-    if input_ == "-":
-        from audiomon.audio.pipe import PipeSource
-
-        return PipeSource(0, rate or 0, channels, clock)
-    if input_ is not None:
-        return _file(Path(input_), realtime, clock)
-    from audiomon.audio.microphone import MicrophoneSource
-
-    microphone = settings.config.microphone
-    try:
-        return MicrophoneSource(
-            microphone.device,
-            sample_rate=loading.package.manifest.input.sample_rate,
-            block_ms=microphone.block_ms,
-            ring_s=microphone.ring_s,
-            clock=clock,
-        )
-    except DeviceError as error:
-        samples = sorted(loading.package.folder.glob("sample.*"))
-        if not or_sample or not samples:
-            raise
-        click.echo(f"audiomon: {error}\naudiomon: listening to the sample recording {samples[0]} instead", err=True)
-        return _file(samples[0], True, clock)
-
-
-def _file(path: Path, realtime: bool, clock: Clock) -> Source:
-    from audiomon.audio.file import FileSource
-
-    return FileSource(path, realtime=realtime, clock=clock)
-
-
-def _output(settings: Settings, loading: LoadingModel, as_json: bool) -> Output:
-    if as_json:
-        output: Output = JsonLines(sys.stdout)
-    else:
-        output = Terminal(sys.stdout, loading.package.manifest.labels, colour=sys.stdout.isatty())
-    return Selected(output, settings.config.journal.predictions)
-
-
-def _listen(listener: Listener, output: Output, settings: Settings, clock: Clock) -> None:
-    worker = InferenceWorker(listener, output, clock)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        worker.done.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    output.status(listening(listener, settings.config.hop_s, settings.source, clock))
-    started_ns = clock.monotonic_ns()
-    worker.start()
-    worker.done.wait()
-    worker.stop(_STOP_PATIENCE_S)
-    elapsed_s = (clock.monotonic_ns() - started_ns) / 1e9
-    heard_s = listener.position / listener.source.sample_rate
+    elapsed_s = (_CLOCK.monotonic_ns() - started_ns) / 1e9
+    heard_s = listener.position / source.sample_rate
     left_over_s = listener.unused_s if listener.ended else None
-    output.status(summary(worker.tally, heard_s, elapsed_s, clock, left_over_s))
+    output.status(summary(worker.tally, heard_s, elapsed_s, _CLOCK, left_over_s))
     if worker.error is not None:
         raise worker.error
+
+
+def _supervise(
+    source: Source | None,
+    absence: DeviceError | None,
+    settings: Settings,
+    loading: LoadingModel,
+    settings_now: Callable[[], Settings],
+    output: Output,
+    journal: Journal | None,
+) -> None:
+    from audiomon.service.hearing import Running
+    from audiomon.service.supervisor import Supervisor
+
+    try:
+        supervisor = Supervisor(
+            Running(settings, loading.classifier(), loading.rules),
+            load_settings=settings_now,
+            output=output,
+            journal=journal,
+            # A terminal that is closed hangs up; its listener then ends.
+            reload_on_hangup=not sys.stdin.isatty(),
+            clock=_CLOCK,
+        )
+    except BaseException:
+        if source is not None:
+            source.close()
+        raise
+    supervisor.run(source, str(absence or ""))

@@ -25,13 +25,12 @@ class Journal:
     Args:
         socket: where to.
         instance: name of this listener among several; ``AUDIOMON_INSTANCE``.
-        selection: which predictions.
     """
 
-    def __init__(self, socket: JournalSocket, instance: str, selection: Selection) -> None:
+    def __init__(self, socket: JournalSocket, instance: str) -> None:
         self._socket = socket
         self._instance = instance
-        self._selector = Selector(selection)
+        self._selector = Selector("every")
         # The inference worker and the supervisor write.
         self._writing = threading.Lock()
         self._lost = 0
@@ -40,7 +39,7 @@ class Journal:
         self._width = 0
 
     def select(self, selection: Selection) -> None:
-        """Write other predictions from now on."""
+        """Write these predictions from now on, instead of every one."""
         self._selector = Selector(selection)
 
     def prediction(self, prediction: Prediction) -> None:

@@ -12,6 +12,9 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Prediction, Status
 from audiomon.pipeline.tally import Counting, Tally
 
+# Ctrl-C must end within a second; a worker that has not ended by then is inside a model or a driver, and is left there.
+STOP_PATIENCE_S = 0.7
+
 
 class InferenceWorker:
     """Steps a listener until its source ends, it is told to stop, or something fails.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from audiomon.audio.devices import refresh_devices
 from audiomon.audio.level import LevelMeter
+from audiomon.audio.microphone import MicrophoneSource
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
@@ -18,10 +19,7 @@ from audiomon.models.classifier import Classifier
 from audiomon.pipeline.listener import Heard, Listener, Replacement
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import InferenceWorker
-
-# Ctrl-C must end within a second; a worker that has not ended by then is inside a model or a driver, and is left there.
-STOP_PATIENCE_S = 0.7
+from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,22 @@ class Running:
     def replacement(self) -> Replacement:
         """This, as a listener takes it over."""
         return Replacement(self.classifier, self.rules, self.settings.config.hop_s)
+
+
+def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Source:
+    """Open the microphone that the settings name, at a model's sample rate if it can.
+
+    Raises:
+        DeviceError: it cannot be opened.
+    """
+    microphone = settings.config.microphone
+    return MicrophoneSource(
+        microphone.device,
+        sample_rate=sample_rate,
+        block_ms=microphone.block_ms,
+        ring_s=microphone.ring_s,
+        clock=clock,
+    )
 
 
 class Hearing:

@@ -10,15 +10,15 @@ from audiomon.audio.level import LevelMeter
 from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
+from audiomon.config.settings import Settings
 from audiomon.errors import DeviceError, SoundSystemError
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Facts, Prediction, Status
 from audiomon.pipeline.statuses import listening
 from audiomon.pipeline.tally import Counting
-from audiomon.service.hearing import Hearing, Opening, Running
+from audiomon.service.hearing import Hearing, Opening, Running, open_microphone
 
-OpenSource = Callable[[Running], Source]
 Announce = Callable[[Heard, Hearing], Status]
 
 # A microphone that has delivered nothing for so long has gone, even if nobody says so.
@@ -55,10 +55,10 @@ class MicrophoneKeeper:
 
     Args:
         running: what is in force at first.
-        open_source: opens the microphone that is in force; called in a thread of its own.
         output: gets what is heard, and what befalls the microphone.
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
+        open_source: opens the microphone; called in a thread of its own.
 
     Attributes:
         running: what is in force.
@@ -68,7 +68,13 @@ class MicrophoneKeeper:
     """
 
     def __init__(
-        self, running: Running, *, open_source: OpenSource, output: Output, clock: Clock, wake: Callable[[], None]
+        self,
+        running: Running,
+        *,
+        output: Output,
+        clock: Clock,
+        wake: Callable[[], None],
+        open_source: Callable[[Settings, int, Clock], Source] = open_microphone,
     ) -> None:
         self.running = running
         self.absence = ""
@@ -280,7 +286,8 @@ class MicrophoneKeeper:
     def _open(self, running: Running) -> None:
         self._opening_since_ns = self._clock.monotonic_ns()
         self._opening_for = running
-        self._opening = Opening(lambda: self._open_source(running), self._wake)
+        sample_rate = running.classifier.spec.sample_rate
+        self._opening = Opening(lambda: self._open_source(running.settings, sample_rate, self._clock), self._wake)
 
     def _be_absent(self, kind: str, reason: str) -> None:
         now_ns = self._clock.monotonic_ns()

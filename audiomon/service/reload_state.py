@@ -13,6 +13,7 @@ import msgspec
 from audiomon.errors import AudiomonError, UserError
 
 FILE = "reload.json"
+SYSTEM_RUNTIME = Path("/run/audiomon")
 
 _LOOK_AGAIN_S = 0.02
 

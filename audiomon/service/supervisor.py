@@ -6,7 +6,6 @@ It never waits for audio, for a model or for a device.
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
@@ -16,9 +15,9 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
 from audiomon.pipeline.statuses import period_summary, summary
 from audiomon.service.hearing import Running
-from audiomon.service.keeper import MicrophoneKeeper, OpenSource
+from audiomon.service.keeper import MicrophoneKeeper
 from audiomon.service.notify import ServiceManager
-from audiomon.service.reload_state import ReloadState
+from audiomon.service.reload_state import ReloadState, runtime_folder
 from audiomon.service.reloading import Reloading
 from audiomon.service.wakeups import Wakeups
 
@@ -35,11 +34,8 @@ class Supervisor:
     Args:
         running: the settings and the model to begin with.
         load_settings: reads the configuration anew.
-        open_source: opens the microphone that is in force.
         output: gets everything.
         journal: the same, if it is the journal.
-        manager: is told how it goes.
-        state_folder: for ``audiomon reload``; None for nowhere.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
     """
@@ -49,34 +45,29 @@ class Supervisor:
         running: Running,
         *,
         load_settings: Callable[[], Settings],
-        open_source: OpenSource,
         output: Output,
         journal: Journal | None,
-        manager: ServiceManager,
-        state_folder: Path | None,
         reload_on_hangup: bool,
         clock: Clock,
     ) -> None:
         self._output = output
         self._journal = journal
-        self._manager = manager
+        self._manager = ServiceManager()
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        self._keeper = MicrophoneKeeper(
-            running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake
-        )
+        self._keeper = MicrophoneKeeper(running, output=output, clock=clock, wake=self._wakeups.wake)
         self._reloading = Reloading(
             self._keeper,
             load_settings=load_settings,
             output=output,
             state=ReloadState(os.getpid()),
-            state_folder=state_folder,
+            state_folder=runtime_folder(),
             clock=clock,
             on_applied=self._apply,
         )
         self._wakeups.watch(self._reloading.fd)
-        self._summary_s = running.settings.config.journal.summary_s
+        self._apply(running.settings)
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._told_status = ""
         self._told_status_ns = self._told_alive_ns = 0

@@ -57,6 +57,12 @@ class EndlessSource:
         self._position += len(samples)
         return block
 
+    def rewind(self, frames: int) -> int:
+        """See `Source.rewind`."""
+        frames = min(frames, self._position)
+        self._position -= frames
+        return frames
+
     def close(self) -> None:
         """See `Source.close`."""
 

@@ -1,0 +1,27 @@
+"""``audiomon reload``: have a running listener read its configuration again, and wait for the outcome."""
+
+from pathlib import Path
+
+import click
+
+from audiomon.service.reload_state import FILE, SYSTEM_RUNTIME, request_reload, runtime_folder
+
+
+@click.command()
+@click.option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    help="The listener's runtime folder. Otherwise $RUNTIME_DIRECTORY, which systemd sets, else the user's own, "
+    "else /run/audiomon.",
+)
+@click.option("--timeout", "patience_s", type=click.FloatRange(0.1, 600), default=75.0, help="Seconds to wait.")
+def reload(runtime: Path | None, patience_s: float) -> None:
+    """Have the running `audiomon run` apply its configuration now, and say what came of it.
+
+    Exit status 0: it holds, what has changed is printed. 1: it was refused, for the reason given, and the settings from
+    before go on. This is what `systemctl reload audiomon` runs.
+    """
+    own = runtime_folder()
+    folders = [runtime] if runtime else [folder for folder in (own, SYSTEM_RUNTIME) if folder]
+    folder = next((folder for folder in folders if (folder / FILE).exists()), folders[-1])
+    click.echo(request_reload(folder, patience_s))
