@@ -59,11 +59,16 @@ class Classifier:
 
         Returns:
             float32 scores from 0 to 1, shape (labels,), freshly made.
+
+        Raises:
+            ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
         """
         scores = self.interpreter.run(window)
         if self._softmax_due:
             scores = np.exp(scores - scores.max())
             scores /= scores.sum()
+        if not math.isfinite(scores.sum()):
+            raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
         return scores
 
     def warm(self) -> None:
@@ -84,8 +89,6 @@ class Classifier:
             for test in self.package.manifest.self_test
         )
         numbers = [score for scores in answers for score in scores]
-        if not all(map(math.isfinite, numbers)):
-            raise ModelError(f"{self.package.weights}: answers a self-test sound with scores that are not numbers")
         if min(numbers) < -0.01 or max(numbers) > 1.01:
             activation = self.package.manifest.output.activation
             raise self.package.document.error(

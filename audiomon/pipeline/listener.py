@@ -132,6 +132,11 @@ class Listener:
         """
         self._replacement = replacement
 
+    @property
+    def lost(self) -> int:
+        """Sample frames lost since the last window; the next prediction will carry them, if there is one."""
+        return self.windows.lost
+
     def next(self) -> Heard | None:
         """Classify the next window; None if its samples did not come in about a second, or the source has ended."""
         window = self.windows.next()

@@ -94,6 +94,12 @@ class Counting:
             self.total.add(prediction, turned_on)
             self._period.add(prediction, turned_on)
 
+    def add_loss(self, frames: int) -> None:
+        """Count sample frames lost that no prediction tells of."""
+        with self._lock:
+            self.total.lost += frames
+            self._period.lost += frames
+
     def take_period(self) -> Tally:
         """Return the tally of what was counted since the last call."""
         with self._lock:

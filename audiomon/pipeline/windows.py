@@ -55,6 +55,11 @@ class Windows(Protocol):
         """Samples at the model's rate that have come since the last window."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """Source frames lost since the last window; the next one will carry them."""
+        ...
+
     def next(self) -> Window | None:
         """Return the next window, waiting for its samples; None if they did not come for about a second, or ended."""
         ...
@@ -125,7 +130,6 @@ class _Gathering:
     def _start_over(self, stretch: Stretch) -> None:
         self.lost += stretch.lost
         self._held = 0
-        self._fresh = 0
         self._needed = self._first
 
 
@@ -161,6 +165,11 @@ class LogMelWindows:
     def unused_samples(self) -> int:
         """See `Windows`."""
         return self._gathering.fresh_samples
+
+    @property
+    def lost(self) -> int:
+        """See `Windows`."""
+        return self._gathering.lost
 
     def next(self) -> Window | None:
         """See `Windows.next`."""
@@ -216,6 +225,11 @@ class WaveformWindows:
     def unused_samples(self) -> int:
         """See `Windows`."""
         return self._gathering.fresh_samples
+
+    @property
+    def lost(self) -> int:
+        """See `Windows`."""
+        return self._gathering.lost
 
     def next(self) -> Window | None:
         """See `Windows.next`."""

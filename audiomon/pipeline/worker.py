@@ -77,6 +77,9 @@ class InferenceWorker:
             while not self._stopping and not self._listener.ended:
                 self.stepped_ns = self._clock.monotonic_ns()
                 self._step()
+            if lost := self._listener.lost:  # the stream ended before a window could tell
+                self._counting.add_loss(lost)
+                self._output.status(self._loss(lost))
         except Exception as error:
             # Handed to the main thread, which decides; a thread has nobody to raise to.
             if not self._stopping:

@@ -221,3 +221,9 @@ def test_the_fingerprint_covers_all_that_the_manifest_says(folder):
     assert package.fingerprint == again.fingerprint
     other = msgspec.structs.replace(package.manifest, description="Another.")
     assert type(package)(package.folder, other, package.document, package.content).fingerprint != package.fingerprint
+
+
+def test_scores_that_are_not_numbers_are_an_error_and_not_an_answer(folder, backend):
+    classifier = Classifier(read_package(folder), backend)
+    with pytest.raises(ModelError, match=r"model\.tflite: answers with scores that are not numbers"):
+        classifier.scores(np.full(classifier.spec.shape, np.nan, dtype=np.float32))

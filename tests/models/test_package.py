@@ -206,7 +206,7 @@ def test_a_reader_never_meets_half_of_one_package_and_half_of_another(tmp_path):
     writer = threading.Thread(target=exchange)
     writer.start()
     try:
-        activations = {read_package(folder).manifest.output.activation for _ in range(300)}
+        activations = {read_package(folder).manifest.output.activation for _ in range(100)}
     finally:
         stop.set()
         writer.join(10)
