@@ -59,8 +59,9 @@ class ArraySource:
         self._clock.advance(max(0, block.captured_ns - self._clock.monotonic_ns()) / 1e9)
         return block
 
-    def rewind(self, frames: int) -> None:
-        raise NotImplementedError
+    def rewind(self, frames: int) -> int:
+        del frames
+        return 0
 
     def captured_ns(self, position: int) -> int:
         """When the frame before a position was captured, by a clock that was 0 when the stream began."""
