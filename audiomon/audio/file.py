@@ -7,7 +7,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from audiomon.audio.headers import UnsizedWav, missing_part, zero_data_size
 from audiomon.audio.source import Block
+from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
@@ -36,6 +38,8 @@ class FileSource:
         self.name = str(path)
         self._clock = clock or SystemClock()
         self._file = _open(path)
+        self._missing_part = missing_part(self._file.extra_info)
+        self._damaged: str | None = None
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.frames: int = self._file.frames
@@ -81,10 +85,20 @@ class FileSource:
         self._closed = True
 
     def _decode(self, out: NDArray[np.float32]) -> int:
+        if self._damaged:
+            raise InputError(self._damaged)
         try:
             return len(self._file.read(out=out))
         except (soundfile.SoundFileError, RuntimeError) as error:
-            raise InputError(f"{self.path}: damaged at {self._position / self.sample_rate:.2f} s ({error})") from None
+            at_s = self._position / self.sample_rate
+            self._damaged = (
+                f"{self.path}: damaged or truncated after {at_s:.2f} s ({str(error).strip() or 'no reason given'})"
+            )
+            # What it decoded before it stumbled is in the buffer, and its position says how much that is.
+            count: int = self._file.tell() - self._position
+            if not 0 < count <= len(out):
+                raise InputError(self._damaged) from None
+            return count
 
     def _due(self, frames: int) -> int:
         """Sleep until the wanted frames could have been captured; 0 if that is more than a short sleep away."""
@@ -96,18 +110,20 @@ class FileSource:
 
     def _check_finite(self, samples: NDArray[np.float32]) -> None:
         # One pass without a temporary: finite float32 samples have a finite float64 sum, and any other shows in it.
-        if np.isfinite(np.add.reduce(samples, axis=None, dtype=np.float64)):
+        with np.errstate(invalid="ignore"):
+            total = np.add.reduce(samples, axis=None, dtype=np.float64)
+        if np.isfinite(total):
             return
         bad = ~np.isfinite(samples).all(axis=1)
         at_s = (self._position + int(bad.argmax())) / self.sample_rate
         raise InputError(f"{self.path}: not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)")
 
     def _check_complete(self) -> None:
-        if self._position < self.frames:
-            raise InputError(
-                f"{self.path}: truncated: its header promises {self.duration_s:.2f} s, "
-                f"the data end at {self._position / self.sample_rate:.2f} s"
-            )
+        promised_s = self.duration_s * (self._missing_part or 1)
+        if self._position < self.frames or self._missing_part:
+            at_s = self._position / self.sample_rate
+            promise = f"its header promises {promised_s:.2f} s, " if promised_s > at_s else ""
+            raise InputError(f"{self.path}: truncated: {promise}the data end at {at_s:.2f} s")
 
 
 def _open(path: Path) -> soundfile.SoundFile:
@@ -119,8 +135,10 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise InputError(f"{path}: may not be read by this user")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
+    size_at = zero_data_size(path)
     try:
-        file = soundfile.SoundFile(path)
+        with c_stderr_silenced():
+            file = soundfile.SoundFile(path if size_at is None else UnsizedWav(path, size_at))
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         raise InputError(
             f"{path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …)"

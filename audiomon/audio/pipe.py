@@ -33,6 +33,7 @@ class PipeSource:
         self._position = 0
         self._samples: NDArray[np.int16] = np.empty((0, channels), dtype="<i2")
         self._held_bytes = 0
+        self._returned_bytes = 0  # of those held, what the last read gave away: valid until the next one
         self._ended = False
         self._closed = False
 
@@ -44,25 +45,22 @@ class PipeSource:
         """
         if self._closed:
             return None
+        self._forget_returned()
         self._make_room(frames)
         frame_bytes = 2 * self.channels
         wanted_bytes = frames * frame_bytes
-        room = memoryview(self._samples.data).cast("B")
         while self._held_bytes < wanted_bytes and not self._ended:
-            if not select.select([self._fd], [], [], _PATIENCE_S)[0]:
-                return Block(self._position, self._samples[:0], 0, self._clock.monotonic_ns())
-            count = os.readv(self._fd, [room[self._held_bytes : wanted_bytes]])
-            self._held_bytes += count
-            self._ended = count == 0
-        whole, torn_bytes = divmod(self._held_bytes, frame_bytes)
+            if not self._receive(wanted_bytes):
+                return None if self._closed else Block(self._position, self._samples[:0], 0, self._clock.monotonic_ns())
+        whole = min(frames, self._held_bytes // frame_bytes)
         if whole == 0:
-            if torn_bytes:
+            if self._held_bytes:
                 at_s = self._position / self.sample_rate
                 raise InputError(f"{self.name}: ends in the middle of a sample, after {at_s:.3f} s; is it raw s16le?")
             return None
         block = Block(self._position, self._samples[:whole], 0, self._clock.monotonic_ns())
         self._position += whole
-        self._held_bytes = torn_bytes
+        self._returned_bytes = whole * frame_bytes
         return block
 
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # the protocol's signature
@@ -72,6 +70,28 @@ class PipeSource:
     def close(self) -> None:
         """See `Source.close`."""
         self._closed = True
+
+    def _receive(self, wanted_bytes: int) -> bool:
+        """Read once, if there is something to read soon and nobody has closed this source."""
+        try:
+            if self._closed or not select.select([self._fd], [], [], _PATIENCE_S)[0]:
+                return False
+            count = os.readv(self._fd, [self._bytes()[self._held_bytes : wanted_bytes]])
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.name}: cannot be read ({error})") from None
+        self._held_bytes += count
+        self._ended = count == 0
+        return True
+
+    def _forget_returned(self) -> None:
+        left_bytes = self._held_bytes - self._returned_bytes
+        if self._returned_bytes and left_bytes:
+            self._bytes()[:left_bytes] = bytes(self._bytes()[self._returned_bytes : self._held_bytes])
+        self._held_bytes = left_bytes
+        self._returned_bytes = 0
+
+    def _bytes(self) -> memoryview:
+        return memoryview(self._samples.data).cast("B")
 
     def _make_room(self, frames: int) -> None:
         if len(self._samples) < frames:
