@@ -4,6 +4,7 @@ The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL. systemd-python's ``jou
 other thread, once journald has stopped reading; this does not.
 """
 
+import array
 import errno
 import fcntl
 import os
@@ -45,6 +46,11 @@ class JournalSocket:
     def waiting(self) -> int:
         """Entries that journald has not taken yet."""
         return len(self._waiting)
+
+    @property
+    def largest_datagram_bytes(self) -> int:
+        """Entries as large as this are passed as files in memory."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
 
     def send(self, fields: Mapping[str, str]) -> None:
         """Send one entry, or keep it until journald takes it. Returns at once."""
@@ -88,7 +94,8 @@ class JournalSocket:
         try:
             os.write(file, entry)
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-            socket.send_fds(self._socket, [b""], [file], 0, self._path)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))
+            self._socket.sendmsg([b""], [rights], 0, self._path)  # socket.send_fds forgets the address
         except OSError:
             return False
         finally:

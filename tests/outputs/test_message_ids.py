@@ -1,0 +1,71 @@
+"""Every kind of entry has an id, every id an explanation that people can use."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from audiomon.outputs.message_ids import MESSAGE_IDS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CATALOG = REPOSITORY / "deploy" / "systemd" / "audiomon.catalog"
+
+ENTRY = re.compile(r"^-- ([0-9a-f]{32})\n(.*?)\n\n(.*?)(?=^-- |\Z)", re.DOTALL | re.MULTILINE)
+EXPLANATIONS = {found[1]: (found[2], found[3].strip()) for found in ENTRY.finditer(CATALOG.read_text(encoding="utf-8"))}
+
+
+def kinds_in_code():
+    """First arguments of every ``Status(…)``, where they are written out."""
+    kinds = {"prediction", "event-on", "event-off", "journal-lost"}  # the journal's own
+    for path in (REPOSITORY / "audiomon").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
+                "Status",
+                "_be_absent",
+            ):
+                for constant in ast.walk(node.args[0]):
+                    if isinstance(constant, ast.Constant):
+                        kinds.add(constant.value)
+    return kinds
+
+
+def test_ids_are_128_bits_and_no_two_are_the_same():
+    assert all(re.fullmatch("[0-9a-f]{32}", message_id) for message_id in MESSAGE_IDS.values())
+    assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
+
+
+def test_every_kind_of_entry_that_the_code_writes_has_an_id_and_no_other_has():
+    assert kinds_in_code() == set(MESSAGE_IDS)
+
+
+def test_the_catalog_explains_every_id_and_nothing_else():
+    assert set(EXPLANATIONS) == set(MESSAGE_IDS.values())
+
+
+@pytest.mark.parametrize("kind", MESSAGE_IDS)
+def test_an_explanation_has_a_subject_and_says_something(kind):
+    head, text = EXPLANATIONS[MESSAGE_IDS[kind]]
+    assert re.search(r"^Subject: \S", head, re.MULTILINE)
+    assert len(text.split()) >= 10
+    lines = re.sub(r"@\w+@", "x" * 12, text).splitlines()
+    assert max(map(len, lines)) <= 80, "journalctl does not wrap them"
+
+
+@pytest.mark.skipif(shutil.which("journalctl") is None, reason="no journalctl")
+def test_journalctl_accepts_the_catalog_and_finds_every_id_in_it(tmp_path):
+    folder = tmp_path / "usr" / "lib" / "systemd" / "catalog"
+    folder.mkdir(parents=True)
+    shutil.copy(CATALOG, folder)
+    (tmp_path / "var" / "lib" / "systemd" / "catalog").mkdir(parents=True)
+
+    def journalctl(*arguments):
+        command = ["journalctl", f"--root={tmp_path}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    complaints = journalctl("--update-catalog").stderr
+    assert "ignoring" not in complaints.lower(), complaints
+    listed = journalctl("--list-catalog").stdout
+    assert {line.split()[0] for line in listed.splitlines()} == set(MESSAGE_IDS.values())
