@@ -57,6 +57,16 @@ runtime_packages() {
   fi
 }
 
+# The Debian packages that the systemd service needs besides, one a line: systemd-python has no wheels. 32-bit ARM takes
+# Debian's build of it, elsewhere it is compiled.
+service_packages() {
+  if [ "$(architecture)" = armhf ]; then
+    echo python3-systemd
+  else
+    printf '%s\n' gcc libc6-dev pkg-config python3-dev libsystemd-dev
+  fi
+}
+
 # VERSION ("3.11"): the first Python of that version that runs: the system's, one on PATH, one of pyenv's.
 find_python() {
   local candidate

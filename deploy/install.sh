@@ -1,0 +1,150 @@
+#!/bin/bash
+# sudo deploy/install.sh [--dry-run] [--no-start] [--rollback]
+#
+# Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
+# models of your own are kept, and so is the version before.
+#
+#   --dry-run    say what would be done, and do nothing
+#   --no-start   install, but neither enable nor start the service
+#   --rollback   go back to the version that was installed before this one
+#
+#   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
+#   /etc/audiomon/audiomon.yaml        your configuration; never overwritten
+#   /usr/local/share/audiomon/models   models; those that ship are brought up to date, yours are left alone
+#
+# deploy/uninstall.sh removes it again.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=environment.sh
+. "$(dirname "$(realpath "$0")")/environment.sh"
+# shellcheck source-path=SCRIPTDIR source=places.sh
+. "$(dirname "$(realpath "$0")")/places.sh"
+
+dry_run='' start=yes rollback=''
+for option; do
+  case "$option" in
+    -h | --help) print_head_comment; exit 0 ;;
+    --dry-run) dry_run=yes ;;
+    --no-start) start='' ;;
+    --rollback) rollback=yes ;;
+    *) say "there is no option $option; --help lists them"; exit 2 ;;
+  esac
+done
+
+# COMMAND...: do it, or say that it would be done.
+do_it() {
+  if [ "$dry_run" ]; then printf 'would run: %s\n' "$*"; else quietly "$@"; fi
+}
+
+systemd_runs() { [ -d /run/systemd/system ]; }
+
+install_release() {
+  local python=/usr/bin/python3 packages release=$releases/$1 old_current
+  require_python "$python"
+  mapfile -t packages < <(runtime_packages "$python"; service_packages)
+  if [ "$dry_run" ]; then
+    mapfile -t packages < <(missing_packages "${packages[@]}")
+    [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
+    echo "would make a virtual environment in $release and install audiomon $1 into it"
+  else
+    install_packages "${packages[@]}" || exit 1
+    make_release "$python" "$release"
+  fi
+  old_current=$(readlink "$programs/current" 2>/dev/null || true)
+  [ -z "$old_current" ] || [ "$old_current" = "releases/$1" ] || do_it ln -sfnT "$old_current" "$programs/previous"
+  do_it ln -sfnT "releases/$1" "$programs/current"
+}
+
+# PYTHON DIR: a virtual environment with this checkout's audiomon in it; whole or not there.
+make_release() {
+  local python=$1 release=$2 source venv_options=()
+  [ "$(architecture)" != armhf ] || venv_options=(--system-site-packages)
+  say "making $release with $python ($(python_version "$python"))"
+  mkdir -p "$releases"
+  rm -rf "$release"
+  source=$(mktemp -d)
+  # From a copy: building in the checkout would leave files of root's in it.
+  cp -r "$checkout"/{audiomon,pyproject.toml,README.md,LICENSE} "$source"
+  { quietly "$python" -m venv "${venv_options[@]}" "$release" &&
+    say "installing Python packages; this can take some minutes" &&
+    pip_install "$release" "${source}[service]" &&
+    cp -r "$checkout/models" "$checkout/config" "$checkout/deploy" "$release/" &&
+    quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon; } || {
+    rm -rf "$release" "$source"
+    fail "the installation failed (its last words are above); what was installed before still runs"
+  }
+  rm -rf "$source"
+  chmod -R go+rX "$release"
+  say "the programs take $(du -sh "$release" | cut -f 1) on disk"
+}
+
+# Copy everything that lies outside /opt from the release that is now current.
+install_files() {
+  local from=$programs/current model shell
+  if [ "$dry_run" ]; then from=$checkout; fi
+  do_it install -d -m 755 "$configuration" "$shared/models" "${catalog%/*}" "${units}/audiomon.service.d" \
+    "$units/audiomon@.service.d" /usr/local/share/doc/audiomon
+  if [ -e "$configuration/audiomon.yaml" ]; then
+    say "keeping your $configuration/audiomon.yaml"
+  else
+    do_it install -m 644 "$from/config/audiomon.yaml" "$configuration/audiomon.yaml"
+  fi
+  do_it install -m 644 "$from/config/audiomon.schema.json" "$configuration/"
+  for model in "$checkout"/models/*/; do
+    model=$(basename "$model")
+    do_it rm -rf "$shared/models/.$model"
+    do_it cp -r "$from/models/$model" "$shared/models/.$model"
+    do_it rm -rf "$shared/models/$model"
+    do_it mv "$shared/models/.$model" "$shared/models/$model"
+  done
+  do_it chmod -R go+rX "$shared"
+  do_it install -m 644 "$from"/deploy/systemd/audiomon{,@}.service "$units/"
+  if [ "$(systemctl --version | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then
+    do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon.service.d/newer.conf"
+    do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
+  fi
+  do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
+  do_it install -m 644 "$checkout/README.md" /usr/local/share/doc/audiomon/
+  do_it ln -sfnT "$programs/current/bin/audiomon" "$command"
+  for shell in "${!completions[@]}"; do
+    do_it install -d -m 755 "${completions[$shell]%/*}"
+    do_it completion "$shell" "${completions[$shell]}"
+  done
+  do_it journalctl --update-catalog
+}
+
+# SHELL FILE: write the completion of audiomon for a shell.
+completion() { _AUDIOMON_COMPLETE=$1_source "$command" >"$2"; }
+
+start_service() {
+  if ! systemd_runs; then
+    say "systemd does not run here: installed, not started"
+    return
+  fi
+  do_it systemctl daemon-reload
+  do_it systemctl enable audiomon.service
+  do_it systemctl restart audiomon.service
+  # Instances of your own run the version they were started with until they are started again.
+  do_it systemctl try-restart 'audiomon@*.service'
+}
+
+[ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"
+if [ "$rollback" ]; then
+  previous=$(readlink "$programs/previous" 2>/dev/null) || fail "there is no version before this one to go back to"
+  current=$(readlink "$programs/current")
+  do_it ln -sfnT "$previous" "$programs/current"
+  do_it ln -sfnT "$current" "$programs/previous"
+  say "back to ${previous#releases/}; --rollback again returns to ${current#releases/}"
+else
+  install_release "$(release_name)"
+fi
+install_files
+[ -z "$start" ] || start_service
+[ "$dry_run" ] || [ -n "$rollback" ] || remove_old_releases
+if [ "$start" ] && [ ! "$dry_run" ] && systemd_runs; then
+  say "audiomon runs. To follow what it hears:"
+  say "  journalctl -u audiomon -f"
+elif [ ! "$dry_run" ]; then
+  say "installed. To start it now and at every boot:"
+  say "  systemctl enable --now audiomon"
+fi

@@ -1,0 +1,35 @@
+# Sourced by install.sh and uninstall.sh: where an installed audiomon lies. It changes nothing by being read.
+# shellcheck shell=bash disable=SC2034
+
+programs=/opt/audiomon
+releases=$programs/releases
+configuration=/etc/audiomon
+shared=/usr/local/share/audiomon
+units=/etc/systemd/system
+catalog=/usr/local/lib/systemd/catalog/audiomon.catalog
+command=/usr/local/bin/audiomon
+documentation=/usr/local/share/doc/audiomon
+declare -A completions=(
+  [bash]=/usr/local/share/bash-completion/completions/audiomon
+  [zsh]=/usr/local/share/zsh/site-functions/_audiomon
+  [fish]=/usr/local/share/fish/vendor_completions.d/audiomon.fish
+)
+
+# A release is named by the version and by what it was made of, so that installing the same again makes the same one.
+release_name() {
+  local version sum
+  version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$checkout/audiomon/__init__.py")
+  sum=$(cd "$checkout" && find audiomon models config deploy pyproject.toml -type f ! -path '*/__pycache__/*' -print0 |
+    sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-8)
+  echo "$version-$sum"
+}
+
+# All but the current release and the one before.
+remove_old_releases() {
+  local release name
+  for release in "$releases"/*/; do
+    name=releases/$(basename "$release")
+    [ "$name" = "$(readlink "$programs/current")" ] || [ "$name" = "$(readlink "$programs/previous" || true)" ] ||
+      rm -rf "$release"
+  done
+}

@@ -1,0 +1,58 @@
+#!/bin/bash
+# sudo deploy/uninstall.sh [--purge]
+#
+# Stops audiomon and removes it.
+#
+#   --purge   also remove /etc/audiomon and all models, yours included
+#
+# Debian packages that install.sh installed stay: others may use them by now.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=environment.sh
+. "$(dirname "$(realpath "$0")")/environment.sh"
+# shellcheck source-path=SCRIPTDIR source=places.sh
+. "$(dirname "$(realpath "$0")")/places.sh"
+
+purge=
+for option; do
+  case "$option" in
+    -h | --help) print_head_comment; exit 0 ;;
+    --purge) purge=yes ;;
+    *) say "there is no option $option; --help lists them"; exit 2 ;;
+  esac
+done
+[ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/uninstall.sh"
+
+# PATH...: remove those that are there, and say so.
+remove() {
+  local path
+  for path; do
+    if [ -e "$path" ] || [ -L "$path" ]; then
+      say "removing $path"
+      rm -rf "$path"
+    fi
+  done
+}
+
+if [ -d /run/systemd/system ]; then
+  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon.service' 'audiomon@*.service' | awk '{ print $1 }')
+  for unit in "${instances[@]}" audiomon.service; do
+    say "stopping $unit"
+    quietly systemctl disable --now "$unit" || true
+  done
+fi
+remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon.service.d "$units/audiomon@.service.d" \
+  "$units"/*.wants/audiomon.service "$units"/*.wants/audiomon@*.service \
+  "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
+  /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/audiomon*
+if [ "$purge" ]; then
+  remove "$configuration" "$shared"
+else
+  for kept in "$configuration" "$shared"; do [ ! -e "$kept" ] || say "keeping $kept (--purge removes it)"; done
+fi
+if [ -d /run/systemd/system ]; then
+  quietly systemctl daemon-reload
+  quietly systemctl reset-failed 'audiomon*' || true
+fi
+quietly journalctl --update-catalog || true
+say "audiomon is gone"

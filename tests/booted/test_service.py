@@ -1,0 +1,199 @@
+"""In the order of a service's life: installed, heard, changed, hurt, removed. Each test leaves it running."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.booted.service import CONFIG, files_outside_tests, message_id, run, wait_for
+
+MODELS = Path("/usr/local/share/audiomon/models")
+
+
+def test_the_installer_ends_with_the_line_to_type_next(service):
+    assert service.installer_said.strip().endswith("journalctl -u audiomon -f")
+    assert "on disk" in service.installer_said
+
+
+def test_it_is_ready_and_its_predictions_can_be_queried_by_field(service):
+    assert service.show("ActiveState") == "active"
+    entry = service.wait_for_prediction(0, AUDIOMON_MODEL="home", AUDIOMON_INSTANCE="audiomon")
+    assert 0 <= float(entry["AUDIOMON_SCORE"]) <= 1
+    assert set(entry) >= {
+        "AUDIOMON_LABEL", "AUDIOMON_SCORES", "AUDIOMON_FEATURES_US", "AUDIOMON_INFERENCE_US", "AUDIOMON_LAG_MS",
+        "AUDIOMON_POSITION",
+    }  # fmt: skip
+    found = service.entries(AUDIOMON_LABEL=entry["AUDIOMON_LABEL"])
+    assert found
+    assert all(one["AUDIOMON_LABEL"] == entry["AUDIOMON_LABEL"] for one in found)
+
+
+def test_the_environment_of_the_daemon_is_light(service):
+    listed = run("/opt/audiomon/current/bin/python", "-m", "pip", "list", "--format=freeze").lower()
+    for heavy in ("librosa", "scipy", "tensorflow", "numba", "matplotlib"):
+        assert f"{heavy}==" not in listed
+
+
+def test_the_status_line_says_what_is_heard(service):
+    service.wait_for_prediction(0)
+    text = wait_for(
+        lambda: (line := service.show("StatusText")) and "predictions/s" in line and line,
+        20,
+        lambda: service.show("StatusText"),
+    )
+    assert "samples lost" in text
+
+
+def test_every_restriction_is_in_force_and_little_is_left_open(service):
+    exposure = run("systemd-analyze", "security", "audiomon.service", "--no-pager")
+    assert float(exposure.split("audiomon.service:")[1].split()[0]) <= 1.0
+    process = Path(f"/proc/{service.pid}")
+    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert int(status["CapEff"], 16) == 0
+    assert int(status["Uid"].split()[0]) >= 61184  # a dynamic user's range
+    assert os.readlink(process / "ns" / "net") != os.readlink("/proc/1/ns/net")
+
+
+def test_the_units_are_in_order(service):
+    finished = subprocess.run(
+        ["systemd-analyze", "verify", "/etc/systemd/system/audiomon.service", "/etc/systemd/system/audiomon@.service"],
+        capture_output=True,
+        text=True,
+    )
+    ours = [line for line in finished.stderr.splitlines() if "audiomon" in line]
+    assert not ours, ours
+
+
+def test_journalctl_explains_an_entry(service):
+    explained = run("journalctl", "-x", "-u", "audiomon", f"MESSAGE_ID={message_id('listening')}", "--no-pager")
+    assert "Defined-By: audiomon" in explained, explained
+
+
+def test_saving_another_model_swaps_it_without_losing_a_sample(service):
+    shutil.copytree(MODELS / "home", MODELS / "other")
+    manifest = MODELS / "other" / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("name: home", "name: other", 1))
+    after = service.cursor()
+    saved = time.time()
+    service.edit("model: home", "model: other")
+    swapped = service.wait_for_entry(after, MESSAGE_ID=message_id("model-swapped"))
+    assert "home" in swapped["MESSAGE"]
+    assert "other" in swapped["MESSAGE"]
+    assert swapped["AUDIOMON_LOST"] == "0"
+    service.wait_for_prediction(after, AUDIOMON_MODEL="other")
+    assert float(swapped["__REALTIME_TIMESTAMP"]) / 1e6 - saved < 10
+    positions = [int(entry["AUDIOMON_POSITION"]) for entry in service.entries(MESSAGE_ID=message_id("prediction"))]
+    assert len({later - earlier for earlier, later in itertools.pairwise(positions)}) == 1, positions
+
+
+def test_a_broken_edit_is_refused_by_line_and_the_old_model_goes_on(service):
+    after = service.cursor()
+    service.edit("model: other", "model: [")
+    refused = service.wait_for_entry(after, MESSAGE_ID=message_id("swap-refused"))
+    assert f"{CONFIG}:" in refused["MESSAGE"]
+    assert refused["PRIORITY"] == "3"
+    service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="other")
+    assert len([one for one in service.entries()[after:] if one.get("MESSAGE_ID") == refused["MESSAGE_ID"]]) == 1
+    wait_for(lambda: "refused" in service.show("StatusText"), 10, lambda: service.show("StatusText"))
+
+
+def test_a_reload_that_is_refused_fails_and_one_that_is_not_succeeds(service):
+    assert subprocess.run(["systemctl", "reload", "audiomon"], check=False, capture_output=True).returncode != 0
+    service.edit("model: [", "model: home")
+    run("systemctl", "reload", "audiomon")
+    service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="home")
+    wait_for(lambda: "refused" not in service.show("StatusText"), 10, lambda: service.show("StatusText"))
+
+
+def test_an_unplugged_microphone_is_reported_and_heard_again_when_it_is_back(service, microphone):
+    # By name: the sound server's default would move on to another of its sources.
+    after = service.cursor()
+    service.edit("device: default", "device: mic")
+    service.wait_for_entry(after, MESSAGE_ID=message_id("listening"))
+    after = service.cursor()
+    microphone("unplug", "mic")
+    service.wait_for_entry(after, MESSAGE_ID=message_id("device-lost"))
+    after = service.cursor()
+    microphone("plug", "mic")
+    service.wait_for_entry(after, MESSAGE_ID=message_id("device-back"))
+    service.wait_for_prediction(after)
+    assert service.show("NRestarts") == "0"
+
+
+def test_it_is_back_after_it_was_killed(service):
+    before, after = service.pid, service.cursor()
+    os.kill(before, signal.SIGKILL)
+    service.wait_for_prediction(after, _PID=str(wait_for(lambda: (p := service.pid) not in (0, before) and p, 20, str)))
+
+
+def test_the_watchdog_ends_a_daemon_with_a_stage_that_hangs(service):
+    after, before = service.cursor(), service.pid
+    Path("/run/hang").touch()
+    try:
+        wait_for(lambda: service.pid != before, 60, service.last_lines)
+        assert "watchdog" in run("journalctl", "-u", "audiomon", "-o", "cat", "--no-pager").lower()
+    finally:
+        Path("/run/hang").unlink()
+    service.wait_for_prediction(after)
+
+
+def test_a_second_instance_has_its_own_file_and_name(service):
+    CONFIG.with_name("kitchen.yaml").write_text("model: other\n")
+    drop_in = Path("/etc/systemd/system/audiomon@.service.d/test.conf")
+    drop_in.parent.mkdir(exist_ok=True)
+    shutil.copy("/etc/systemd/system/audiomon.service.d/test.conf", drop_in)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "audiomon@kitchen")
+    lines = wait_for(
+        lambda: run("journalctl", "-q", "-o", "cat", "AUDIOMON_INSTANCE=kitchen", "AUDIOMON_MODEL=other"),
+        30,
+        lambda: run("journalctl", "-u", "audiomon@kitchen", "-n", "20"),
+    )
+    assert lines
+    run("systemctl", "stop", "audiomon@kitchen")
+
+
+def test_installing_again_keeps_the_configuration_and_can_be_rolled_back(service, clone):
+    CONFIG.write_text(CONFIG.read_text() + "\n# mine\n")
+    version = clone / "audiomon" / "__init__.py"
+    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9.'))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([clone / "deploy/install.sh"], check=True, capture_output=True, env=environment)
+    assert run("audiomon", "--version").split()[-1].startswith("9.")
+    assert CONFIG.read_text().endswith("# mine\n")
+    assert (MODELS / "other").exists()
+    service.wait_for_prediction(service.cursor())
+    subprocess.run([clone / "deploy/install.sh", "--rollback"], check=True, capture_output=True)
+    assert not run("audiomon", "--version").split()[-1].startswith("9.")
+    service.wait_for_prediction(service.cursor())
+
+
+def test_the_report_reads_the_journal_back(service):
+    table = run("audiomon", "report")
+    assert "background" in table or "speech" in table, table
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM])
+def test_it_stops_within_a_second_with_a_last_summary(service, signal_number):
+    service.wait_for_prediction(service.cursor())
+    after, asked = service.cursor(), time.monotonic()
+    run("systemctl", "kill", f"--signal={signal_number}", "--kill-whom=main", "audiomon")
+    wait_for(lambda: service.show("ActiveState") == "inactive", 5, service.last_lines)
+    assert time.monotonic() - asked < 5
+    service.wait_for_entry(after, MESSAGE_ID=message_id("stopped"))
+    assert service.show("Result") == "success"
+    run("systemctl", "start", "audiomon")
+
+
+def test_uninstalling_leaves_nothing(service, clone, before):
+    subprocess.run([clone / "deploy/uninstall.sh", "--purge"], check=True, capture_output=True)
+    Path("/etc/systemd/system/audiomon.service.d/test.conf").unlink(missing_ok=True)
+    assert files_outside_tests() - before == set()
+    assert subprocess.run(["systemctl", "cat", "audiomon"], check=False, capture_output=True).returncode != 0
