@@ -1,8 +1,10 @@
 #!/bin/bash
 # Microphones without hardware, for real PortAudio: a private PulseAudio whose null sinks' monitors are ALSA devices.
-# What is played into a sink is captured, in real time and bit for bit: `mic` has one channel, `stereo` two.
+# What is played into a sink is captured, in real time and bit for bit: `mic` has one channel, `stereo` two. An unplugged
+# source fails only if it was the last: PulseAudio moves its streams to another.
 #
-#   eval "$(virtual_microphone.sh start DIR [RATE])"   start; prints the environment for whoever captures
+#   eval "$(virtual_microphone.sh start DIR [RATE [SINK…]])"   start `mic`, or those sinks; prints the environment for
+#                                                      whoever captures
 #   virtual_microphone.sh play DIR SINK WAV            play into `mic` or `stereo`, in real time; returns when done
 #   virtual_microphone.sh loop DIR SINK WAV            play over and over in the background
 #   virtual_microphone.sh unplug|plug DIR SINK         take the source away, bring it back
@@ -44,20 +46,22 @@ plug() { # norewinds keeps the monitor bit-exact
     format=s16le norewinds=1 >"$dir/$1.module"
 }
 
-start() {
+start() { # rate, sinks
   if [ -s "$dir/server.pid" ] && running "$(cat "$dir/server.pid")"; then
     echo "already running" >&2
     exit 1
   fi
-  echo "$1" >"$dir/rate"
+  local sink rate=$1
+  shift
+  echo "$rate" >"$dir/rate"
   mkdir -p "$dir/runtime" "$dir/state"
   chmod 700 "$dir/runtime"
   rm -f "$dir/socket"
-  printf '%s\n' "default-sample-rate=$1" "alternate-sample-rate=$1" \
+  printf '%s\n' "default-sample-rate=$rate" "alternate-sample-rate=$rate" \
     exit-idle-time=-1 realtime-scheduling=no high-priority=no >"$dir/daemon.conf"
   {
     echo '</usr/share/alsa/alsa.conf>'
-    for sink in mic stereo; do
+    for sink in "$@"; do
       echo "pcm.$sink { type pulse server \"unix:$dir/socket\" device \"$sink.monitor\" }"
     done
   } >"$dir/asoundrc"
@@ -68,18 +72,24 @@ start() {
     pactl info >/dev/null 2>&1 && break
     sleep .05
   done
-  if ! { plug mic && plug stereo; }; then
-    cat "$dir/server.log" >&2
-    exit 1
-  fi
+  for sink in "$@"; do
+    if ! plug "$sink"; then
+      cat "$dir/server.log" >&2
+      exit 1
+    fi
+  done
   echo "export ALSA_CONFIG_PATH='$dir/asoundrc' PULSE_SERVER='unix:$dir/socket'"
 }
 
 case $command in
-  start) start "${3:-48000}" ;;
+  start) 
+    sinks=("${@:4}")
+    start "${3:-48000}" "${sinks[@]:-mic}"
+    ;;
   play) exec paplay --device="$3" "$4" ;;
   loop)
     end "$dir/loop.pid"
+    # shellcheck disable=SC2016  # the inner shell's arguments
     setsid bash -c 'while paplay --device="$0" "$1"; do :; done' "$3" "$4" >/dev/null 2>&1 </dev/null &
     echo $! >"$dir/loop.pid"
     ;;

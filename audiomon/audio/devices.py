@@ -34,13 +34,18 @@ class InputDevice:
     is_default: bool
 
 
+def can_resample() -> bool:
+    """Whether soxr is there to convert a device's own sample rate."""
+    return importlib.util.find_spec("soxr") is not None
+
+
 def load_portaudio() -> Any:
     """Return the module ``sounddevice``, loaded at the first call (which looks at every sound device there is).
 
     Raises:
         DeviceError: it, or the PortAudio library that it wraps, is not installed.
     """
-    if importlib.util.find_spec("soxr") is None:
+    if not can_resample():
         # PortAudio then opens sound cards through ALSA's own converter, which makes any sample rate of theirs.
         os.environ.setdefault("PA_ALSA_PLUGHW", "1")
     try:

@@ -74,7 +74,9 @@ class FileSource:
         return block
 
     def rewind(self, frames: int) -> int:
-        """See `Source.rewind`."""
+        """See `Source.rewind`. Not after damage, which cannot be decoded twice."""
+        if self._damaged:
+            return 0
         frames = min(frames, self._position)
         self._position -= frames
         self._file.seek(self._position)

@@ -9,8 +9,8 @@ behind; it is a daemon thread and ends with the process.
 """
 
 import atexit
-import importlib.util
 import itertools
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.devices import InputDevice, find_device, input_devices, load_portaudio
+from audiomon.audio.devices import InputDevice, can_resample, find_device, input_devices, load_portaudio
 from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
 from audiomon.c_stderr import c_stderr_silenced
@@ -335,7 +335,7 @@ def _open_stream(portaudio: Any, device: InputDevice, wanted: _Wanted) -> Any:
 
 
 def _check_resampling(device: InputDevice, sample_rate: int) -> None:
-    if importlib.util.find_spec("soxr") is None:
+    if not can_resample():
         raise DeviceError(
             f"{device.name}: cannot run at the model's {sample_rate} Hz, and this machine has no soxr to convert; "
             f"let ALSA do it: choose a device that converts, such as 'default'"
@@ -350,6 +350,7 @@ def _reason(error: Exception) -> str:
 
 def forget_portaudio() -> None:
     """Let the process end without PortAudio: tidying up under a thread that is stuck in it hangs, or crashes."""
-    exit_handler = getattr(load_portaudio(), "_exit_handler", None)
+    # Not imported here: that would wait for a thread that is stuck while loading it.
+    exit_handler = getattr(sys.modules.get("sounddevice"), "_exit_handler", None)
     if exit_handler is not None:
         atexit.unregister(exit_handler)

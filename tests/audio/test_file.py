@@ -207,3 +207,15 @@ def test_closing_ends_the_stream(tmp_path):
     source.close()
     source.close()
     assert source.read(10) is None
+
+
+def test_going_back_gives_the_same_samples_again(tmp_path):
+    samples = noise(5000)
+    source = FileSource(write(tmp_path / "a.flac", samples))
+    source.read(3000)
+    assert source.rewind(1000) == 1000
+    block = source.read(500)
+    assert block.position == 2000
+    np.testing.assert_array_equal(block.samples, samples[2000:2500] / np.float32(32_768))
+    assert source.rewind(9999) == 2500
+    assert source.read(1).position == 0
