@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -34,7 +35,9 @@ _STAGES = 5
 @click.option("--license", "licence", help="Licence of the weights, and of what they were made from.")
 @click.option("--audio", type=_FOLDER, help="Folder of recordings: for the proof, and to calibrate int8.")
 @click.option("--labelled", type=_FOLDER, help="Folder with a folder of recordings for each label: for accuracy.")
-@click.option("--interpreter", type=click.Choice(["auto", "litert", "tflite-runtime"]), default="auto", help="Prove it here only.")
+@click.option(
+    "--interpreter", type=click.Choice(["auto", "litert", "tflite-runtime"]), default="auto", help="Prove it here only."
+)
 @click.option("--replace", is_flag=True, help="Replace a package that is there.")
 def convert(
     model: Path,
@@ -49,7 +52,7 @@ def convert(
     licence: str | None,
     audio: Path | None,
     labelled: Path | None,
-    interpreter: Backend,
+    interpreter: Literal["auto"] | Backend,
     replace: bool,
 ) -> None:
     """Convert the Keras model MODEL to a model package, and prove that it answers alike.

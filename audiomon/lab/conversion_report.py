@@ -12,7 +12,18 @@ from audiomon.lab.original import Layer
 from audiomon.lab.proof import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Proof
 from audiomon.models.interpreter import Backend
 
-_ONLY_IN_TRAINING = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}
+_ONLY_IN_TRAINING = {
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+}
+
+# Operators whose weights can take in a scale and an offset.
+_HAVE_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D"}
+_KIND_WIDTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +58,24 @@ class ConversionReport:
         return "\n\n".join("\n".join(part) for part in (self._before(), self._after(), self._sizes(), self._verdict()))
 
     def _before(self) -> list[str]:
-        lines = [f"{self.source} ({self.origin}), {len(self.layers)} layers:"]
-        width = max((len(layer.name) for layer in self.layers), default=0)
-        kind_width = min(40, max((len(layer.kind) for layer in self.layers), default=0))
-        for layer in self.layers:
-            shape = "" if layer.shape is None else times(layer.shape)
-            parameters = "" if layer.parameters is None else f"{layer.parameters:,}"
-            fate = self._fate(layer)
-            lines.append(
-                f"  {layer.name:<{width}}  {layer.kind[:kind_width]:<{kind_width}}  {shape:>{shape_width}}  "
-                f"{parameters:>{parameters_width}}  {fate}".rstrip()
+        rows = [
+            (
+                layer.name,
+                layer.kind if len(layer.kind) <= _KIND_WIDTH else layer.kind[: _KIND_WIDTH - 1] + "…",
+                "" if layer.shape is None else times(layer.shape),
+                "" if layer.parameters is None else f"{layer.parameters:,}",
+                self._fate(layer),
             )
-        return lines
+            for layer in self.layers
+        ]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+        return [
+            f"{self.source} ({self.origin}), {len(self.layers)} layers:",
+            *(
+                f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:>{widths[2]}}  {parameters:>{widths[3]}}  → {fate}"
+                for name, kind, shape, parameters, fate in rows
+            ),
+        ]
 
     def _fate(self, layer: Layer) -> str:
         positions = [index for index, operator in enumerate(self.inside.operators) if layer.name in operator.layers]
@@ -66,7 +83,11 @@ class ConversionReport:
             index = positions[-1]
             operator = self.inside.operators[index]
             if "BatchNorm" in layer.kind or "Rsqrt" in layer.kind:
-                return f"folded into {index} {operator.kind}" if operator.kind not in ("MUL", "ADD") else f"{index} {operator.kind}"
+                return (
+                    f"folded into {index} {operator.kind}"
+                    if operator.kind in _HAVE_WEIGHTS
+                    else f"{index} {operator.kind}"
+                )
             if operator.activation != "NONE" and operator.activation.replace("_", "") in layer.kind.upper():
                 return f"fused into {index} {operator.kind}"
             return ", ".join(f"{number} {self.inside.operators[number].kind}" for number in positions)
@@ -88,18 +109,17 @@ class ConversionReport:
         inside = self.inside
         return [
             f"files     {_kib(self.source_bytes)} before, {_kib(inside.file_bytes)} after",
-            f"tensors   {_kib(inside.weight_bytes)} of constants, {_kib(inside.activation_bytes)} of the rest if nothing "
-            f"shared memory (the runtimes do not tell their arena)",
+            f"tensors   {_kib(inside.weight_bytes)} of constants, {_kib(inside.activation_bytes)} of the rest if "
+            f"nothing shared memory (the runtimes do not tell their arena)",
         ]
 
     def _verdict(self) -> list[str]:
         lines = [
             f"against the original, np.isclose (rtol {RELATIVE_TOLERANCE:g}, atol {ABSOLUTE_TOLERANCE:g}):",
             *(
-                f"  {agreement.backend + ' ' + agreement.version:<22} {agreement.windows} {agreement.inputs + ' windows':<18} "
-                f"{agreement.close:>3} close, same label {agreement.same_label}, "
-                f"largest difference {agreement.largest_difference:.2g}"
-                for agreement in self.proof.agreements
+                f"  {one.backend + ' ' + one.version:<22} {one.windows} {one.inputs + ' windows':<17} "
+                f"{one.close:>3} close, same label {one.same_label}, largest difference {one.largest_difference:.2g}"
+                for one in self.proof.agreements
             ),
         ]
         if len(self.xnnpack) > 1:

@@ -51,6 +51,8 @@ def convert(original: OriginalModel, precision: Precision, calibration: Float32 
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([frozen])
     if precision != "float32":
         converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        # A scale for each output of a dense layer makes it FULLY_CONNECTED version 12, which tflite-runtime lacks.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if precision == "float16":
         converter.target_spec.supported_types = [tensorflow.float16]
     if precision == "int8":

@@ -1,5 +1,6 @@
-"""From a trained model's file to a model package: read, describe, convert, prove, write. In that order: what fails leaves
-no package behind.
+"""From a trained model's file to a model package: read, convert, prove, write.
+
+In that order: what fails leaves no package behind.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.errors import UserError
+from audiomon.errors import ModelError, UserError
 from audiomon.lab.conversion_report import ConversionReport, card, provenance
 from audiomon.lab.convert import Precision, convert
 from audiomon.lab.description import Described, activation, check_shapes
@@ -36,6 +37,8 @@ _LABELLED_WINDOWS_PER_LABEL = 100
 # x86 and ARM).
 _LEAST_TOLERANCE: dict[Precision, float] = {"float32": 0.001, "float16": 0.002, "dynamic": 0.02, "int8": 0.04}
 _LARGEST_TOLERANCE = 0.5
+# Seen when every recording was alike and an activation hardly ever left 0.
+_INT8_HINT = "; int8 needs recordings as varied as what the model will hear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,13 @@ def convert_package(request: Request, tensorflow: TensorFlowProcess, progress: P
     check_request(request)
     progress("reading recordings")
     sounds = _sounds(request)
+    calibrated = request.precision == "int8"
     converted = tensorflow.call(_convert, request, sounds, progress=progress)
     progress("proving")
-    proof = prove(converted.content, request.backends, converted.compared, converted.labelled)
+    try:
+        proof = prove(converted.content, request.backends, converted.compared, converted.labelled)
+    except ModelError as error:
+        raise ModelError(f"{request.source}: converted, but {error}{_INT8_HINT if calibrated else ''}") from None
     if request.precision == "float32" and not proof.is_close:
         raise ProofError(_not_close(proof))
     report = ConversionReport(
@@ -216,9 +223,7 @@ def _write(request: Request, converted: _Converted, report: ConversionReport) ->
         converted.content,
         manifest,
         card(request.target.name, report, description.labels),
-        tolerance=min(
-            _LARGEST_TOLERANCE, max(_LEAST_TOLERANCE[request.precision], 4 * report.proof.between_runtimes)
-        ),
+        tolerance=min(_LARGEST_TOLERANCE, max(_LEAST_TOLERANCE[request.precision], 4 * report.proof.between_runtimes)),
         backend=request.backends[0],
     )
 
@@ -227,7 +232,8 @@ def _not_close(proof: Proof) -> str:
     worst = max(proof.agreements, key=lambda agreement: agreement.windows - agreement.close)
     return (
         f"the converted model does not answer as the original does: {worst.windows - worst.close} of {worst.windows} "
-        f"{worst.inputs} windows differ on {worst.backend}, by up to {worst.largest_difference:.3g}; no package is written"
+        f"{worst.inputs} windows differ on {worst.backend}, by up to {worst.largest_difference:.3g}; "
+        f"no package is written"
     )
 
 

@@ -22,7 +22,10 @@ from audiomon.features import LogMelSpec
 from audiomon.models.manifest import InputSpec, Label, OutputSpec
 
 # Everything else of a log-mel spec has a value that nearly everybody uses (librosa's); these have none.
-_MUST_BE_SAID = {"log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"), "waveform": ("sample_rate", "samples")}
+_MUST_BE_SAID = {
+    "log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"),
+    "waveform": ("sample_rate", "samples"),
+}
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,9 +165,11 @@ def _feature(text: str) -> tuple[str, Any]:
 
 def _check_complete(data: dict[str, Any], spec: dict[str, Any]) -> None:
     missing = [] if "labels" in data else ["--labels"]
-    for key in _MUST_BE_SAID.get(str(spec["kind"]), ()):
-        if key not in spec:
-            missing.append("--sample-rate" if key == "sample_rate" else f"--feature {key}=…")
+    missing += [
+        "--sample-rate" if key == "sample_rate" else f"--feature {key}=…"
+        for key in _MUST_BE_SAID.get(str(spec["kind"]), ())
+        if key not in spec
+    ]
     if missing:
         raise UserError(
             f"a model file does not say what it listens to; please give {', '.join(missing)}, or a YAML file with "

@@ -1,5 +1,6 @@
-"""What is inside a .tflite file: its operators, what was fused into them, the sizes of its tensors, and which operators
-XNNPACK takes from a runtime. Reads; changes nothing.
+"""What is inside a .tflite file: operators, what was fused into them, sizes of tensors, and what XNNPACK takes.
+
+Reads; changes nothing.
 """
 
 import dataclasses
@@ -7,10 +8,11 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from audiomon.c_stderr import c_stderr_silenced
 from audiomon.lab.tensorflow_process import import_tensorflow
 from audiomon.models.interpreter import Backend
 
-_RUNTIME_MODULES: dict[str, str] = {
+_RUNTIME_MODULES: dict[Backend, str] = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
@@ -113,8 +115,10 @@ def taken_by_xnnpack(content: bytes, backend: Backend) -> tuple[int, ...]:
     A runtime lists the operators as they are in the file, then one DELEGATE for each piece of the graph that XNNPACK
     took: what lies between its inputs and its outputs.
     """
-    interpreter = importlib.import_module(_RUNTIME_MODULES[backend]).Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
+    runtime = importlib.import_module(_RUNTIME_MODULES[backend])
+    with c_stderr_silenced():
+        interpreter = runtime.Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
     operators = interpreter._get_ops_details()
     made_by = {
         int(output): position

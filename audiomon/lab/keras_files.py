@@ -16,8 +16,8 @@ from typing import Any
 
 from audiomon.errors import ModelError
 from audiomon.lab.original import Layer, OriginalModel
-from audiomon.lab.tensorflow_process import import_legacy_keras, import_tensorflow
 from audiomon.lab.saved_model import read_saved_model
+from audiomon.lab.tensorflow_process import import_legacy_keras, import_tensorflow
 
 _FORMS = "an architecture .json (with --weights), a whole-model .h5, a .keras file or a SavedModel folder"
 
@@ -112,7 +112,8 @@ def _original(path: Path, model: Any, origin: str) -> OriginalModel:
     shape = tuple(model.inputs[0].shape)[1:]
     if any(size is None for size in shape):
         raise ModelError(
-            f"{path}: its input has no fixed size ({shape}); build it with Input(shape=(frames, n_mels, 1)) and save again"
+            f"{path}: its input has no fixed size ({shape}); build it with "
+            f"Input(shape=(frames, n_mels, 1)) and save again"
         )
     layers = tuple(
         Layer(layer.name, type(layer).__name__, _output_shape(layer), int(layer.count_params()))
@@ -162,8 +163,9 @@ def _check_h5(path: Path) -> dict[str, Any]:
     try:
         with h5py.File(path) as file:
             file.visititems(_read_dataset)
-            return dict(file.attrs)
-    except (OSError, RuntimeError, KeyError, ValueError):
+            # Keras 2 wrote bytes where Keras 3 writes text.
+            return {key: value.decode() if isinstance(value, bytes) else value for key, value in file.attrs.items()}
+    except (OSError, RuntimeError, KeyError, ValueError):  # a UnicodeDecodeError is a ValueError
         raise ModelError(f"{path}: is damaged, or not an HDF5 file: copy it again from where it was made") from None
 
 
@@ -192,7 +194,8 @@ def _refuse_code(path: Path, architecture: dict[str, Any]) -> None:
         if kind == "Lambda":
             raise ModelError(
                 f"{path}: layer {name!r} is a Lambda: it holds Python code, which is not run from a file. "
-                f"Replace it by a layer, or save with model.export('folder') where it was trained and convert the folder"
+                f"Replace it by a layer, or save "
+                f"with model.export('folder') where it was trained and convert the folder"
             )
 
 

@@ -1,4 +1,4 @@
-"""A trained model before conversion, whatever file it came from: something that can be called, with its layers listed."""
+"""A trained model before conversion, whatever file it came from: it can be called, and its layers are listed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -140,7 +140,9 @@ def prove(
     """
     for name, answered in compared.items():
         if not np.isfinite(answered.scores).all():
-            raise ProofError(f"the original itself answers {name} windows with NaN or infinity: its weights are damaged")
+            raise ProofError(
+                f"the original itself answers {name} windows with NaN or infinity: its weights are damaged"
+            )
     agreements = []
     answers: dict[str, list[Float32]] = {name: [] for name in compared}
     for backend in backends:

@@ -1,4 +1,4 @@
-"""Windows cut from a folder of recordings by the same feature stage that listens: for calibration, proof and accuracy."""
+"""Windows cut from recordings by the feature stage that listens: for calibration, proof and accuracy."""
 
 from pathlib import Path
 
@@ -70,7 +70,9 @@ def read_labelled_windows(
     strangers = [path.name for path in subfolders if path.name not in labels]
     if strangers or not subfolders:
         there = f"has the folder {strangers[0]!r}, which is no label" if strangers else "has no folders"
-        raise InputError(f"{folder}: {there}; labelled recordings lie in folders named for the labels: {', '.join(labels)}")
+        raise InputError(
+            f"{folder}: {there}; labelled recordings lie in folders named for the labels: {', '.join(labels)}"
+        )
     windows = [read_windows(path, spec, most_per_label) for path in subfolders]
     right = [np.full(len(some), labels.index(path.name)) for some, path in zip(windows, subfolders, strict=True)]
     return np.concatenate(windows), np.concatenate(right)

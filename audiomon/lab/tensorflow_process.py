@@ -1,7 +1,7 @@
 """A process of its own for TensorFlow.
 
-Its chatter stays there, a model that crashes it takes nothing else along, and the TFLite runtimes are spared its company
-(tflite-runtime 2.14 fails to load models in a process that has TensorFlow 2.21 in it).
+Its chatter stays there, a model that crashes it takes nothing else along, and the TFLite runtimes are spared its
+company (tflite-runtime 2.14 fails to load models in a process that has TensorFlow 2.21 in it).
 """
 
 import importlib.util
