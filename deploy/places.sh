@@ -1,5 +1,5 @@
 # Sourced by install.sh and uninstall.sh: where an installed audiomon lies. It changes nothing by being read.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154 # environment.sh defines checkout; the scripts use the rest
 
 programs=/opt/audiomon
 releases=$programs/releases
