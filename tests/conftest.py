@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: the virtual microphone."""
+"""For the whole suite: the virtual microphone, and examples that may take their time."""
 
 import shutil
 import subprocess
