@@ -100,7 +100,7 @@ def decision_rules(labels: tuple[str, ...], defaults: Decisions, overrides: Deci
 def _check_labels(layer: Decisions, labels: tuple[str, ...]) -> None:
     for label in layer.labels:
         if label not in labels:
-            raise RulesError(("labels", label), f"the model has no such label; it has {', '.join(labels)}")
+            raise RulesError(("labels", label), f"the model has no label {label!r}; it has {', '.join(labels)}")
     for label in layer.ignore or ():
         if label not in labels:
             raise RulesError(("ignore",), f"the model has no label {label!r}; it has {', '.join(labels)}")

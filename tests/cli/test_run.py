@@ -105,7 +105,7 @@ def test_only_changes_or_events_are_written_when_asked(audiomon):
             "model: tiny\ndecisions:\n  labels:\n    cat: {on: 0.5}\n",
             ":4: decisions.labels.cat: the model has no label",
         ),
-        ("model: tiny\ndecisions:\n  on: 0.3\n  off: 0.5\n", ":4: decisions.off: 0.5 is above on (0.3)"),
+        ("model: tiny\ndecisions:\n  on: 0.3\n  off: 0.5\n", ":4: decisions.off: baby_cry would turn on at 0.3"),
     ],
 )
 def test_a_wrong_configuration_is_named_by_line_and_key(audiomon, text, expected):

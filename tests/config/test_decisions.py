@@ -50,7 +50,7 @@ def test_the_configurations_list_of_ignored_labels_replaces_the_manifests_even_i
         (
             Decisions(labels={"cat": LabelDecisions()}),
             ("labels", "cat"),
-            "labels.cat: the model has no such label; it has background, dog.bark, speech",
+            "labels.cat: the model has no label 'cat'; it has background, dog.bark, speech",
         ),
         (
             Decisions(ignore=("speech", "cat")),
