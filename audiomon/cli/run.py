@@ -1,5 +1,6 @@
 """``audiomon run``: the main job. Microphone (or file, or pipe) to predictions, until told to stop."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def run(
         if source is None and sample is not None:
             click.echo(f"audiomon: {absence}\naudiomon: listening to the sample recording {sample} instead", err=True)
             _listen(_recording(str(sample), None, 1, True), settings, loading, output)
-        elif absence is not None and journal is None:
+        elif absence is not None and journal is None and "NOTIFY_SOCKET" not in os.environ:
             # Someone who types a command wants to know; a service waits for its microphone.
             raise absence
         else:

@@ -68,6 +68,7 @@ def prediction_fields(prediction: Prediction) -> dict[str, Any]:
         "inference_us": round(prediction.inference_us, 1),
         "lag_ms": round(prediction.lag_ms, 3),
         "lost": prediction.lost,
+        "model": prediction.model,
     }
 
 

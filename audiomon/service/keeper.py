@@ -204,6 +204,8 @@ class MicrophoneKeeper:
             self._announce_then(lambda _, hearing: change.announce(self._missed(hearing)))
         elif self.absence:
             self._announce_then(lambda _, hearing: self._back(hearing))
+        elif self._heard_until_ns is not None:
+            self._announce_then(lambda _, hearing: self._reopened(hearing))
         self._hearing = Hearing(
             source,
             running or self.running,
@@ -255,6 +257,11 @@ class MicrophoneKeeper:
         facts: Facts = {"source": name, "lost": missed, "lost_s": round(seconds, 3)}
         text = f" after {seconds:.1f} s ({missed} samples lost)" if missed else ""
         return Status("device-back", f"{name} is there{text}", self._clock.time_ns(), facts)
+
+    def _reopened(self, hearing: Hearing) -> Status:
+        missed = self._missed(hearing)
+        message = f"lost {missed} samples while {hearing.source.name} was opened again"
+        return Status("audio-lost", message, self._clock.time_ns(), {"lost": missed}, "warning")
 
     def _missed(self, hearing: Hearing) -> int:
         """Count the samples, at the new rate, that there would have been since the last one heard."""

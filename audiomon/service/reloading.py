@@ -60,6 +60,7 @@ class Reloading:
         self._on_applied = on_applied
         self._settling = Settling()
         self._watch = Watch()
+        self._last_change = ""
         self._asked_ns = 0
         self._began_ns = 0
         self._waited_for_content = False
@@ -139,7 +140,7 @@ class Reloading:
         self._candidate = candidate
         self._change = None
         if candidate.empty:
-            self._finish("nothing has changed")
+            self._finish(f"what is saved holds already{self._last_change}")
 
     def _check(self, candidate: Candidate) -> None:
         """Look whether the candidate has passed, and put it in force."""
@@ -171,6 +172,7 @@ class Reloading:
     def _finish(self, outcome: str) -> None:
         candidate, self._candidate, self._change = self._candidate, None, None
         if candidate is not None and not candidate.empty:
+            self._last_change = f". {outcome}"
             self._on_applied(candidate.settings)
         elif self.problem:
             message = "The configuration is as it was before it was refused; nothing has changed"
