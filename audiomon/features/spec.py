@@ -8,6 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+# A longer window would ask for memory that a Raspberry Pi has not got.
+_LONGEST_WINDOW_S = 60.0
+# About the largest and the smallest number that float32 holds: beyond them features become infinite or divide by 0.
+_LARGEST = 1e38
+_SMALLEST = 1e-37
+
 SampleRate = Annotated[int, Meta(ge=1000, le=192_000, description="Samples per second, in Hz.")]
 
 
@@ -29,15 +35,15 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     """A window of ``frames`` log-mel frames, the array of shape (frames, n_mels) that a model reads."""
 
     sample_rate: SampleRate = 22_050
-    n_fft: Annotated[int, Meta(ge=16, le=65_536, description="Samples in one Fourier transform.")] = 2048
+    n_fft: Annotated[int, Meta(ge=16, le=32_768, description="Samples in one Fourier transform.")] = 2048
     win_length: Annotated[
         int | None, Meta(description="Samples under the window function, centred in n_fft; n_fft when left out.")
     ] = None
-    hop_length: Annotated[int, Meta(ge=1, le=65_536, description="Samples from one frame to the next.")] = 512
+    hop_length: Annotated[int, Meta(ge=1, description="Samples from one frame to the next; at most n_fft.")] = 512
     window: Annotated[
         Literal["hann", "hamming", "blackman", "rectangular"], Meta(description="Window function (periodic).")
     ] = "hann"
-    n_mels: Annotated[int, Meta(ge=1, le=1024, description="Mel bands.")] = 40
+    n_mels: Annotated[int, Meta(ge=1, le=512, description="Mel bands.")] = 40
     fmin: Annotated[float, Meta(ge=0, description="Lower edge of the lowest band, in Hz.")] = 0.0
     fmax: Annotated[
         float | None, Meta(description="Upper edge of the highest band, in Hz; half the sample rate when left out.")
@@ -54,7 +60,14 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     ref: Annotated[
         Literal["max"] | float, Meta(description="What 0 dB is: a fixed value, or the loudest value of each window.")
     ] = 1.0
-    amin: Annotated[float, Meta(gt=0, description="Values below this are raised to it before the logarithm.")] = 1e-10
+    amin: Annotated[
+        float,
+        Meta(
+            ge=_SMALLEST,
+            description="Values below this are raised to it before the logarithm. librosa's own default is 1e-10 for "
+            "powers and 1e-5 for magnitudes.",
+        ),
+    ] = 1e-10
     top_db: Annotated[
         float | None, Meta(description="Raise what is more than this below the window's loudest value, in dB.")
     ] = None
@@ -89,6 +102,11 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         Raises:
             ValueError: parameters that contradict each other; the message names them.
         """
+        nyquist_hz = self.sample_rate / 2
+        for name in ("fmin", "fmax", "ref", "amin", "top_db"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not abs(value) < _LARGEST:
+                raise ValueError(f"{name} must be a finite number that float32 can hold")
         for broken, message in (
             (
                 self.center,
@@ -99,17 +117,27 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
                 self.win_length is not None and not 1 <= self.win_length <= self.n_fft,
                 f"win_length must be from 1 to n_fft ({self.n_fft})",
             ),
-            (self.hop_length > self.n_fft, f"hop_length must be at most n_fft ({self.n_fft}), or samples go unheard"),
             (
-                self.fmax is not None and not self.fmin < self.fmax <= self.sample_rate / 2,
-                f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate "
-                f"({self.sample_rate / 2:g} Hz)",
+                self.hop_length > self.n_fft,
+                f"hop_length must be at most n_fft ({self.n_fft}): what lies between two frames would go unheard",
             ),
-            (self.fmax is None and self.fmin >= self.sample_rate / 2, "fmin must lie below half the sample rate"),
-            (self.ref != "max" and not self.ref > 0, "ref must be greater than 0, or max"),
+            (
+                self.fmax is not None and not self.fmin < self.fmax <= nyquist_hz,
+                f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate ({nyquist_hz:g} Hz)",
+            ),
+            (
+                self.fmax is None and self.fmin >= nyquist_hz,
+                f"fmin must lie below half the sample rate ({nyquist_hz:g} Hz)",
+            ),
+            (
+                self.window_s > _LONGEST_WINDOW_S,
+                f"frames must make a window of at most {_LONGEST_WINDOW_S:g} s; {self.frames} frames of "
+                f"{self.hop_length} samples make {self.window_s:.0f} s",
+            ),
+            (self.ref != "max" and self.ref < _SMALLEST, "ref must be greater than 0, or max"),
             (self.top_db is not None and self.top_db < 0, "top_db must be 0 or more"),
-            (self.top_db is not None and self.log != "db", "top_db goes with log: db"),
-            (self.ref != 1.0 and self.log != "db", "ref goes with log: db"),
+            (self.top_db is not None and self.log != "db", "top_db goes with log: db only"),
+            (self.ref != 1.0 and self.log != "db", "ref goes with log: db only"),
         ):
             if broken:
                 raise ValueError(message)
@@ -122,7 +150,9 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
             listed = values if isinstance(values, tuple) else (values,)
             if isinstance(values, tuple) and len(values) != self.n_mels:
                 raise ValueError(f"normalization.{name} has {len(values)} values for {self.n_mels} mel bands")
-            if name == "std" and not all(value > 0 for value in listed):
+            if not all(abs(value) < _LARGEST for value in listed):
+                raise ValueError(f"normalization.{name} must be finite numbers that float32 can hold")
+            if name == "std" and not all(value >= _SMALLEST for value in listed):
                 raise ValueError("normalization.std must be greater than 0")
         if normalization.per_window and (normalization.mean != 0.0 or normalization.std != 1.0):
-            raise ValueError("normalization: per_window takes no mean and std")
+            raise ValueError("normalization: per_window takes no mean and no std")
