@@ -1,5 +1,6 @@
 """From scores to events: smoothing, and on and off with hysteresis and minimum durations, for every label by itself."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -50,10 +51,16 @@ class DecisionStage:
         self._min_on_s: Float64 = np.array([0.0 if rule is None else rule.min_on_s for rule in chosen])
         self._min_off_s: Float64 = np.array([0.0 if rule is None else rule.min_off_s for rule in chosen])
         self._smoothed: Float64 = np.zeros(len(labels))
+        self._step: Float64 = np.empty(len(labels))
         self._active = np.zeros(len(labels), dtype=bool)
+        # What a smoothed score is compared with: `on` while the label is off, `off` while it is on. A label whose score
+        # is on the other side of it than its state says has crossed it.
+        self._threshold: Float64 = self._on.copy()
+        self._above = np.empty(len(labels), dtype=bool)
         # Stream time at which a label's score crossed the threshold that would change it; NaN while it has not.
         self._crossed_s: Float64 = np.full(len(labels), np.nan)
         self._active_since_s: Float64 = np.full(len(labels), np.nan)
+        self._any_crossed = False
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -74,6 +81,7 @@ class DecisionStage:
                 stage._smoothed[index] = self._smoothed[before]
                 stage._active[index] = self._active[before]
                 stage._active_since_s[index] = self._active_since_s[before]
+        stage._threshold = np.where(stage._active, stage._off, stage._on)
         return stage
 
     def switch_off(self, at_s: float, keep: Collection[str] = ()) -> list[Transition]:
@@ -98,11 +106,19 @@ class DecisionStage:
             The labels that changed, in label order; usually none.
         """
         tau_s = self.rules.smoothing_s
-        self._smoothed += (1.0 if tau_s == 0 else -np.expm1(-elapsed_s / tau_s)) * (scores - self._smoothed)
-        crossed = np.where(self._active, self._smoothed < self._off, self._smoothed >= self._on)
-        if not crossed.any():
-            self._crossed_s.fill(np.nan)
+        weight = 1.0 if tau_s == 0 else -math.expm1(-elapsed_s / tau_s)
+        np.subtract(scores, self._smoothed, out=self._step)
+        np.multiply(self._step, weight, out=self._step)
+        np.add(self._smoothed, self._step, out=self._smoothed)
+        np.greater_equal(self._smoothed, self._threshold, out=self._above)
+        # Almost every window ends here, after few and small steps: the caches are cold when it comes.
+        if self._above.tobytes() == self._active.tobytes():
+            if self._any_crossed:
+                self._crossed_s.fill(np.nan)
+                self._any_crossed = False
             return []
+        self._any_crossed = True
+        crossed = self._above != self._active
         self._crossed_s[~crossed] = np.nan
         first = crossed & np.isnan(self._crossed_s)
         self._crossed_s[first] = at_s
@@ -114,6 +130,7 @@ class DecisionStage:
     def _change(self, index: int, at_s: float) -> Transition:
         self._crossed_s[index] = np.nan
         self._active[index] = not self._active[index]
+        self._threshold[index] = self._off[index] if self._active[index] else self._on[index]
         if self._active[index]:
             self._active_since_s[index] = at_s
             return Transition(self.labels[index], "on", float(self._smoothed[index]), 0.0)
