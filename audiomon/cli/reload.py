@@ -20,6 +20,10 @@ def reload(runtime: Path | None, patience_s: float) -> None:
 
     Exit status 0: it holds, what has changed is printed. 1: it was refused, for the reason given, and the settings from
     before go on. This is what `systemctl reload audiomon` runs.
+
+    \b
+    Example:
+      audiomon reload
     """
     own = runtime_folder()
     folders = [runtime] if runtime else [folder for folder in (own, SYSTEM_RUNTIME) if folder]
