@@ -167,11 +167,15 @@ class RingReader:
         Returns:
             The number of frames lost just before those in ``out`` (0 almost always), or None if they did not come in
             time or the stream closed first. After a read, ``position`` is one past the last frame in ``out``.
+
+        Raises:
+            ValueError: ``out`` is larger than half the ring; after a loss, it would have to be waited for.
         """
+        if len(out) > self._ring.capacity // 2:
+            raise ValueError(f"a read of {len(out)} frames is too large for a ring of {self._ring.capacity}")
         lost = 0
         while True:
             if not self._ring.wait(self.position + len(out), timeout_s):
-                self.position -= lost
                 return None
             if self._ring.copy(self.position, out):
                 self.position += len(out)

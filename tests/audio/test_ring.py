@@ -42,10 +42,13 @@ class RingAgainstAList(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), size=st.integers(1, 25))
     def read(self, which, size):
-        size = min(size, self.ring.capacity // 2)
         reader = self.readers[which]
         before = reader.position
         out = np.full((size, self.ring.channels), -1, dtype=np.int16)
+        if size > self.ring.capacity // 2:
+            with pytest.raises(ValueError, match="too large"):
+                reader.read(out, 0.1)
+            return
         lost = reader.read(out, 0.1)
         if lost is None:
             assert before + size > len(self.model)
