@@ -1,5 +1,5 @@
 #!/bin/bash
-# deploy/test.sh [--all] [PYTEST ARGUMENT]...
+# deploy/test.sh [--all | --arm] [PYTEST ARGUMENT]...
 #
 # Sets up what the tests need, then runs the static checks (ruff, mypy) and the tests, as in
 # `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed.
@@ -7,6 +7,7 @@
 #   --all   also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
 #           Python 3.11 and 3.13 that this machine has. Installs Debian packages for them, and downloads TensorFlow.
 #           Run it as root for those that need root.
+#   --arm   instead: install and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
 #
 # Without --all: the system's Python only, and of Debian packages only those that audiomon itself needs.
 # The environments are .venv-test* in this checkout; remove them to undo it all.
@@ -24,6 +25,10 @@ case "${1:-}" in
   --all)
     all=yes
     shift
+    ;;
+  --arm)
+    shift
+    exec "$checkout/tests/arm_userlands.sh" "$@"
     ;;
 esac
 cd "$checkout"
