@@ -65,11 +65,12 @@ def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_o
     )
 
 
-def period_summary(tally: Tally, period_s: float, level_dbfs: float | None, clock: Clock) -> Status:
+def period_summary(tally: Tally, heard_s: float, period_s: float, level_dbfs: float | None, clock: Clock) -> Status:
     """Sum up the last minute, or however long it was.
 
     Args:
         tally: of that time.
+        heard_s: seconds of audio heard in it.
         period_s: how long it was, in seconds.
         level_dbfs: of the input; None if nothing came in.
         clock: dates the status.
@@ -84,7 +85,7 @@ def period_summary(tally: Tally, period_s: float, level_dbfs: float | None, cloc
     )
     level = "no input" if level_dbfs is None else f"level {level_dbfs:.1f} dBFS"
     timed = f"; {latencies} (50 %/95 %/99 %/max)" if tally.predictions else ""
-    facts: Facts = {"period_s": round(period_s, 3), **_facts(tally)}
+    facts: Facts = {"period_s": round(period_s, 3), "heard_s": round(heard_s, 3), **_facts(tally)}
     if level_dbfs is not None:
         facts["level_dbfs"] = round(level_dbfs, 1)
     return Status(

@@ -28,8 +28,9 @@ class KeyChange:
     reload: Reload
 
     def __str__(self) -> str:
-        """Write it as ``hop_s 0.5 → 0.25``."""
-        return f"{self.key} {_shown(self.old)} → {_shown(self.new)}"
+        """Write it as ``hop_s 0.5 → 0.25``, and say if it does not hold at once."""
+        later = " (after a restart)" if self.reload == "restart" else ""
+        return f"{self.key} {_shown(self.old)} → {_shown(self.new)}{later}"
 
 
 def changed_keys(old: msgspec.Struct, new: msgspec.Struct) -> list[KeyChange]:

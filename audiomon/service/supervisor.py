@@ -69,6 +69,7 @@ class Supervisor:
         self._wakeups.watch(self._reloading.fd)
         self._apply(running.settings)
         self._began_ns = self._period_ns = clock.monotonic_ns()
+        self._summed_up_s = 0.0
         self._told_status = ""
         self._told_status_ns = self._told_alive_ns = 0
         self._counted = (0, self._began_ns)
@@ -174,8 +175,9 @@ class Supervisor:
     def _sum_up(self, journal: Journal, now_ns: int) -> None:
         period_s = (now_ns - self._period_ns) / 1e9
         self._period_ns = now_ns
+        heard_s, self._summed_up_s = self._keeper.heard_s - self._summed_up_s, self._keeper.heard_s
         period = self._keeper.counting.take_period()
-        journal.status(period_summary(period, period_s, self._keeper.level.take_dbfs(), self._clock))
+        journal.status(period_summary(period, heard_s, period_s, self._keeper.level.take_dbfs(), self._clock))
 
     def _apply(self, settings: Settings) -> None:
         """Take over what concerns neither the microphone nor the model."""
@@ -186,11 +188,14 @@ class Supervisor:
     def _end(self, ended_by: str) -> None:
         self._reloading.end()
         self._keeper.end()
-        elapsed_s = (self._clock.monotonic_ns() - self._began_ns) / 1e9
-        total = self._keeper.counting.total
-        self._output.status(summary(total, self._keeper.heard_s, elapsed_s, self._clock))
-        if self._journal is not None:
-            message = f"Stopped by {ended_by} after {elapsed_s:.0f} s"
-            self._journal.status(Status("stopped", message, self._clock.time_ns(), {"by": ended_by}))
+        now_ns = self._clock.monotonic_ns()
+        elapsed_s = (now_ns - self._began_ns) / 1e9
+        total = summary(self._keeper.counting.total, self._keeper.heard_s, elapsed_s, self._clock)
+        if self._journal is None:
+            self._output.status(total)
+        else:
+            self._sum_up(self._journal, now_ns)
+            message = f"Stopped by {ended_by}: {total.message}"
+            self._journal.status(Status("stopped", message, self._clock.time_ns(), {"by": ended_by, **total.facts}))
             self._journal.flush()
         self._wakeups.close()

@@ -1,0 +1,124 @@
+"""``audiomon report``: what the journal says was heard, in a table, as JSON, or as a picture."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+import msgspec
+
+from audiomon.errors import UserError
+from audiomon.service.report import LATENCIES, Entry, Report, read_entries, summarise
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"-?(\d+(?:\.\d+)?) *(s|min|h|d|w)(?:ago)?")
+
+
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """Read a time: ``2h`` (ago), ``today``, ``yesterday``, ``2026-01-31 12:00``."""
+    if text is None:
+        return None
+    now = datetime.now().astimezone()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in ("now", "today", "yesterday"):
+        return {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}[text]
+    if ago := _AGO.fullmatch(text):
+        return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a time: write 90min, 7d, today, yesterday or 2026-01-31 12:00"
+        ) from None
+
+
+@click.command()
+@click.option("--since", callback=_moment, default="24h", show_default=True, help="From when on: 90min, 7d, today …")
+@click.option("--until", callback=_moment, help="Up to when; otherwise now.")
+@click.option("-u", "--instance", default="audiomon", show_default=True, help="Which listener: `kitchen` …")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it too: labels and latency by time."
+)
+@click.option(
+    "--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Journal files from elsewhere."
+)
+def report(
+    since: datetime, until: datetime | None, instance: str, as_json: bool, plot: Path | None, directory: Path | None
+) -> None:
+    """Sum up what a listener has written to the journal: time by label, events, latencies, losses.
+
+    \b
+    Examples:
+      sudo audiomon report --since today
+      audiomon report --since 7d -u kitchen --plot week.png
+    """
+    entries = list(read_entries(instance, since, until, directory))
+    found = summarise(entries)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        click.echo("\n".join(_table(found, instance)))
+    if plot is not None:
+        _draw(plot, entries, instance)
+
+
+def _table(found: Report, instance: str) -> list[str]:
+    begin, end = (datetime.fromtimestamp(at_s).astimezone() for at_s in (found.begin_s, found.end_s))
+    lines = [
+        f"{instance}, {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {_duration(found.heard_s)} heard, "
+        f"model {', '.join(found.models) or 'unknown'}",
+        "",
+    ]
+    width = max([len("label"), *map(len, found.labels)])
+    lines.append(f"{'label':<{width}}  {'heard':>9}  share  predictions  events  {'on':>9}  {'longest':>9}")
+    for name, label in found.labels.items():
+        share = label.heard_s / found.heard_s if found.heard_s else 0.0
+        lines.append(
+            f"{name:<{width}}  {_duration(label.heard_s):>9}  {share:5.0%}  {label.predictions:>11}  "
+            f"{label.events:>6}  {_duration(label.on_s):>9}  {_duration(label.longest_s):>9}"
+        )
+    measured = f"of {found.latencies_of} predictions" if found.latencies_of else "by the minute: median, highest"
+    lines += ["", f"{'latency':<13}  {'50 %':>8}  {'95 %':>8}  {'99 %':>8}  {'max':>8}  {measured}"]
+    for name, title in LATENCIES.items():
+        latency = found.latencies[name]
+        lines.append(f"{title:<13}  {latency.p50:>8.0f}  {latency.p95:>8.0f}  {latency.p99:>8.0f}  {latency.max:>8.0f}")
+    away = f" ({_duration(found.away_s)})" if found.away_s else ""
+    lines += [
+        "",
+        f"lost          {found.lost} samples, {found.entries_lost} journal entries; "
+        f"the microphone was away {_times(found.away)}{away}",
+        f"changes       model {_times(found.swaps)}, refused {_times(found.refusals)}; "
+        f"began to listen {_times(found.starts)}",
+    ]
+    if found.levels_dbfs:
+        low, median, high = found.levels_dbfs
+        lines.append(f"level         {low:.0f} to {high:.0f} dBFS by the minute, median {median:.0f}")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds else "-"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
+def _draw(path: Path, entries: list[Entry], instance: str) -> None:
+    from audiomon.lab.heard_plot import HeardLabel, Latency, draw_heard
+
+    predictions = [entry for entry in entries if entry.kind == "prediction"]
+    if not predictions:
+        raise UserError("there is nothing to draw: no predictions were written (journal.predictions is events)")
+    draw_heard(
+        path,
+        f"audiomon, {instance}",
+        [HeardLabel(entry.time_s, entry.fields["label"], entry.number("score")) for entry in predictions],
+        [Latency(entry.time_s, entry.number("inference_us"), entry.number("lag_ms")) for entry in predictions],
+        [(entry.time_s, entry.fields.get("model", "")) for entry in entries if entry.kind == "model-swapped"],
+    )
