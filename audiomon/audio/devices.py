@@ -6,6 +6,8 @@ PortAudio is loaded by the first call, never by importing this module: classifyi
 import importlib
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +45,7 @@ def load_portaudio() -> Any:
     """Return the module ``sounddevice``, loaded at the first call (which looks at every sound device there is).
 
     Raises:
-        DeviceError: it, or the PortAudio library that it wraps, is not installed.
+        DeviceError: it, or the PortAudio library that it wraps, is not installed or does not start.
     """
     if not can_resample():
         # PortAudio then opens sound cards through ALSA's own converter, which makes any sample rate of theirs.
@@ -57,6 +59,9 @@ def load_portaudio() -> Any:
         raise DeviceError(
             "there is no PortAudio here, which sounddevice needs: sudo apt install libportaudio2"
         ) from None
+    except Exception as error:
+        # A PortAudioError; its class comes with the module that could not be imported.
+        raise DeviceError(f"PortAudio does not start: {error}") from None
 
 
 def refresh_devices() -> None:
@@ -65,10 +70,10 @@ def refresh_devices() -> None:
     To be called only while nothing is open: it would be closed under whoever reads it.
 
     Raises:
-        DeviceError: PortAudio is not installed.
+        DeviceError: PortAudio is not installed or does not start.
     """
     portaudio = load_portaudio()
-    with c_stderr_silenced():
+    with _portaudio_asked(portaudio):
         portaudio._terminate()
         portaudio._initialize()
 
@@ -77,10 +82,10 @@ def input_devices() -> list[InputDevice]:
     """List the devices that can be captured from, in PortAudio's order.
 
     Raises:
-        DeviceError: PortAudio is not installed.
+        DeviceError: PortAudio is not installed or does not start.
     """
     portaudio = load_portaudio()
-    with c_stderr_silenced():
+    with _portaudio_asked(portaudio):
         host_apis = portaudio.query_hostapis()
         default = portaudio.default.device["input"]
         return [
@@ -95,6 +100,16 @@ def input_devices() -> list[InputDevice]:
             for device in portaudio.query_devices()
             if device["max_input_channels"] > 0
         ]
+
+
+@contextmanager
+def _portaudio_asked(portaudio: Any) -> Iterator[None]:
+    """Silence its chatter, and raise its refusals as a `DeviceError`."""
+    try:
+        with c_stderr_silenced():
+            yield
+    except portaudio.PortAudioError as error:
+        raise DeviceError(f"PortAudio fails: {error}") from None
 
 
 def find_device(wanted: str | int | None, devices: list[InputDevice]) -> InputDevice:

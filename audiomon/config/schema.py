@@ -25,7 +25,7 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "mix"
     block_ms: Annotated[
         float, key("Milliseconds read at a time; larger costs less and adds delay.", "reopen", ge=5, le=100)
-    ] = 93.0
+    ] = 100.0
     ring_s: Annotated[float, key("Seconds of audio kept for a reader that falls behind.", "reopen", ge=2, le=120)] = (
         10.0
     )

@@ -49,9 +49,12 @@ def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Sourc
         DeviceError: it cannot be opened.
     """
     microphone = settings.config.microphone
+    picked = microphone.channel
     return MicrophoneSource(
         microphone.device,
         sample_rate=sample_rate,
+        # A device that makes any number of channels makes one, unless it is asked for as many as the picked one takes.
+        channels=picked + 1 if isinstance(picked, int) and picked > 0 else None,
         block_ms=microphone.block_ms,
         ring_s=microphone.ring_s,
         clock=clock,

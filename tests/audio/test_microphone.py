@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.audio.microphone import CaptureTimes, MicrophoneSource
+from audiomon.audio.microphone import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CaptureTimes, MicrophoneSource
+from audiomon.config.schema import Microphone
 from audiomon.errors import DeviceError
 from tests.conftest import VirtualMicrophone
 
@@ -317,6 +318,10 @@ def test_importing_the_microphone_loads_no_portaudio():
     code = "import sys, audiomon.audio.microphone, audiomon.audio.devices; print('sounddevice' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "False"
+
+
+def test_the_defaults_are_the_configuration_s():
+    assert (Microphone().block_ms, Microphone().ring_s) == (DEFAULT_BLOCK_MS, DEFAULT_RING_S)
 
 
 def test_samples_found_late_are_dated_when_they_were_captured():
