@@ -17,7 +17,7 @@ def main() -> None:
     arrays = {"samples": np.round(samples * 32768).astype(np.int16), "librosa": np.array(librosa.__version__)}
     for name, spec in SPECS.items():
         bands = librosa_bands(samples[: spec.window_samples], spec)
-        arrays[f"{name}: bands"] = bands
+        arrays[f"{name}: bands"] = bands.astype(np.float32)
         arrays[f"{name}: window"] = librosa_window(bands, spec)
         arrays[f"{name}: allowed"] = allowed_in_window(bands, spec).astype(np.float32)
     np.savez_compressed(GOLDEN, **arrays)
