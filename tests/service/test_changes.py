@@ -37,6 +37,7 @@ def test_a_key_that_needs_a_restart_says_so():
 
     (change,) = changed_keys(Later(), Later(2))
     assert change.reload == "restart"
+    assert str(change) == "port 1 → 2 (after a restart)"
 
 
 @pytest.mark.parametrize(
