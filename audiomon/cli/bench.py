@@ -9,6 +9,10 @@ _COMMANDS = {
         "audiomon.cli.bench_pipeline:pipeline",
         "What listening costs, beside its floor and its alternatives.",
     ),
+    "swap": (
+        "audiomon.cli.bench_swap:swap",
+        "How long a saved line takes to become another model's prediction.",
+    ),
 }
 
 
@@ -19,4 +23,5 @@ def bench() -> None:
     \b
     Example:
       audiomon bench pipeline
+      audiomon bench swap
     """

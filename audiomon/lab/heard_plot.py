@@ -65,7 +65,7 @@ def draw_heard(
     edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), _COLUMNS + 1)
     column = np.clip(np.digitize(times, edges) - 1, 0, _COLUMNS - 1)
     names = _most_frequent([one.label for one in heard])
-    figure = Figure(figsize=(12, 3.2 + 0.32 * len(names)), layout="constrained")
+    figure = Figure(figsize=(12, 4.2 + 0.32 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
     above, middle, below = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": [0.3 * len(names) + 0.4, 1.1, 1.1]}
