@@ -13,8 +13,8 @@ from audiomon.errors import UserError
 
 Float64 = NDArray[np.float64]
 
-# Columns of the picture: about as many as can be told apart at its width.
-_COLUMNS = 480
+# Columns of the picture, at most: about as many as can be told apart at its width.
+_MOST_COLUMNS = 480
 # Rows; a model with hundreds of labels has its most frequent ones drawn.
 _MOST_LABELS = 16
 
@@ -62,8 +62,9 @@ def draw_heard(
     except ImportError:
         raise UserError("drawing needs matplotlib: pip install 'audiomon[lab]', or matplotlib alone") from None
     times = np.array([one.time_s for one in heard])
-    edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), _COLUMNS + 1)
-    column = np.clip(np.digitize(times, edges) - 1, 0, _COLUMNS - 1)
+    columns = min(_MOST_COLUMNS, len(times))
+    edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), columns + 1)
+    column = np.clip(np.digitize(times, edges) - 1, 0, columns - 1)
     names = _most_frequent([one.label for one in heard])
     figure = Figure(figsize=(12, 4.2 + 0.32 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -76,7 +77,7 @@ def draw_heard(
     figure.colorbar(picture, ax=above, label="share", pad=0.01)
     _draw_latency(middle, np.array([one.inference_us for one in latencies]), column, edges, "inference, µs")
     _draw_latency(below, np.array([one.lag_ms for one in latencies]), column, edges, "lag, ms")
-    for at_s, model in swaps:
+    for at_s, model in ((at_s, model) for at_s, model in swaps if edges[0] <= at_s <= edges[-1]):
         for panel in (above, middle, below):
             panel.axvline(at_s, color="tab:red", linewidth=1)
         above.annotate(f"→ {model}", (at_s, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color="tab:red")
@@ -96,12 +97,12 @@ def _draw_labels(
     panel: Any, names: list[str], heard: Sequence[HeardLabel], column: NDArray[np.intp], edges: Any
 ) -> Any:
     """Draw a row for each label: the share of the predictions in each column that gave it the highest score."""
-    counts = np.zeros((len(names), _COLUMNS))
+    counts = np.zeros((len(names), len(edges) - 1))
     rows = {name: row for row, name in enumerate(names)}
     for one, at in zip(heard, column, strict=True):
         if one.label in rows:
             counts[rows[one.label], at] += 1
-    of_all = np.bincount(column, minlength=_COLUMNS)
+    of_all = np.bincount(column, minlength=len(edges) - 1)
     # Nothing heard is blank, not a share of 0.
     shares = np.divide(counts, of_all, out=np.full_like(counts, np.nan), where=of_all > 0)
     panel.set_yticks(range(len(names)), names)
@@ -119,25 +120,26 @@ def _draw_labels(
 
 def _draw_latency(panel: Any, values: Float64, column: NDArray[np.intp], edges: Float64, title: str) -> None:
     """Draw the median of each column, and a band up to its highest value."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     middles = (edges[:-1] + edges[1:]) / 2
-    median = _by_column(values, column, np.median)
-    highest = _by_column(values, column, np.max)
+    median, highest = (_by_column(values, column, len(middles), statistic) for statistic in (np.median, np.max))
     panel.fill_between(middles, median, highest, color="tab:blue", alpha=0.2, linewidth=0, label="up to the highest")
     panel.plot(middles, median, color="tab:blue", linewidth=1, label="median")
     panel.set_yscale("log")
-    for axis_format in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
-        axis_format("{x:g}")  # 60, not 6 × 10¹
-    panel.tick_params(which="minor", labelsize=7)
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    panel.yaxis.set_major_formatter("{x:g}")  # 50, not 5 × 10¹
+    panel.yaxis.set_minor_formatter(NullFormatter())
     panel.set_ylabel(title)
     panel.grid(visible=True, which="major", alpha=0.3)
     panel.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
 
 
-def _by_column(values: Float64, column: NDArray[np.intp], statistic: Callable[[Float64], Any]) -> Float64:
-    result = np.full(_COLUMNS, np.nan)
+def _by_column(values: Float64, column: NDArray[np.intp], columns: int, statistic: Callable[[Float64], Any]) -> Float64:
+    result = np.full(columns, np.nan)
     order = np.argsort(column, kind="stable")
-    columns, starts = np.unique(column[order], return_index=True)
-    for at, part in zip(columns, np.split(values[order], starts[1:]), strict=True):
+    filled, starts = np.unique(column[order], return_index=True)
+    for at, part in zip(filled, np.split(values[order], starts[1:]), strict=True):
         result[at] = statistic(part)
     return result
 
