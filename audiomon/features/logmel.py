@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.features.mel import mel_filter_bank, window_function
-from audiomon.features.spec import LogMelSpec
+from audiomon.features.spec import LogMelSpec, Normalization
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -55,6 +55,9 @@ class LogMel:
         self._power: Float32 = np.empty((rows, 1, bins), np.float32)
         self._mel: Float32 = np.empty((rows, 1, spec.n_mels), np.float32)
         self._log_scale, self._log_shift = _log_scale_and_shift(spec)
+        normalization = spec.normalization or Normalization()
+        self._mean: Float32 = np.asarray(normalization.mean, np.float32)
+        self._std: Float32 = np.asarray(normalization.std, np.float32)
 
     def count(self, samples: int) -> int:
         """Frames that lie whole within this many samples."""
@@ -100,11 +103,11 @@ class LogMel:
             if spec.ref != "max" and spec.top_db is None and spec.normalization is None:
                 return window
             out = np.empty_like(window)
-        out[...] = window
-        if spec.ref == "max":
-            out -= out.max()
+        zero = window.max() if spec.ref == "max" else np.float32(0)
+        np.subtract(window, zero, out=out)
         if spec.top_db is not None:
-            np.maximum(out, out.max() - np.float32(spec.top_db), out=out)
+            loudest = np.float32(0) if spec.ref == "max" else window.max()
+            np.maximum(out, loudest - np.float32(spec.top_db), out=out)
         if spec.normalization is not None:
             if spec.normalization.per_window:
                 # In float64 the mean of equal numbers is that number: silence comes out as zeros, not as the rounding
@@ -112,8 +115,8 @@ class LogMel:
                 out -= np.float32(out.mean(dtype=np.float64))
                 out /= np.float32(max(out.std(dtype=np.float64), 1e-8))
             else:
-                out -= np.asarray(spec.normalization.mean, np.float32)
-                out /= np.asarray(spec.normalization.std, np.float32)
+                out -= self._mean
+                out /= self._std
         return out
 
     def _mel_bands(self, samples: Float32) -> Float32:
