@@ -43,8 +43,8 @@ _READ_PATIENCE_S = 0.5
 _OPEN_PATIENCE_S = 10.0
 # Ctrl-C ends within a second; a stream that is not closed by then is left behind.
 _CLOSE_PATIENCE_S = 0.4
-# Samples come in chunks, a period of the sound card or what the sound server sends at once, and a block's last chunk may
-# leave it a frame short: waiting for one more would add a chunk's delay. (Sleeping for exactly the frames that are
+# Samples come in chunks, a period of the sound card or what the sound server sends at once, and a block's last chunk
+# may leave it a frame short: waiting for one more would add a chunk's delay. (Sleeping for exactly the frames that are
 # missing, again and again, costs 20 ms of CPU per second: the sleeps become microseconds.)
 _ENOUGH_OF_A_BLOCK = 0.75
 # The first look for a block is a little before it is due, so that over many blocks the looks find the earliest moment

@@ -5,6 +5,8 @@ import click
 from audiomon.cli.lazy import LazyGroup
 
 _COMMANDS = {
+    "models": ("audiomon.cli.bench_models:models", "A model's call in every way, from model.predict to TFLite."),
+    "explain": ("audiomon.cli.bench_explain:explain", "Where the factor between model.predict and TFLite goes."),
     "pipeline": (
         "audiomon.cli.bench_pipeline:pipeline",
         "What listening costs, beside its floor and its alternatives.",

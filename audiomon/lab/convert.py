@@ -33,7 +33,9 @@ class Conversion:
     scopes: dict[str, str]
 
 
-def convert(original: OriginalModel, precision: Precision, calibration: Float32 | None = None) -> Conversion:
+def convert(
+    original: OriginalModel, precision: Precision, calibration: Float32 | None = None, batch: int | None = 1
+) -> Conversion:
     """Convert a model.
 
     Args:
@@ -42,12 +44,13 @@ def convert(original: OriginalModel, precision: Precision, calibration: Float32 
             weights, activations, input and output in 8 bits.
         calibration: for int8: windows of real sound, float32, shape (n, *input_shape); from them the converter learns
             the range of every activation.
+        batch: the batch dimension; None leaves it open, which only a comparison wants.
 
     Raises:
         ModelError: an operation has no TFLite counterpart; the message names the layer and what to do.
     """
     tensorflow = import_tensorflow()
-    frozen = freeze(original)
+    frozen = _frozen(original, batch)
     converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([frozen])
     if precision != "float32":
         converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
@@ -71,8 +74,8 @@ def convert(original: OriginalModel, precision: Precision, calibration: Float32 
         raise _explained(str(error), nodes, scopes, original) from None
 
 
-def freeze(original: OriginalModel) -> Any:
-    """Trace the model for one window and turn its variables into constants.
+def _frozen(original: OriginalModel, batch: int | None) -> Any:
+    """Trace the model for one batch and turn its variables into constants.
 
     Without that, tflite-runtime meets variables that it cannot read, and with an open batch dimension it does not hand
     the graph to XNNPACK.
@@ -80,7 +83,7 @@ def freeze(original: OriginalModel) -> Any:
     tensorflow = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    window = tensorflow.TensorSpec((1, *original.input_shape), tensorflow.float32, name="window")
+    window = tensorflow.TensorSpec((batch, *original.input_shape), tensorflow.float32, name="window")
     function = tensorflow.function(original.call).get_concrete_function(window)
     return convert_variables_to_constants_v2(function)
 
