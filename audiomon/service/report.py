@@ -121,8 +121,14 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
             "systemd-python is not installed, which reads the journal: sudo apt install python3-systemd, "
             "or pip install 'audiomon[service]'"
         ) from None
+
+    class RawReader(journal.Reader):  # type: ignore[misc]  # untyped
+        # Every field of every entry is converted otherwise, most of them for nothing: 42 µs an entry instead of 15.
+        def _convert_entry(self, entry: dict[str, Any]) -> dict[str, Any]:
+            return entry
+
     try:
-        reader: Any = journal.Reader(path=str(folder) if folder else None)
+        reader: Any = RawReader(path=str(folder) if folder else None)
     except OSError as error:
         raise UserError(f"the journal cannot be read: {error.strerror}") from None
     for message_id in MESSAGE_IDS.values():
@@ -131,12 +137,12 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
     reader.seek_realtime(since)
     found = False
     for entry in reader:
-        time: datetime = entry["__REALTIME_TIMESTAMP"]
-        if until is not None and time > until:
+        time_s = entry["__REALTIME_TIMESTAMP"] / 1e6
+        if until is not None and time_s > until.timestamp():
             break
         found = True
-        fields = {name[9:].lower(): str(value) for name, value in entry.items() if name.startswith("AUDIOMON_")}
-        yield Entry(time.timestamp(), _KINDS[entry["MESSAGE_ID"].hex], fields)
+        fields = {name[9:].lower(): value.decode() for name, value in entry.items() if name.startswith("AUDIOMON_")}
+        yield Entry(time_s, _KINDS[entry["MESSAGE_ID"].decode()], fields)
     if not found:
         raise UserError(_nothing_found(reader, instance))
 

@@ -54,6 +54,13 @@ def test_an_explanation_has_a_subject_and_says_something(kind):
     assert max(map(len, lines)) <= 80, "journalctl does not wrap them"
 
 
+@pytest.mark.parametrize("kind", MESSAGE_IDS)
+def test_fields_in_an_explanation_have_names_that_journalctl_fills_in(kind):
+    """It leaves names with digits, such as …_P50, as they are."""
+    named = re.findall(r"@(\w+)@", "\n".join(EXPLANATIONS[MESSAGE_IDS[kind]]))
+    assert all(re.fullmatch("AUDIOMON_[A-Z_]+", name) for name in named), named
+
+
 @pytest.mark.skipif(shutil.which("journalctl") is None, reason="no journalctl")
 def test_journalctl_accepts_the_catalog_and_finds_every_id_in_it(tmp_path):
     folder = tmp_path / "usr" / "lib" / "systemd" / "catalog"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from audiomon.outputs.message_ids import MESSAGE_IDS
+from tests.outputs.test_message_ids import EXPLANATIONS
 from tests.service.daemon import running_daemon, wait_until
 
 pytestmark = pytest.mark.mic
@@ -208,6 +210,27 @@ def test_systemd_is_told_of_a_reload_from_beginning_to_end(daemon):
     wait_until(lambda: sum("READY" in one for one in daemon.told) == 2, "ready again")
     kinds = [next(iter(one)) for one in daemon.told if {"READY", "RELOADING"} & one.keys()]
     assert kinds == ["READY", "RELOADING", "READY"]
+
+
+def test_what_the_catalog_tells_of_an_entry_is_in_the_entry(daemon, own_virtual_microphone):
+    daemon.edit(CONFIG.replace("float32", "logits"))
+    daemon.wait_for("model-swapped")
+    daemon.edit(CONFIG.replace("float32", "nothing"))
+    daemon.wait_for("swap-refused")
+    daemon.edit(CONFIG.replace("float32", "logits").replace("0.1", "0.2"))
+    daemon.wait_for("config-applied")
+    own_virtual_microphone("unplug", "mic")
+    daemon.wait_for("device-lost")
+    own_virtual_microphone("plug", "mic")
+    daemon.wait_for("device-back")
+    daemon.stop()
+    daemon.wait_for_end("summary")
+    statuses = [line for line in daemon.lines if line["type"] == "status"]
+    assert len({line["kind"] for line in statuses}) == 7
+    for line in statuses:
+        named = re.findall(r"@AUDIOMON_(\w+)@", "\n".join(EXPLANATIONS[MESSAGE_IDS[line["kind"]]]))
+        # The journal adds the model to every entry.
+        assert {name.lower() for name in named} <= line.keys() | {"model"}, line["kind"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
