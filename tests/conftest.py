@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from audiomon.audio.devices import refresh_devices
 from audiomon.errors import DeviceError
+
+# A busy machine is not a fault of what is tested.
+hypothesis.settings.register_profile("audiomon", deadline=None)
+hypothesis.settings.load_profile("audiomon")
 
 SCRIPT = Path(__file__).with_name("virtual_microphone.sh")
 PROGRAMS = ("pulseaudio", "pactl", "paplay")

@@ -49,7 +49,7 @@ _CLOSE_PATIENCE_S = 0.4
 _ENOUGH_OF_A_BLOCK = 0.75
 # The first look for a block is a little before it is due, so that over many blocks the looks find the earliest moment
 # and stay there; the others follow closely. That makes 1.1 to 1.2 looks a block, each
-# 40 µs and as much for waking up, and finds it 0 to 3 ms after it came.
+# 40 µs and as much for waking up, and finds a block 0 to 3 ms after it came.
 _WAKE_EARLY = 0.99
 _LOOK_AGAIN_S = 0.003
 # Nothing for half a second or more: a stuck server, and no hurry.

@@ -70,7 +70,7 @@ def test_a_channel_that_the_source_has_not_is_refused(channel):
 @pytest.mark.parametrize(
     ("of_source", "of_model"), [(48_000, 22_050), (44_100, 22_050), (8000, 16_000), (11_025, 8000)]
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_resampling_gives_the_bits_of_one_shot_soxr_for_any_chunking(of_source, of_model, data):
     soxr = pytest.importorskip("soxr")

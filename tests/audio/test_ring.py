@@ -82,7 +82,7 @@ class RingAgainstAList(RuleBasedStateMachine):
 
 
 TestRingAgainstAList = RingAgainstAList.TestCase
-TestRingAgainstAList.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestRingAgainstAList.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
