@@ -99,7 +99,7 @@ install_files() {
   done
   do_it chmod -R go+rX "$shared"
   do_it install -m 644 "$from"/deploy/systemd/audiomon{,@}.service "$units/"
-  if [ "$(systemctl --version | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then
+  if [ "$(systemctl --version | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then  # what older ones would warn about
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon.service.d/newer.conf"
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
   fi
@@ -129,6 +129,7 @@ start_service() {
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"
+command -v systemctl >/dev/null || fail "there is no systemd here to run a service; deploy/try.sh runs audiomon without one"
 if [ "$rollback" ]; then
   previous=$(readlink "$programs/previous" 2>/dev/null) || fail "there is no version before this one to go back to"
   current=$(readlink "$programs/current")

@@ -35,8 +35,8 @@ remove() {
 }
 
 if [ -d /run/systemd/system ]; then
-  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon.service' 'audiomon@*.service' | awk '{ print $1 }')
-  for unit in "${instances[@]}" audiomon.service; do
+  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
+  for unit in audiomon.service "${instances[@]}"; do
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
