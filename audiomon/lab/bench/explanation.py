@@ -94,8 +94,8 @@ def _overhead(explanation: Explanation) -> list[str]:
     return [
         f"Nearly none of that is arithmetic: a call of predict costs {duration(max(predict.call_us, 0))} whatever is "
         f"in it and only {duration(predict.window_us)} more for each window, so that {share:.1%} of it is Keras "
-        f"building and tearing down a data set, callbacks and an epoch for a single window; predict_on_batch, which skips that, "
-        f"is {_compared(explanation.steps[0].us, step.us)}."
+        f"building and tearing down a data set, callbacks and an epoch for a single window; predict_on_batch, which "
+        f"skips that, is {_compared(explanation.steps[0].us, step.us)}."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The measurement that this project began with, step by step as it was done: one process, GPU hidden, 100 random inputs.
+"""The measurement that this project began with, step by step as it was: one process, GPU hidden, 100 random inputs.
 
 Each input goes to ``model.predict(data, batch_size=1)`` and to ``tf.lite.Interpreter``; both are timed from the first
 call on, averaged, and their outputs compared with `numpy.isclose`.
