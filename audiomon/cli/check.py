@@ -10,6 +10,7 @@ from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import AudiomonError, UserError
 from audiomon.pipeline.loading import LoadingModel
+from audiomon.pipeline.statuses import hop_in_words
 
 
 @click.command()
@@ -50,10 +51,10 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
 
 def _model(settings: Settings) -> str:
     classifier = LoadingModel(settings).classifier()
-    interpreter = classifier.interpreter
+    interpreter, hop_s = classifier.interpreter, settings.config.hop_s
     return (
         f"{classifier.package.folder}: {len(classifier.labels)} labels, self-test passed with "
-        f"{interpreter.backend} {interpreter.version}"
+        f"{interpreter.backend} {interpreter.version}, {hop_in_words(hop_s, classifier.spec.nearest_hop_s(hop_s))}"
     )
 
 

@@ -96,6 +96,10 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         """Whole frames nearest to ``hop_s`` seconds, at least 1 and at most a window."""
         return max(1, min(self.frames, round(hop_s * self.sample_rate / self.hop_length)))
 
+    def nearest_hop_s(self, hop_s: float) -> float:
+        """Seconds from one window to the next that come nearest to ``hop_s``."""
+        return self.hop_frames(hop_s) * self.hop_length / self.sample_rate
+
     def __post_init__(self) -> None:
         """Refuse what no front end could compute.
 

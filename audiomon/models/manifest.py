@@ -39,6 +39,14 @@ class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
         """Shape of one window: (samples,)."""
         return (self.samples,)
 
+    def hop_samples(self, hop_s: float) -> int:
+        """Whole samples nearest to ``hop_s`` seconds, at least 1 and at most a window."""
+        return max(1, min(self.samples, round(hop_s * self.sample_rate)))
+
+    def nearest_hop_s(self, hop_s: float) -> float:
+        """Seconds from one window to the next that come nearest to ``hop_s``."""
+        return self.hop_samples(hop_s) / self.sample_rate
+
 
 InputSpec = LogMelSpec | WaveformSpec
 

@@ -20,14 +20,13 @@ def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock)
     """
     source, classifier = listener.source, listener.classifier
     interpreter, hop_s = classifier.interpreter, listener.windows.hop_s
-    hop = f"{hop_s:.3f} s" + (f" (asked: {asked_hop_s:g} s)" if abs(asked_hop_s - hop_s) > 1e-6 else "")
     resampled = f" -> {classifier.spec.sample_rate} Hz" if source.sample_rate != classifier.spec.sample_rate else ""
     labels = classifier.labels
     return Status(
         "listening",
         f"Listening to {source.name} ({source.sample_rate} Hz{resampled}) with {classifier.package.manifest.name} "
-        f"({', '.join(labels[:_LABELS_NAMED])}{', …' if len(labels) > _LABELS_NAMED else ''}), a prediction every "
-        f"{hop}, {interpreter.backend} {interpreter.version}, {config}",
+        f"({', '.join(labels[:_LABELS_NAMED])}{', …' if len(labels) > _LABELS_NAMED else ''}), "
+        f"{hop_in_words(asked_hop_s, hop_s)}, {interpreter.backend} {interpreter.version}, {config}",
         clock.time_ns(),
         {
             "source": source.name,
@@ -38,6 +37,11 @@ def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock)
             "config": config,
         },
     )
+
+
+def hop_in_words(asked_s: float, hop_s: float) -> str:
+    """Say what became of the seconds between predictions that were asked for."""
+    return f"a prediction every {hop_s:.3f} s" + (f" (asked: {asked_s:g} s)" if abs(asked_s - hop_s) > 1e-6 else "")
 
 
 def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_over_s: float | None = None) -> Status:

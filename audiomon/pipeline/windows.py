@@ -145,7 +145,7 @@ class LogMelWindows:
 
     def __init__(self, stream: MonoStream, spec: LogMelSpec, hop_s: float, clock: Clock) -> None:
         self.hop_frames = spec.hop_frames(hop_s)
-        self.hop_s = self.hop_frames * spec.hop_length / spec.sample_rate
+        self.hop_s = spec.nearest_hop_s(hop_s)
         self._spec = spec
         self._stream = stream
         self._clock = clock
@@ -208,8 +208,8 @@ class WaveformWindows:
     """
 
     def __init__(self, stream: MonoStream, spec: WaveformSpec, hop_s: float, clock: Clock) -> None:
-        hop_samples = max(1, min(spec.samples, round(hop_s * spec.sample_rate)))
-        self.hop_s = hop_samples / spec.sample_rate
+        hop_samples = spec.hop_samples(hop_s)
+        self.hop_s = spec.nearest_hop_s(hop_s)
         self._stream = stream
         self._clock = clock
         self._gathering = _Gathering(stream, spec.samples, hop_samples)

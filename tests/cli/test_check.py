@@ -8,6 +8,7 @@ def test_a_good_configuration_and_model_are_ok(audiomon):
     assert finished.status == 0, finished
     assert [line.split()[:2] for line in finished.out.splitlines()] == [["ok", "config"], ["ok", "model"]]
     assert "self-test passed" in finished.out
+    assert "a prediction every 0.320 s (asked: 0.5 s)" in finished.out
 
 
 @pytest.mark.parametrize(
