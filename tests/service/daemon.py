@@ -43,7 +43,7 @@ class Daemon:
         self._manager.bind(str(folder / "notify"))
         self._environment = {
             **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(REPOSITORY)))),
             "AUDIOMON_MODELS": str(folder / "models"),
             "RUNTIME_DIRECTORY": str(folder / "runtime"),
             "NOTIFY_SOCKET": str(folder / "notify"),
