@@ -107,7 +107,8 @@ for environment in "${environments[@]}"; do
   "$environment/bin/python" -m pytest --color="$colour" -m "$expression" "$@" 2>&1 | tee "$log" || passed=
   if [ ! "$passed" ]; then
     failed+=("pytest with ${environment##*/}")
-    sed -n '/=== .*short test summary info/,$p' "$log" >"$log.summary"
+    # from the last one on: a test that runs pytest shows another
+    tac "$log" | sed '/=== .*short test summary info/q' | tac >"$log.summary"
   fi
 done
 
@@ -115,6 +116,6 @@ done
 if [ "$passed" ]; then
   # What stands last must not be the success of the last run: the summary of the failed one is repeated.
   say "failed: $(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
-  if [ -s "$log.summary" ]; then cat "$log.summary"; else tail -n 1 "$log"; fi
+  if [ -e "$log.summary" ]; then cat "$log.summary"; else tail -n 1 "$log"; fi
 fi
 exit 1

@@ -73,7 +73,9 @@ def test_a_failure_on_the_first_python_is_what_stands_last(two_pythons: Checkout
     status, said = two_pythons.run("deploy/test.sh", "--all")
     assert status == 1
     assert "=== tests of 3.13 ===" in said
-    assert said.endswith("=== short test summary info ===\n=== tests of 3.11 ===\n")
+    assert said.endswith(
+        "test.sh: failed: pytest with .venv-test-all-3.11\n=== short test summary info ===\n=== tests of 3.11 ===\n"
+    )
 
 
 @pytest.mark.parametrize("check", ["ruff check", "ruff format", "mypy"])
