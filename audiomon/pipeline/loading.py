@@ -77,6 +77,7 @@ def named_package(settings: Settings) -> ModelPackage:
 
 
 def _at_model_key(error: ModelError, settings: Settings) -> ModelError | ConfigError:
-    """Name the line that chose the model, where a file did."""
+    """Name the line that chose the model, where a file did and no option laid another over it."""
     document = settings.document
-    return document.error(("model",), str(error)) if document and ("model",) in document.lines else error
+    chosen_there = document is not None and (document.data or {}).get("model") == settings.config.model
+    return document.error(("model",), str(error)) if document is not None and chosen_there else error
