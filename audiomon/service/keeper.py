@@ -10,7 +10,6 @@ from audiomon.audio.level import LevelMeter
 from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
-from audiomon.config.settings import Settings
 from audiomon.errors import DeviceError, SoundSystemError
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
@@ -58,7 +57,6 @@ class MicrophoneKeeper:
         output: gets what is heard, and what befalls the microphone.
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
-        open_source: opens the microphone; called in a thread of its own.
 
     Attributes:
         running: what is in force.
@@ -67,20 +65,11 @@ class MicrophoneKeeper:
         level: of all that was heard.
     """
 
-    def __init__(
-        self,
-        running: Running,
-        *,
-        output: Output,
-        clock: Clock,
-        wake: Callable[[], None],
-        open_source: Callable[[Settings, int, Clock], Source] = open_microphone,
-    ) -> None:
+    def __init__(self, running: Running, *, output: Output, clock: Clock, wake: Callable[[], None]) -> None:
         self.running = running
         self.absence = ""
         self.counting = Counting()
         self.level = LevelMeter()
-        self._open_source = open_source
         self._output = output
         self._clock = clock
         self._wake = wake
@@ -294,7 +283,7 @@ class MicrophoneKeeper:
         self._opening_since_ns = self._clock.monotonic_ns()
         self._opening_for = running
         sample_rate = running.classifier.spec.sample_rate
-        self._opening = Opening(lambda: self._open_source(running.settings, sample_rate, self._clock), self._wake)
+        self._opening = Opening(lambda: open_microphone(running.settings, sample_rate, self._clock), self._wake)
 
     def _be_absent(self, kind: str, reason: str) -> None:
         now_ns = self._clock.monotonic_ns()

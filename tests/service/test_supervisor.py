@@ -67,6 +67,15 @@ def test_a_model_with_other_windows_takes_over_without_a_gap(daemon):
     assert daemon.predictions()[-1]["model"] == "float32"
 
 
+def test_a_model_for_another_sample_rate_opens_the_microphone_again_and_says_what_that_cost(daemon):
+    daemon.edit(CONFIG.replace("float32", "faster"))
+    swapped = daemon.wait_for("model-swapped")
+    assert [one["sample_rate"] for one in daemon.of_kind("listening")] == [16_000, 22_050]
+    assert 0 <= swapped["lost"] < 22_050
+    daemon.wait_predictions(3)
+    assert daemon.predictions()[-1]["model"] == "faster"
+
+
 def test_thresholds_and_hop_are_applied_at_once(daemon):
     daemon.edit(CONFIG.replace("0.1", "0.2") + "decisions: {on: 0.0, off: 0.0, smoothing_s: 0}\n")
     applied = daemon.wait_for("config-applied")
