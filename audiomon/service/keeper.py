@@ -259,11 +259,12 @@ class MicrophoneKeeper:
         return max(0, hearing.began_ns - self._heard_until_ns) * hearing.source.sample_rate // 1_000_000_000
 
     def _lose(self, reason: str) -> None:
+        # Said first: letting go of what is stuck may be the end of this process.
+        self._be_absent("device-lost", reason)
         self._let_go()
         change = self._change
         if change is not None:
             self._settle(change, change.announce(0), "; and the microphone has gone")
-        self._be_absent("device-lost", reason)
 
     def _let_go(self) -> None:
         hearing = self._hearing

@@ -10,7 +10,7 @@ from pathlib import Path
 from inotify_simple import INotify, flags
 
 # How long a file must be left alone before it counts as saved: editors write in several steps.
-_SETTLE_NS = 150_000_000
+_SETTLE_NS = 100_000_000
 # Somebody who asks outright waits for the answer, and has saved before asking.
 _ASKED_NS = 50_000_000
 # How long to wait for whoever has begun to write and not closed the file yet.

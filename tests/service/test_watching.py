@@ -111,9 +111,9 @@ def test_a_saved_file_is_looked_at_when_it_has_been_left_alone_for_a_while():
     settling = Settling()
     assert not settling.due(10**12)
     settling.touch(0, saved=True)
-    settling.touch(100 * MS, saved=True)
-    assert not settling.due(249 * MS)
-    assert settling.due(250 * MS)
+    settling.touch(80 * MS, saved=True)
+    assert not settling.due(179 * MS)
+    assert settling.due(180 * MS)
     assert settling.first_ns == 0
     settling.settled()
     assert not settling.due(10**12)
@@ -128,7 +128,7 @@ def test_a_file_that_is_open_for_writing_is_waited_for_but_not_for_ever():
     assert not settling.due(1000 * MS)
     assert settling.due(2010 * MS)
     settling.touch(1000 * MS, saved=True)
-    assert settling.due(1150 * MS)
+    assert settling.due(1100 * MS)
 
 
 def test_asking_is_answered_soon_and_asking_again_changes_nothing():
