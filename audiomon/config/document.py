@@ -17,6 +17,7 @@ from audiomon.errors import ConfigError
 
 LARGEST_BYTES = 1 << 20
 DEEPEST = 20
+_TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
 
 _Key = str | int
 KeyPath = tuple[_Key, ...]
@@ -68,7 +69,9 @@ def read_document(path: Path) -> Document:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise ConfigError(f"{path}:{line}: is not valid YAML: {problem}") from None
+        # libyaml gives up by itself at a thousand levels, which it may look ahead to before the first is handed over
+        said = _TOO_DEEP if "nesting" in problem else f"is not valid YAML: {problem}"
+        raise ConfigError(f"{path}:{line}: {said}") from None
     finally:
         loader.dispose()
 
@@ -144,7 +147,7 @@ class _Reading:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, keys)
         if len(keys) >= DEEPEST:
-            raise self._error(event, (), f"is nested more than {DEEPEST} levels deep")
+            raise self._error(event, (), _TOO_DEEP)
         return self._mapping(keys) if isinstance(event, yaml.MappingStartEvent) else self._sequence(keys)
 
     def _mapping(self, keys: KeyPath) -> dict[str, Any]:
