@@ -89,8 +89,9 @@ case $command in
   play) exec paplay --device="$3" "$4" ;;
   loop)
     end "$dir/loop.pid"
+    sink=$3 wav=$4 # outside of the background, where one that is missing would go unnoticed
     # shellcheck disable=SC2016  # the inner shell's arguments
-    setsid bash -c 'while paplay --device="$0" "$1"; do :; done' "$3" "$4" >/dev/null 2>&1 </dev/null &
+    setsid bash -c 'while paplay --device="$0" "$1"; do :; done' "$sink" "$wav" >/dev/null 2>&1 </dev/null &
     echo $! >"$dir/loop.pid"
     ;;
   unplug) pactl unload-module "$(cat "$dir/$3.module")" ;;

@@ -43,7 +43,7 @@ def virtual_microphone(sample_rate: int) -> Iterator[tuple[str, dict[str, str]]]
         try:
             exports = _script("start", folder, str(sample_rate))
             found = dict(part.split("=", 1) for part in shlex.split(exports) if "=" in part)
-            _script("loop", folder, str(sound))
+            _script("loop", folder, "mic", str(sound))
             yield "mic", found
         finally:
             _script("stop", folder)
