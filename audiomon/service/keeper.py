@@ -121,10 +121,11 @@ class MicrophoneKeeper:
         elif self._hearing is not None:
             self._let_go()
             self._open(change.running)
-        else:
+        elif self.absence:
             self.running = change.running
             self._settle(change, change.announce(0), "; there is no microphone at the moment")
             self._attempts, self._retry_ns = 0, self._clock.monotonic_ns()
+        # Else the microphone of before is being opened again, after a change that was refused: this one comes next.
 
     def step(self) -> None:
         """Notice what has happened, and do what is due.
@@ -167,9 +168,12 @@ class MicrophoneKeeper:
         self._opening = None
         change = self._change
         error = opening.error
-        if opening.source is not None and self._opening_for is not (change.running if change else self.running):
-            opening.source.close()  # something else has been asked for meanwhile
-            self._open(self.running)
+        wanted = change.running if change else self.running
+        if error is not None and (not isinstance(error, DeviceError) or isinstance(error, SoundSystemError)):
+            raise error
+        if self._opening_for is not wanted:
+            opening.abandon()  # something else has been asked for meanwhile
+            self._open(wanted)
             return
         if opening.source is not None:
             try:
@@ -178,8 +182,6 @@ class MicrophoneKeeper:
             except DeviceError as unsuitable:
                 opening.source.close()
                 error = unsuitable
-        if not isinstance(error, DeviceError) or isinstance(error, SoundSystemError):
-            raise error or SoundSystemError("the microphone could not be opened")
         if change is not None:
             self._change, change.error = None, error
             self._open(self.running)

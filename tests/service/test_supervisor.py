@@ -125,6 +125,18 @@ def test_a_broken_edit_keeps_everything_as_it_was_and_says_once_where_and_why(da
     assert len(daemon.of_kind("config-applied")) == 1
 
 
+def test_a_refused_microphone_stays_refused_while_the_one_of_before_is_opened_again(daemon):
+    entry = rejected(daemon, CONFIG.replace("device: mic", "device: nobody"))
+    for _ in range(100):  # some of them come while it is
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.01)
+    assert daemon.reload().returncode == 1
+    daemon.wait_predictions(3)
+    assert {line["reason"] for line in daemon.of_kind("swap-refused")} == {entry["reason"]}
+    assert daemon.of_kind("config-applied") == []
+    assert daemon.of_kind("device-lost") == []
+
+
 def test_a_model_that_fails_its_check_never_touches_the_one_that_runs(daemon, folder):
     weights = folder / "models" / "logits" / "model.tflite"
     weights.write_bytes(weights.read_bytes()[:-100])
