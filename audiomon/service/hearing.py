@@ -19,7 +19,7 @@ from audiomon.models.classifier import Classifier
 from audiomon.pipeline.listener import Heard, Listener, Replacement
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
+from audiomon.pipeline.worker import InferenceWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ class Hearing:
         """Begin."""
         self.worker.start()
 
-    def end(self) -> bool:
+    def end(self, patience_s: float) -> bool:
         """Stop listening, let go of the microphone, and turn off what is on; False if the worker hangs."""
-        ended = self.worker.stop(STOP_PATIENCE_S)
+        ended = self.worker.stop(patience_s)
         if ended:
             for event in self.listener.switch_off():
                 self._output.event(event)

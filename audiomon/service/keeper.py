@@ -16,6 +16,7 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Facts, Prediction, Status
 from audiomon.pipeline.statuses import listening
 from audiomon.pipeline.tally import Counting
+from audiomon.pipeline.worker import STOP_PATIENCE_S
 from audiomon.service.hearing import Hearing, Opening, Running, open_microphone
 
 Announce = Callable[[Heard, Hearing], Status]
@@ -24,6 +25,8 @@ Announce = Callable[[Heard, Hearing], Status]
 _SILENT_PATIENCE_S = 10
 # Opening gives up by itself after ten seconds; what takes longer hangs for ever.
 _OPENING_PATIENCE_S = 20
+# A model may be at work on a window, and a busy machine be slow to close a stream; what takes longer hangs for ever.
+_LET_GO_PATIENCE_S = 5.0
 # Seconds until a microphone that is not there is looked for again: soon at first, since plugs come loose.
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -119,7 +122,7 @@ class MicrophoneKeeper:
             self._announce_then(lambda heard, _: change.announce(heard.take_over.unheard if heard.take_over else 0))
             self._hearing.listener.replace(change.running.replacement)
         elif self._hearing is not None:
-            self._let_go()
+            self._let_go(_LET_GO_PATIENCE_S)
             self._open(change.running)
         elif self.absence:
             self.running = change.running
@@ -148,7 +151,7 @@ class MicrophoneKeeper:
             self._opening.abandon()
         if self._hearing is not None:
             with contextlib.suppress(SoundSystemError):  # whatever hangs, the process ends now anyway
-                self._let_go()
+                self._let_go(STOP_PATIENCE_S)
 
     def _look_after(self, hearing: Hearing, now_ns: int) -> None:
         if hearing.worker.done.is_set():
@@ -263,21 +266,25 @@ class MicrophoneKeeper:
     def _lose(self, reason: str) -> None:
         # Said first: letting go of what is stuck may be the end of this process.
         self._be_absent("device-lost", reason)
-        self._let_go()
+        self._let_go(_LET_GO_PATIENCE_S)
         change = self._change
         if change is not None:
             self._settle(change, change.announce(0), "; and the microphone has gone")
 
-    def _let_go(self) -> None:
+    def _let_go(self, patience_s: float) -> None:
         hearing = self._hearing
         if hearing is None:
             return
         self._hearing = None
-        ended = hearing.end()
+        give_up_ns = self._clock.monotonic_ns() + round(patience_s * 1e9)
+        ended = hearing.end(patience_s)
         self._heard_s += hearing.heard_s
         if hearing.listener.captured_ns:
             self._heard_until_ns = hearing.listener.captured_ns
-        if isinstance(hearing.source, MicrophoneSource) and hearing.source.stuck:
+        while isinstance(hearing.source, MicrophoneSource) and hearing.source.stuck:
+            if self._clock.monotonic_ns() < give_up_ns:
+                self._clock.sleep(0.01)
+                continue
             raise SoundSystemError(f"{hearing.source.name}: the sound system does not let go of it")
         if not ended:
             raise SoundSystemError(f"{hearing.source.name}: the inference worker does not end")

@@ -31,7 +31,11 @@ def read(source: MicrophoneSource, frames: int) -> None:
 def close(source: MicrophoneSource, _: int) -> None:
     started = time.monotonic()
     source.close()
-    answer(took_s=time.monotonic() - started, stuck=source.stuck)
+    answer(took_s=time.monotonic() - started)
+
+
+def stuck(source: MicrophoneSource, _: int) -> None:
+    answer(stuck=source.stuck)
 
 
 def captured(source: MicrophoneSource, _: int) -> None:
@@ -47,7 +51,7 @@ def main() -> None:
         answer(error=str(error))
         return
     answer(name=source.name, sample_rate=source.sample_rate, channels=source.channels)
-    commands = {"read": read, "close": close, "captured": captured}
+    commands = {"read": read, "close": close, "captured": captured, "stuck": stuck}
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")
         commands[command](source, int(argument or 0))

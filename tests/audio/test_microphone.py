@@ -19,7 +19,9 @@ from tests.conftest import VirtualMicrophone
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RATE = 22_050
-PATIENCE_S = 30
+# Closing gives up after 0.4 s where a stuck server would hold it up for ever; in between, only the machine is slow.
+LIVENESS_S = 20
+PATIENCE_S = 60
 
 
 @pytest.fixture
@@ -34,6 +36,13 @@ def opened() -> Iterator[Callable[..., MicrophoneSource]]:
     yield open_
     for source in sources:
         source.close()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def noise(tmp_path: Path, seconds: float, channels: int) -> tuple[np.ndarray, Path]:
@@ -184,11 +193,11 @@ def test_closing_from_another_thread_ends_a_waiting_read(opened):
     reading.start()
     source.close()
     source.close()
-    reading.join(10)
+    reading.join(PATIENCE_S)
     assert not reading.is_alive()
     assert source.read(10) is None
     assert source.failed is None
-    assert not source.stuck
+    wait_until(lambda: not source.stuck)
 
 
 @pytest.mark.mic
@@ -199,6 +208,7 @@ def test_opening_and_closing_many_times_leaves_no_thread_behind():
         source = MicrophoneSource("mic", sample_rate=RATE)
         assert len(source.read(100).samples) == 100
         source.close()
+        wait_until(lambda: not source.stuck)  # noqa: B023 - called before the next one
     assert threading.active_count() == before
 
 
@@ -226,7 +236,7 @@ class Capturing:
 
     def ends_quietly(self) -> None:
         """Its input closed, it ends by itself, well, and has printed nothing to stderr."""
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=PATIENCE_S)
         assert (self.process.returncode, errors) == (0, "")
 
 
@@ -249,7 +259,9 @@ def test_nothing_of_portaudio_and_alsa_reaches_stderr(own_virtual_microphone, ca
     """Opening first tries a rate and a channel count that PortAudio refuses in several lines of its own."""
     process = capturing(own_virtual_microphone, device="mic", sample_rate=IMPOSSIBLE_RATE, channels=1000)
     assert process("read 100") == {"ended": False, "frames": 100}
-    assert not process("close")["stuck"]
+    process("close")
+    while process("stuck")["stuck"]:
+        time.sleep(0.05)  # a busy machine takes its time; the test's own limit ends a wait for ever
     process.ends_quietly()
 
 
@@ -265,7 +277,7 @@ def test_a_killed_server_is_a_failure_after_all_that_was_captured(own_virtual_mi
     assert result["error"].startswith("mic: the microphone has failed: ")
     assert result["failed"] == result["error"]
     assert read == process("captured")["frames"]
-    assert process("close")["took_s"] < 1
+    assert process("close")["took_s"] < LIVENESS_S
     process.ends_quietly()
 
 
@@ -276,7 +288,7 @@ def test_an_unplugged_microphone_is_a_failure(own_virtual_microphone, capturing)
     own_virtual_microphone("unplug", "mic")
     while "error" not in process("read 22050"):
         pass
-    assert process("close")["took_s"] < 1
+    assert process("close")["took_s"] < LIVENESS_S
     process.ends_quietly()
 
 
@@ -291,7 +303,9 @@ def test_a_frozen_server_is_a_pause_and_not_the_end(own_virtual_microphone, capt
     deadline = time.monotonic() + PATIENCE_S
     while not process("read 1000")["frames"]:
         assert time.monotonic() < deadline
-    assert not process("close")["stuck"]
+    process("close")
+    while process("stuck")["stuck"]:
+        time.sleep(0.05)  # a busy machine takes its time; the test's own limit ends a wait for ever
     process.ends_quietly()
 
 
@@ -302,7 +316,7 @@ def test_closing_while_the_server_is_frozen_returns_and_the_process_ends(own_vir
     own_virtual_microphone("freeze")
     while process("read 11025")["frames"]:
         pass
-    assert process("close")["took_s"] < 1
+    assert process("close")["took_s"] < LIVENESS_S
     process.ends_quietly()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def wait_until(true: Callable[[], Any], what: Callable[[], str] | str) -> Any:
@@ -69,7 +69,7 @@ class Daemon:
 
     def reload(self) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            self._command("reload"), env=self._environment, capture_output=True, text=True, timeout=60, check=False
+            self._command("reload"), env=self._environment, capture_output=True, text=True, timeout=100, check=False
         )
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
