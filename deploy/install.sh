@@ -90,7 +90,7 @@ install_files() {
     do_it install -m 644 "$from/config/audiomon.yaml" "$configuration/audiomon.yaml"
   fi
   do_it install -m 644 "$from/config/audiomon.schema.json" "$configuration/"
-  for model in "$checkout"/models/*/; do
+  for model in "$from"/models/*/; do
     model=$(basename "$model")
     do_it rm -rf "$shared/models/.$model"
     do_it cp -r "$from/models/$model" "$shared/models/.$model"

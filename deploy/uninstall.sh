@@ -37,6 +37,7 @@ remove() {
 if [ -d /run/systemd/system ]; then
   mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
   for unit in audiomon.service "${instances[@]}"; do
+    [ -e "$units/$unit" ] || [ "$unit" != audiomon.service ] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done

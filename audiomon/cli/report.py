@@ -117,7 +117,7 @@ def _draw(path: Path, entries: list[Entry], instance: str) -> None:
         raise UserError("there is nothing to draw: no predictions were written (journal.predictions is events)")
     draw_heard(
         path,
-        f"audiomon, {instance}",
+        "audiomon" if instance == "audiomon" else f"audiomon, {instance}",
         [HeardLabel(entry.time_s, entry.fields["label"], entry.number("score")) for entry in predictions],
         [Latency(entry.time_s, entry.number("inference_us"), entry.number("lag_ms")) for entry in predictions],
         [(entry.time_s, entry.fields.get("model", "")) for entry in entries if entry.kind == "model-swapped"],

@@ -1,5 +1,7 @@
 """A picture of what was heard: labels by time, and what each call cost."""
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,7 +62,8 @@ def draw_heard(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError("drawing needs matplotlib: pip install 'audiomon[lab]', or matplotlib alone") from None
+        sudo = "" if os.access(sys.prefix, os.W_OK) else "sudo "
+        raise UserError(f"drawing needs matplotlib: {sudo}{sys.executable} -m pip install matplotlib") from None
     times = np.array([one.time_s for one in heard])
     columns = min(_MOST_COLUMNS, len(times))
     edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), columns + 1)

@@ -1,6 +1,7 @@
 """What the journal says was heard: read back, and summed up.
 
-Minute summaries say how much of each label was heard, whatever else was written; events and predictions are counted
+Minute summaries say how much of each label was heard, whatever else was written; what no summary covers, the last
+minute and that of a process that was killed, is put together from the predictions that were written. Events are counted
 where they were written.
 """
 
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
 
 LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "lag_ms": "lag, ms"}
+# A prediction stands for the time until the next one, but never for more than the minute of a summary.
+_LONGEST_S = 60.0
 _KINDS = {message_id: kind for kind, message_id in MESSAGE_IDS.items()}
 
 
@@ -163,6 +167,7 @@ def summarise(entries: Iterable[Entry]) -> Report:
     levels: list[float] = []
     measured: dict[str, list[float]] = {name: [] for name in LATENCIES}
     by_minute: list[Entry] = []
+    unsummed: list[Entry] = []
     models: Counter[str] = Counter()
     for entry in entries:
         report.begin_s = report.begin_s or entry.time_s
@@ -172,6 +177,7 @@ def summarise(entries: Iterable[Entry]) -> Report:
             models[model] += 1
         match entry.kind:
             case "prediction":
+                unsummed.append(entry)
                 for name, values in measured.items():
                     values.append(entry.number(name))
             case "event-on":
@@ -185,8 +191,13 @@ def summarise(entries: Iterable[Entry]) -> Report:
                 if "level_dbfs" in entry.fields:
                     levels.append(entry.number("level_dbfs"))
                 _add_minute(report, entry)
+                # The summary is of the newest; one of before its minute may have been written after that of before.
+                if (left_over := len(unsummed) - int(entry.number("predictions"))) > 1:
+                    _add_written(report, unsummed[:left_over])
+                unsummed = []
             case _:
                 _add_incident(report, entry)
+    _add_written(report, unsummed)
     report.models = list(models)
     report.latencies_of = len(measured["lag_ms"])
     report.latencies = {
@@ -209,6 +220,15 @@ def _add_minute(report: Report, entry: Entry) -> None:
         label = _label(report, name)
         label.predictions += count
         label.heard_s += heard_s * count / predictions
+
+
+def _add_written(report: Report, predictions: list[Entry]) -> None:
+    """Add all but the last, each for as long as it is until the one after it."""
+    for one, following in pairwise(predictions):
+        label, heard_s = _label(report, one.fields["label"]), min(_LONGEST_S, following.time_s - one.time_s)
+        label.predictions += 1
+        label.heard_s += heard_s
+        report.heard_s += heard_s
 
 
 def _add_incident(report: Report, entry: Entry) -> None:

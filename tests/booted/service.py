@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 CONFIG = Path("/etc/audiomon/audiomon.yaml")
+PATIENCE_S = 60
 _Found = TypeVar("_Found")
 
 
@@ -35,7 +36,7 @@ class Service:
         """How many entries there are by now."""
         return len(self.entries())
 
-    def wait_for_entry(self, after: int, deadline_s: float = 20, **fields: str) -> dict[str, Any]:
+    def wait_for_entry(self, after: int, deadline_s: float = PATIENCE_S, **fields: str) -> dict[str, Any]:
         """Return the first entry with these fields that comes after the first ``after`` entries."""
 
         def look() -> dict[str, Any] | None:
@@ -72,11 +73,12 @@ def run(*command: str) -> str:
 
 
 def wait_for(look: Callable[[], _Found | None], deadline_s: float, otherwise: Callable[[], str]) -> _Found:
+    """Wait until ``look`` returns something true; that."""
     give_up = time.monotonic() + deadline_s
     while time.monotonic() < give_up:
-        if (found := look()) is not None and found is not False:
+        if found := look():
             return found
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(otherwise())
 
 

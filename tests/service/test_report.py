@@ -49,6 +49,17 @@ def test_a_minute_without_a_microphone_adds_nothing():
     assert found.labels == {"speech": LabelReport(predictions=120, heard_s=60)}
 
 
+def test_what_no_minute_covers_is_put_together_from_the_predictions():
+    killed = [prediction(number / 2, "speech") for number in range(5)]
+    covered = [prediction(20 + number / 2, "background") for number in range(120)]
+    since_then = [prediction(100 + number / 2, "dog_bark") for number in range(4)]
+    found = summarise([*killed, *covered, minute(1.4, {"background": 120}), *since_then])
+    assert found.labels["background"] == LabelReport(predictions=120, heard_s=60)
+    assert found.labels["dog_bark"] == LabelReport(predictions=3, heard_s=1.5)
+    assert found.labels["speech"] == LabelReport(predictions=4, heard_s=2)
+    assert found.heard_s == 60 + 1.5 + 2
+
+
 def test_events_are_counted_with_how_long_they_lasted():
     found = summarise(
         [
