@@ -42,7 +42,9 @@ install_release() {
   local python=/usr/bin/python3 packages release=$releases/$1 old_current
   require_python "$python"
   mapfile -t packages < <(runtime_packages "$python"; service_packages)
-  if [ "$dry_run" ]; then
+  if is_whole "$python" "$release"; then
+    say "audiomon $1 is in $release already"
+  elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
     [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
     echo "would make a virtual environment in $release and install audiomon $1 into it"
@@ -54,6 +56,9 @@ install_release() {
   [ -z "$old_current" ] || [ "$old_current" = "releases/$1" ] || do_it ln -sfnT "$old_current" "$programs/previous"
   do_it ln -sfnT "releases/$1" "$programs/current"
 }
+
+# PYTHON DIR: whether it was made, to its end, with the Python that there is now.
+is_whole() { [ "$(cat "$2/made-with" 2>/dev/null)" = "$(python_version "$1")" ]; }
 
 # PYTHON DIR: a virtual environment with this checkout's audiomon in it; whole or not there.
 make_release() {
@@ -69,7 +74,8 @@ make_release() {
     say "installing Python packages; this can take some minutes" &&
     pip_install "$release" "${source}[service]" &&
     cp -r "$checkout/models" "$checkout/config" "$checkout/deploy" "$release/" &&
-    quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon; } || {
+    quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
+    python_version "$python" >"$release/made-with"; } || {
     rm -rf "$release" "$source"
     fail "the installation failed (its last words are above); what was installed before still runs"
   }

@@ -149,7 +149,7 @@ inside() {
     exec "$@"' inside "$@"
 }
 state=
-for _ in $(seq 300); do
+for _ in $(seq 1200); do
   kill -0 "$outer" 2>/dev/null || { say "did not boot:"; cat "$work/boot.log" >&2; exit 1; }
   [ -n "$pid1" ] || pid1=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null | tr -d ' ') || true
   if [ -n "$pid1" ] && [ "$(cat "/proc/$pid1/comm" 2>/dev/null)" = systemd ]; then
@@ -161,7 +161,7 @@ done
 case $state in
   running) ;;
   degraded) say "booted, but degraded:"; inside systemctl --failed --no-legend --plain >&2 || true ;;
-  *) say "not up after 30 s (state: ${state:-none})"; cat "$work/boot.log" >&2; exit 1 ;;
+  *) say "not up after 120 s (state: ${state:-none})"; cat "$work/boot.log" >&2; exit 1 ;;
 esac
 say "booted in $(since "$t0") s (pid $pid1, $state)"
 

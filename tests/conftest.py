@@ -36,7 +36,7 @@ class VirtualMicrophone:
 
     def __call__(self, command: str, *arguments: object) -> None:
         """Run one of the script's commands."""
-        subprocess.run([SCRIPT, command, self.folder, *map(str, arguments)], check=True, timeout=60)
+        subprocess.run([SCRIPT, command, self.folder, *map(str, arguments)], check=True, timeout=120)
 
     def playing(self, sink: str, wav: Path) -> "subprocess.Popen[bytes]":
         """Play in the background."""
@@ -47,7 +47,7 @@ def start_virtual_microphone(folder: Path, sample_rate: int, *sinks: str) -> Vir
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"no virtual microphone without {', '.join(missing)} (apt install pulseaudio pulseaudio-utils)")
-    subprocess.run([SCRIPT, "start", folder, str(sample_rate), *sinks], check=True, timeout=60, stdout=subprocess.PIPE)
+    subprocess.run([SCRIPT, "start", folder, str(sample_rate), *sinks], check=True, timeout=120, stdout=subprocess.PIPE)
     environment = {"ALSA_CONFIG_PATH": str(folder / "asoundrc"), "PULSE_SERVER": f"unix:{folder / 'socket'}"}
     return VirtualMicrophone(folder, sample_rate, environment)
 

@@ -68,8 +68,8 @@ start() { # rate, sinks
   setsid pulseaudio -n --daemonize=no --use-pid-file=no \
     -L "module-native-protocol-unix socket=$dir/socket auth-anonymous=1" >"$dir/server.log" 2>&1 </dev/null &
   echo $! >"$dir/server.pid"
-  for _ in $(seq 200); do
-    pactl info >/dev/null 2>&1 && break
+  for _ in $(seq 1000); do
+    if pactl info >/dev/null 2>&1 || ! running "$(cat "$dir/server.pid")"; then break; fi
     sleep .05
   done
   for sink in "$@"; do

@@ -171,6 +171,12 @@ def test_installing_again_keeps_the_configuration_and_can_be_rolled_back(service
     subprocess.run([clone / "deploy/install.sh", "--rollback"], check=True, capture_output=True)
     assert not run("audiomon", "--version").split()[-1].startswith("9.")
     service.wait_for_prediction(service.cursor())
+    # What is there already, whole, is not made again: only taken into use.
+    again = subprocess.run([clone / "deploy/install.sh"], check=True, capture_output=True, text=True, env=environment)
+    assert " already" in again.stderr
+    assert "installing Python packages" not in again.stderr
+    assert run("audiomon", "--version").split()[-1].startswith("9.")
+    service.wait_for_prediction(service.cursor())
 
 
 def test_the_report_reads_the_journal_back(service):
