@@ -4,6 +4,14 @@ from pathlib import Path
 
 import click
 
+
+def _installed_models(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    """Complete a model's name in the shell."""
+    from audiomon.models.package import installed_packages
+
+    return [folder.name for folder in installed_packages() if folder.name.startswith(begun)]
+
+
 config_option = click.option(
     "-c",
     "--config",
@@ -12,7 +20,12 @@ config_option = click.option(
     help="Configuration to use. Otherwise the checkout's config/audiomon.yaml, else /etc/audiomon/audiomon.yaml, "
     "else the defaults.",
 )
-model_option = click.option("-m", "--model", help="Model package: a name (see `audiomon models`) or a folder.")
+model_option = click.option(
+    "-m",
+    "--model",
+    shell_complete=_installed_models,
+    help="Model package: a name (see `audiomon models`) or a folder.",
+)
 interpreter_option = click.option(
     "--interpreter", type=click.Choice(["auto", "litert", "tflite-runtime"]), help="What runs the model."
 )
