@@ -4,6 +4,7 @@ One writer, any number of readers, preallocated. Sample frames (one int16 per ch
 the stream, so a reader that fell behind is told the exact number it lost. The writer never waits for a reader.
 """
 
+import contextlib
 import threading
 from dataclasses import dataclass
 
@@ -49,7 +50,10 @@ class Ring:
         self._anchor = Anchor(0, 0)
         self._closed = False
         self._wanted: int | None = None
-        self._arrived = threading.Condition()
+        # A lock that the waiting thread cannot have until the writer lets go of it. A condition would do the same with
+        # five of them, in Python, which every window would pay for twice.
+        self._gate = threading.Lock()
+        self._gate.acquire()
         self._clock = clock or SystemClock()
 
     @property
@@ -102,14 +106,14 @@ class Ring:
 
         For one waiting thread: the writer wakes it once, when the position is reached, not at every block.
         """
-        with self._arrived:
-            self._wanted = position
-            try:
-                while self._end < position and not self._closed:
-                    if not self._clock.wait(self._arrived, timeout_s):
-                        break
-            finally:
-                self._wanted = None
+        if self._end >= position:
+            return True
+        self._wanted = position
+        # What came since the look above has woken nobody, and a wake-up from before may be left over: look again.
+        while self._end < position and not self._closed:
+            if not self._clock.wait(self._gate, timeout_s):
+                break
+        self._wanted = None
         return self._end >= position
 
     def copy(self, position: int, out: Int16) -> bool:
@@ -138,8 +142,8 @@ class Ring:
         return position >= self._claimed - self.capacity
 
     def _wake(self) -> None:
-        with self._arrived:
-            self._arrived.notify_all()
+        with contextlib.suppress(RuntimeError):  # it is open already: whoever waits next looks again first
+            self._gate.release()
 
 
 class RingReader:
