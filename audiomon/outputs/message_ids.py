@@ -12,6 +12,8 @@ MESSAGE_IDS = {
     "device-lost": "f965f7b32293448e86c751e0cb59cbd7",
     "device-back": "0627d4f34b1944cc904df09c74fd1b90",
     "audio-lost": "ffafeefdfe3c4e448db023558bb477f3",
+    "too-slow": "364c6f855dc84f6d82b9acb30eb92372",
+    "keeps-up": "131e2e4cf6db4cd4a83339b392ebf858",
     "summary": "32a56a28bcf34f55a062370ab2c1f7d7",
     "model-swapped": "4da4f4a307ea4c1ba22523a6ff8f52e2",
     "config-applied": "ae93806d9c744f58a4c33fe347bd17a7",

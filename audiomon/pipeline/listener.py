@@ -15,7 +15,9 @@ from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.models.classifier import Classifier
+from audiomon.pipeline.accounts import Accounts, Fates
 from audiomon.pipeline.decisions import DecisionStage, Transition
+from audiomon.pipeline.pace import Pace
 from audiomon.pipeline.prediction import Event, Prediction
 from audiomon.pipeline.windows import Window, Windows, open_windows
 
@@ -56,11 +58,13 @@ class Heard:
     Attributes:
         prediction: of the model.
         events: that followed.
+        fates: what became of all frames since the prediction before.
         take_over: set when this is the first prediction after a replacement.
     """
 
     prediction: Prediction
     events: tuple[Event, ...]
+    fates: Fates
     take_over: TakeOver | None = None
 
 
@@ -75,9 +79,11 @@ class Listener:
         channel: of the source, or ``"mix"``.
         clock: times everything.
         level: measures all samples heard, if given.
+        position: in the source, where it begins.
 
     Attributes:
-        position: end of the last window, in the source's sample frames; 0 before the first.
+        position: end of the last window, in the source's sample frames; before the first, where it began.
+        pace: whether the model keeps up. Where it does not, windows of a live source are passed over, oldest first.
 
     Raises:
         DeviceError: the source cannot give what the model needs.
@@ -93,6 +99,7 @@ class Listener:
         channel: int | Literal["mix"],
         clock: Clock,
         level: LevelMeter | None = None,
+        position: int = 0,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -103,8 +110,10 @@ class Listener:
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
-        self.position = 0
-        self._last_s = 0.0
+        self.pace = Pace(self.windows.hop_s)
+        self.position = position
+        self._accounts = Accounts(position)
+        self._last_s = position / source.sample_rate
         self._replacement: Replacement | None = None
         self._taking_over: Replacement | None = None
         self._ended_events: tuple[Event, ...] = ()
@@ -132,19 +141,26 @@ class Listener:
         """
         self._replacement = replacement
 
-    @property
-    def lost(self) -> int:
-        """Sample frames lost since the last window; the next prediction will carry them, if there is one."""
-        return self.windows.lost
-
     def next(self) -> Heard | None:
         """Classify the next window; None if its samples did not come in about a second, or the source has ended."""
-        window = self.windows.next()
-        while (replacement := self._replacement) is not None:
-            self._replacement = None
-            if self._take_over(replacement):
-                window = self.windows.next()
-        return None if window is None else self._heard(window)
+        while True:
+            window = self.windows.next()
+            while (replacement := self._replacement) is not None:
+                self._replacement = None
+                if self._take_over(replacement):
+                    window = self.windows.next()
+            if window is None:
+                return None
+            late_s = (self._clock.monotonic_ns() - window.captured_ns) / 1e9
+            if not (self.source.live and self.pace.sheds(late_s)):
+                return self._heard(window)
+            self._accounts.shed(self._begin(window), window.end, joined=self._joined(window))
+
+    def finish(self) -> Fates:
+        """Say what became of the frames after the last prediction, when nothing more will be heard."""
+        # A microphone goes on capturing while nobody reads.
+        end: int = max(self._stream.read_end, getattr(self.source, "frames_captured", 0))
+        return self._accounts.finish(end, self.windows.lost)
 
     def switch_off(self) -> tuple[Event, ...]:
         """Turn off whatever label is on: nothing more will be heard from here."""
@@ -155,7 +171,9 @@ class Listener:
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
-        take_over = self._first_since_take_over(window)
+        fates = self._accounts.classified(self._begin(window), window.end, joined=self._joined(window))
+        take_over = self._first_since_take_over(fates)
+        self.pace.add((done_ns - started_ns) / 1e9 + window.features_us / 1e6)
         self.position = window.end
         position_s = window.end / self.source.sample_rate
         time_ns = self._clock.time_ns() - (done_ns - window.captured_ns)
@@ -173,10 +191,17 @@ class Listener:
             features_us=window.features_us,
             inference_us=(done_ns - started_ns) / 1e3,
             lag_ms=(self._clock.monotonic_ns() - window.captured_ns) / 1e6,
-            lost=window.lost,
+            # What a replacement could not reach back for is told with it.
+            lost=fates.lost if take_over is None else window.lost,
             model=self.classifier.package.manifest.name,
         )
-        return Heard(prediction, events, take_over)
+        return Heard(prediction, events, fates, take_over)
+
+    def _begin(self, window: Window) -> int:
+        return window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
+
+    def _joined(self, window: Window) -> bool:
+        return not window.lost and self._taking_over is None
 
     def _take_over(self, replacement: Replacement) -> bool:
         """Replace what is to be replaced; True if a window that was cut before is of no use any more."""
@@ -198,15 +223,13 @@ class Listener:
         read_end = self._stream.read_end
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
         self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
-        start_s = self.position / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
+        self.pace = Pace(self.windows.hop_s)
+        start_s = self._accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))
 
-    def _first_since_take_over(self, window: Window) -> TakeOver | None:
+    def _first_since_take_over(self, fates: Fates) -> TakeOver | None:
         replacement, self._taking_over = self._taking_over, None
-        if replacement is None:
-            return None
-        begin = window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
-        return TakeOver(replacement, max(0, begin - self.position))
+        return None if replacement is None else TakeOver(replacement, fates.lost)
 
     def _decide(self, scores: NDArray[np.float32], position_s: float, time_ns: int) -> tuple[Event, ...]:
         transitions = self.decisions.update(scores, position_s, position_s - self._last_s)

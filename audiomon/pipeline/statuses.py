@@ -63,7 +63,7 @@ def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_o
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"
         f"{_labels(tally)}; {tally.events} events; inference {inference.p50:.0f} µs "
         f"(99 %: {inference.p99:.0f}), features {features.p50:.0f} µs, lag {lag.p50:.0f} ms (99 %: {lag.p99:.0f}); "
-        f"{tally.lost} samples lost{left_over}",
+        f"{_missing(tally)}{left_over}",
         clock.time_ns(),
         {"heard_s": round(heard_s, 6), "elapsed_s": round(elapsed_s, 3), **_facts(tally)},
     )
@@ -95,7 +95,7 @@ def period_summary(tally: Tally, heard_s: float, period_s: float, level_dbfs: fl
     return Status(
         "summary",
         f"{tally.predictions} predictions in {period_s:.0f} s{_labels(tally)}; {tally.events} events{timed}; "
-        f"{tally.lost} samples lost; {level}",
+        f"{_missing(tally)}; {level}",
         clock.time_ns(),
         facts,
     )
@@ -107,6 +107,11 @@ def _labels(tally: Tally) -> str:
     return f": {named}{', …' if len(counts) > _LABELS_NAMED else ''}" if counts else ""
 
 
+def _missing(tally: Tally) -> str:
+    shed = f"{tally.windows_shed} windows shed ({tally.shed} samples), " if tally.windows_shed else ""
+    return f"{shed}{tally.lost} samples lost"
+
+
 def _slashed(latency: Percentiles) -> str:
     return "/".join(f"{value:.0f}" for value in (latency.p50, latency.p95, latency.p99, latency.max))
 
@@ -116,7 +121,11 @@ def _facts(tally: Tally) -> Facts:
         "predictions": tally.predictions,
         "by_label": dict(tally.by_label),
         "events": tally.events,
+        "classified": tally.classified,
+        "shed": tally.shed,
         "lost": tally.lost,
+        "left_over": tally.left_over,
+        "windows_shed": tally.windows_shed,
     }
     for name, latency, digits in (
         ("features_us", tally.features_us, 1),

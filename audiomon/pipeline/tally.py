@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.pipeline.accounts import Fates
 from audiomon.pipeline.prediction import Prediction
 
 # Latencies kept for percentiles: the last hour at two predictions a second.
@@ -45,13 +46,17 @@ class Latency:
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals.
+    """Running totals. ``classified + shed + lost + left_over`` is the number of sample frames captured; see `Fates`.
 
     Attributes:
         predictions: windows classified.
         by_label: how often each label had the highest score.
         events: how often a label turned on.
+        classified: sample frames in windows classified.
+        shed: sample frames passed over, since the model was too slow.
         lost: sample frames lost.
+        left_over: sample frames after the last window of streams that have ended.
+        windows_shed: windows passed over.
         features_us: latency of the feature stage, in microseconds.
         inference_us: latency of the model, in microseconds.
         lag_ms: from a window's last sample to its prediction, in milliseconds.
@@ -60,20 +65,32 @@ class Tally:
     predictions: int = 0
     by_label: dict[str, int] = field(default_factory=dict)
     events: int = 0
+    classified: int = 0
+    shed: int = 0
     lost: int = 0
+    left_over: int = 0
+    windows_shed: int = 0
     features_us: Latency = field(default_factory=Latency)
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
 
-    def add(self, prediction: Prediction, turned_on: int = 0) -> None:
-        """Count one prediction, and the events that it led to."""
+    def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
+        """Count one prediction, the events that it led to, and the frames since the one before."""
         self.predictions += 1
         self.events += turned_on
         self.by_label[prediction.label] = self.by_label.get(prediction.label, 0) + 1
-        self.lost += prediction.lost
+        self.add_fates(fates)
         self.features_us.add(prediction.features_us)
         self.inference_us.add(prediction.inference_us)
         self.lag_ms.add(prediction.lag_ms)
+
+    def add_fates(self, fates: Fates) -> None:
+        """Count sample frames."""
+        self.classified += fates.classified
+        self.shed += fates.shed
+        self.lost += fates.lost
+        self.left_over += fates.left_over
+        self.windows_shed += fates.windows_shed
 
 
 class Counting:
@@ -88,17 +105,17 @@ class Counting:
         self._period = Tally()
         self._lock = threading.Lock()
 
-    def add(self, prediction: Prediction, turned_on: int) -> None:
-        """Count one prediction, and how many labels it turned on."""
+    def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
+        """Count one prediction, how many labels it turned on, and the frames since the one before."""
         with self._lock:
-            self.total.add(prediction, turned_on)
-            self._period.add(prediction, turned_on)
+            self.total.add(prediction, turned_on, fates)
+            self._period.add(prediction, turned_on, fates)
 
-    def add_loss(self, frames: int) -> None:
-        """Count sample frames lost that no prediction tells of."""
+    def add_fates(self, fates: Fates) -> None:
+        """Count sample frames that no prediction tells of."""
         with self._lock:
-            self.total.lost += frames
-            self._period.lost += frames
+            self.total.add_fates(fates)
+            self._period.add_fates(fates)
 
     def take_period(self) -> Tally:
         """Return the tally of what was counted since the last call."""

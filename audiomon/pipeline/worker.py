@@ -9,6 +9,7 @@ from collections.abc import Callable
 from audiomon.clock import Clock
 from audiomon.pipeline.listener import Heard, Listener
 from audiomon.pipeline.output import Output
+from audiomon.pipeline.overload import Overload
 from audiomon.pipeline.prediction import Prediction, Status
 from audiomon.pipeline.tally import Counting, Tally
 
@@ -54,6 +55,7 @@ class InferenceWorker:
         self._clock = clock
         self._on_take_over = on_take_over
         self._on_done = on_done
+        self._overload = Overload(listener.source.sample_rate, clock)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
@@ -77,9 +79,7 @@ class InferenceWorker:
             while not self._stopping and not self._listener.ended:
                 self.stepped_ns = self._clock.monotonic_ns()
                 self._step()
-            if lost := self._listener.lost:  # the stream ended before a window could tell
-                self._counting.add_loss(lost)
-                self._output.status(self._loss(lost))
+            self._finish()
         except Exception as error:
             # Handed to the main thread, which decides; a thread has nobody to raise to.
             if not self._stopping:
@@ -94,8 +94,9 @@ class InferenceWorker:
         if heard is None:
             return
         prediction = heard.prediction
-        self._counting.add(prediction, sum(event.state == "on" for event in heard.events))
+        self._counting.add(prediction, sum(event.state == "on" for event in heard.events), heard.fates)
         self.last = prediction
+        self._tell(self._overload.note(heard.fates, self._listener.pace, prediction.model))
         if prediction.lost:
             self._output.status(self._loss(prediction.lost))
         if heard.take_over is not None and self._on_take_over is not None:
@@ -103,6 +104,20 @@ class InferenceWorker:
         self._output.prediction(prediction)
         for event in heard.events:
             self._output.event(event)
+
+    def _finish(self) -> None:
+        """Count and tell what no further prediction will tell of."""
+        fates = self._listener.finish()
+        self._counting.add_fates(fates)
+        if fates.lost:
+            self._output.status(self._loss(fates.lost))
+        model = self._listener.classifier.package.manifest.name
+        self._tell(self._overload.note(fates, self._listener.pace, model))
+        self._tell(self._overload.finish(f"{model} was too slow until the stream ended"))
+
+    def _tell(self, status: Status | None) -> None:
+        if status is not None:
+            self._output.status(status)
 
     def _loss(self, lost: int) -> Status:
         seconds = lost / self._listener.source.sample_rate

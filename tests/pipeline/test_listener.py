@@ -123,11 +123,14 @@ def test_lost_audio_is_on_the_next_prediction_and_counted_even_if_none_follows(c
     assert worker.done.wait(30)
     assert worker.error is None
     (late,) = [prediction for prediction in output.predictions if prediction.lost]
-    assert late.lost == 500
+    # What came after the last window before the gap is in no window either.
+    assert late.lost == 6500 - LOG_MEL.window_samples
     assert late.position == 6500 + LOG_MEL.window_samples
-    assert listening.lost == 123
-    assert worker.tally.lost == 623
-    assert [status.facts["lost"] for status in output.statuses] == [500, 123]
+    tally = worker.tally
+    assert tally.lost == late.lost + 123
+    assert tally.left_over == RATE - output.predictions[-1].position - 123
+    assert tally.classified + tally.lost + tally.left_over == RATE
+    assert [status.facts["lost"] for status in output.statuses] == [late.lost, 123]
 
 
 def test_events_follow_from_the_scores_and_carry_the_time_of_their_window(classifier):

@@ -1,0 +1,101 @@
+"""What became of every sample frame that was captured: classified, shed, lost, or left over where the stream ended.
+
+Every frame is in exactly one of these, however windows overlap, so that their sum is what was captured.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What became of the frames of a stretch, in the source's own sample frames.
+
+    Attributes:
+        classified: in a window that the model has read; those in two overlapping windows count once.
+        shed: in no such window, since the model is too slow and theirs were passed over.
+        lost: in no window at all: overwritten before they were read, or too few between two such gaps.
+        windows_shed: whole windows passed over. Neighbours that overlap may have heard every frame of them.
+        left_over: too few for another window, or not read any more, when the stream ended.
+    """
+
+    classified: int = 0
+    shed: int = 0
+    lost: int = 0
+    windows_shed: int = 0
+    left_over: int = 0
+
+
+class Accounts:
+    """Keeps count, window by window; positions are those of the source, and grow.
+
+    Args:
+        position: up to where frames have been accounted for already.
+
+    Attributes:
+        end: up to where it is known what became of them, or will be with the next window.
+    """
+
+    def __init__(self, position: int = 0) -> None:
+        self.end = self._classified_end = position
+        self._shed = self._lost = self._windows_shed = 0
+
+    def shed(self, begin: int, end: int, *, joined: bool) -> None:
+        """Note a window that is passed over.
+
+        Args:
+            begin: of its first frame.
+            end: one past its last one.
+            joined: whether nothing is missing between the window before and this one. At a converted rate, positions
+                are rounded, and may seem a frame apart.
+        """
+        begin = self._begin(begin, joined)
+        self._shed += end - max(self.end, begin)
+        self.end = end
+        self._windows_shed += 1
+
+    def classified(self, begin: int, end: int, *, joined: bool) -> Fates:
+        """Note a window that the model has read; arguments as in `shed`.
+
+        Returns:
+            What became of all frames since the last such window.
+        """
+        begin = self._begin(begin, joined)
+        # Frames of windows passed over that this one contains are heard after all.
+        heard_after_all = max(0, self.end - max(begin, self._classified_end))
+        fates = Fates(
+            classified=end - max(self._classified_end, begin),
+            shed=self._shed - heard_after_all,
+            lost=self._lost,
+            windows_shed=self._windows_shed,
+        )
+        self._settle(end)
+        return fates
+
+    def finish(self, end: int, lost: int) -> Fates:
+        """Close the accounts of a stream that has ended at a position.
+
+        Args:
+            end: that position.
+            lost: frames lost since the last window, which no further one will tell of.
+
+        Returns:
+            What became of all frames since the last window that was read.
+        """
+        fates = Fates(
+            shed=self._shed,
+            lost=self._lost + lost,
+            windows_shed=self._windows_shed,
+            left_over=max(0, end - self.end - lost),
+        )
+        self._settle(max(end, self.end))
+        return fates
+
+    def _settle(self, position: int) -> None:
+        self.end = self._classified_end = position
+        self._shed = self._lost = self._windows_shed = 0
+
+    def _begin(self, begin: int, joined: bool) -> int:
+        if joined:
+            return min(begin, self.end)
+        self._lost += max(0, begin - self.end)
+        return begin
