@@ -32,5 +32,13 @@ class DeviceError(UserError):
     """A microphone does not exist or cannot be opened."""
 
 
+class CaptureError(DeviceError):
+    """The capture thread failed, through no fault of the microphone."""
+
+
 class SoundSystemError(DeviceError):
     """The sound system holds on to a thread of this process; only a new process can try again."""
+
+
+class StageError(AudiomonError):
+    """A stage fails again and again; only a new process can go on."""

@@ -1,6 +1,7 @@
-"""How loud what was heard was, at the cost of one dot product."""
+"""How loud what was heard was, and whether it can be sound at all, at the cost of a dot product and two extremes."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +9,75 @@ from numpy.typing import NDArray
 # What is shown for digital silence, whose level would be minus infinity.
 SILENCE_DBFS = -120.0
 
+# The largest magnitude of 16-bit samples, but for the last few steps, which some devices do not reach.
+_FULL_SCALE = 32_700 / 32_768
+# Less than one step of 16 bits from end to end is a constant, whatever resampling has made of it.
+_CONSTANT = 0.5 / 32_768
+# Loud sound touches full scale now and then; clipped sound stays there for milliseconds out of every second.
+_CLIPPED_SHARE = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The extremes of some samples.
+
+    Attributes:
+        lowest: of them, in [-1, 1].
+        highest: of them.
+        full: how many were at full scale.
+        count: how many there were; 0 for none.
+    """
+
+    lowest: float = math.inf
+    highest: float = -math.inf
+    full: int = 0
+    count: int = 0
+
+    @property
+    def peak_dbfs(self) -> float | None:
+        """The highest magnitude in dB against full scale, -120 at the least; None of nothing."""
+        if not self.count:
+            return None
+        peak = max(abs(self.lowest), abs(self.highest))
+        return round(max(SILENCE_DBFS, 20 * math.log10(peak)), 1) if peak > 0 else SILENCE_DBFS
+
+    @property
+    def defect(self) -> str:
+        """Why this is no sound: ``silent`` (exact zeros), ``constant``, or ``clipping``; empty if it may be."""
+        if not self.count:
+            return ""
+        if self.highest - self.lowest < _CONSTANT:
+            return "silent" if max(abs(self.lowest), abs(self.highest)) < _CONSTANT else "constant"
+        return "clipping" if self.full >= _CLIPPED_SHARE * self.count else ""
+
 
 class LevelMeter:
-    """The mean level of samples that pass. One thread adds, one other may ask."""
+    """The mean level and the extremes of samples that pass. One thread adds, one other may ask."""
 
     def __init__(self) -> None:
         # Sum of squares and number of samples. Replaced whole, never changed, so that no reader sees half an addition.
         self._total = (0.0, 0)
         self._asked = (0.0, 0)
+        # The same; asked for in the middle of an addition, it may hold what was taken for one time longer.
+        self._span = Span()
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """Take in samples: float32 in [-1, 1], shape (n,)."""
         squares, count = self._total
         self._total = (squares + float(samples @ samples), count + len(samples))
+        if len(samples):
+            lowest, highest = float(samples.min()), float(samples.max())
+            loud = highest >= _FULL_SCALE or lowest <= -_FULL_SCALE
+            full = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if loud else 0
+            span = self._span
+            self._span = Span(
+                min(span.lowest, lowest), max(span.highest, highest), span.full + full, span.count + len(samples)
+            )
+
+    def take_span(self) -> Span:
+        """Return the extremes of what has passed since the last call."""
+        span, self._span = self._span, Span()
+        return span
 
     def take_dbfs(self) -> float | None:
         """Return the level of what has passed since the last call, or None if nothing has.

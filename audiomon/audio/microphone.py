@@ -24,7 +24,7 @@ from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
-from audiomon.errors import DeviceError, SoundSystemError
+from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 
 # CPU ms per second of audio that capturing costs, the whole process with a reader that does nothing else, by block size
 # (22 050 Hz, a sound server that delivers every 50 ms, busy 2-core x86-64): 50 ms 6.2, 75 ms 4.5, 93 ms 4.4, 100 ms
@@ -230,6 +230,9 @@ class _Capture:
             self._pump(opened)
         except load_portaudio().PortAudioError as error:
             self.failed = DeviceError(f"{opened.device.name}: the microphone has failed: {_reason(error)}")
+        except Exception as error:
+            # Handed to whoever reads; a thread has nobody to raise to.
+            self.failed = CaptureError(f"{opened.device.name}: capturing raised {type(error).__name__}: {error}")
         finally:
             opened.ring.close()
             with c_stderr_silenced():

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from audiomon.service.reload_state import FILE, SYSTEM_RUNTIME, request_reload, runtime_folder
+from audiomon.service.reload_state import FILE, request_reload
+from audiomon.service.runtime_files import find_runtime
 
 
 @click.command()
@@ -25,7 +26,4 @@ def reload(runtime: Path | None, patience_s: float) -> None:
     Example:
       audiomon reload
     """
-    own = runtime_folder()
-    folders = [runtime] if runtime else [folder for folder in (own, SYSTEM_RUNTIME) if folder]
-    folder = next((folder for folder in folders if (folder / FILE).exists()), folders[-1])
-    click.echo(request_reload(folder, patience_s))
+    click.echo(request_reload(find_runtime(runtime, FILE), patience_s))

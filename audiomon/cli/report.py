@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from audiomon.cli.duration import duration_in_words
 from audiomon.errors import UserError
 from audiomon.service.report import LATENCIES, Entry, Report, read_entries, summarise
 
@@ -98,11 +99,7 @@ def _table(found: Report, instance: str) -> list[str]:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds else "-"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
+    return duration_in_words(seconds) if seconds else "-"
 
 
 def _times(count: int) -> str:

@@ -38,6 +38,16 @@ class Journal:
         self._labels: tuple[str, ...] = ()
         self._width = 0
 
+    @property
+    def waiting(self) -> int:
+        """Entries that journald has not taken yet."""
+        return self._socket.waiting
+
+    @property
+    def lost(self) -> int:
+        """Entries dropped so far because too many were waiting."""
+        return self._socket.lost
+
     def select(self, selection: Selection) -> None:
         """Write these predictions from now on, instead of every one."""
         self._selector = Selector(selection)

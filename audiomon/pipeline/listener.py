@@ -79,10 +79,11 @@ class Listener:
         channel: of the source, or ``"mix"``.
         clock: times everything.
         level: measures all samples heard, if given.
-        position: in the source, where it begins.
+        accounts: of the source's frames so far, if somebody has listened to it before.
 
     Attributes:
         position: end of the last window, in the source's sample frames; before the first, where it began.
+        accounts: what became of the source's frames.
         pace: whether the model keeps up. Where it does not, windows of a live source are passed over, oldest first.
 
     Raises:
@@ -99,7 +100,7 @@ class Listener:
         channel: int | Literal["mix"],
         clock: Clock,
         level: LevelMeter | None = None,
-        position: int = 0,
+        accounts: Accounts | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -111,9 +112,9 @@ class Listener:
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.pace = Pace(self.windows.hop_s)
-        self.position = position
-        self._accounts = Accounts(position)
-        self._last_s = position / source.sample_rate
+        self.accounts = accounts or Accounts()
+        self.position = self.accounts.end
+        self._last_s = self.position / source.sample_rate
         self._replacement: Replacement | None = None
         self._taking_over: Replacement | None = None
         self._ended_events: tuple[Event, ...] = ()
@@ -154,13 +155,13 @@ class Listener:
             late_s = (self._clock.monotonic_ns() - window.captured_ns) / 1e9
             if not (self.source.live and self.pace.sheds(late_s)):
                 return self._heard(window)
-            self._accounts.shed(self._begin(window), window.end, joined=self._joined(window))
+            self.accounts.shed(self._begin(window), window.end, joined=self._joined(window))
 
     def finish(self) -> Fates:
         """Say what became of the frames after the last prediction, when nothing more will be heard."""
         # A microphone goes on capturing while nobody reads.
         end: int = max(self._stream.read_end, getattr(self.source, "frames_captured", 0))
-        return self._accounts.finish(end, self.windows.lost)
+        return self.accounts.finish(end, self.windows.lost)
 
     def switch_off(self) -> tuple[Event, ...]:
         """Turn off whatever label is on: nothing more will be heard from here."""
@@ -171,7 +172,7 @@ class Listener:
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
-        fates = self._accounts.classified(self._begin(window), window.end, joined=self._joined(window))
+        fates = self.accounts.classified(self._begin(window), window.end, joined=self._joined(window))
         take_over = self._first_since_take_over(fates)
         self.pace.add((done_ns - started_ns) / 1e9 + window.features_us / 1e6)
         self.position = window.end
@@ -224,7 +225,7 @@ class Listener:
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
         self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
         self.pace = Pace(self.windows.hop_s)
-        start_s = self._accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
+        start_s = self.accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))
 
     def _first_since_take_over(self, fates: Fates) -> TakeOver | None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from audiomon.clock import Clock
+from audiomon.errors import DeviceError
 from audiomon.pipeline.listener import Heard, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.overload import Overload
@@ -56,7 +57,7 @@ class InferenceWorker:
         self._on_take_over = on_take_over
         self._on_done = on_done
         self._overload = Overload(listener.source.sample_rate, clock)
-        self._stopping = False
+        self._stopping = self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     @property
@@ -74,24 +75,35 @@ class InferenceWorker:
         self._listener.source.close()
         return self.done.wait(timeout_s)
 
+    def abandon(self) -> None:
+        """Leave the thread behind, since it hangs: should it ever move again, nothing more comes of it."""
+        self._stopping = self._abandoned = True
+
     def _run(self) -> None:
         try:
             while not self._stopping and not self._listener.ended:
                 self.stepped_ns = self._clock.monotonic_ns()
                 self._step()
             self._finish()
+        except DeviceError as error:
+            self._finish()
+            self._fail(error)
         except Exception as error:
-            # Handed to the main thread, which decides; a thread has nobody to raise to.
-            if not self._stopping:
-                self.error = error
+            # The stream may go on without this thread, and so do its accounts.
+            self._fail(error)
         finally:
             self.done.set()
             if self._on_done is not None:
                 self._on_done()
 
+    def _fail(self, error: Exception) -> None:
+        # Handed to the main thread, which decides; a thread has nobody to raise to.
+        if not self._stopping:
+            self.error = error
+
     def _step(self) -> None:
         heard = self._listener.next()
-        if heard is None:
+        if heard is None or self._abandoned:
             return
         prediction = heard.prediction
         self._counting.add(prediction, sum(event.state == "on" for event in heard.events), heard.fates)
@@ -107,6 +119,8 @@ class InferenceWorker:
 
     def _finish(self) -> None:
         """Count and tell what no further prediction will tell of."""
+        if self._abandoned:
+            return
         fates = self._listener.finish()
         self._counting.add_fates(fates)
         if fates.lost:

@@ -5,7 +5,7 @@ A hearing ends when its microphone fails; the supervisor then opens the next.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audiomon.audio.devices import refresh_devices
 from audiomon.audio.level import LevelMeter
@@ -16,10 +16,11 @@ from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
 from audiomon.errors import DeviceError, SoundSystemError
 from audiomon.models.classifier import Classifier
+from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard, Listener, Replacement
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import InferenceWorker
+from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,21 @@ class Running:
     def replacement(self) -> Replacement:
         """This, as a listener takes it over."""
         return Replacement(self.classifier, self.rules, self.settings.config.hop_s)
+
+    def asks_for_the_same(self, other: "Running") -> bool:
+        """Say whether another one differs at most in having its model loaded once more."""
+        return self.settings is other.settings
+
+    def afresh(self) -> "Running":
+        """Return the same with its model loaded once more: a thread that hangs is in this one, and stays there.
+
+        Raises:
+            ModelError: it cannot be loaded again.
+        """
+        before = self.classifier
+        classifier = Classifier(before.package, before.interpreter.backend, self.settings.config.threads)
+        classifier.warm()
+        return replace(self, classifier=classifier)
 
 
 def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Source:
@@ -74,6 +90,7 @@ class Hearing:
         on_first: called in the worker's thread with the first prediction, here and after each replacement, before it
             goes out.
         on_end: called in the worker's thread when nothing more will be heard.
+        accounts: of the source's frames so far, if it has been listened to before.
 
     Raises:
         DeviceError: the source cannot give what the model needs.
@@ -90,6 +107,7 @@ class Hearing:
         clock: Clock,
         on_first: Callable[[Heard], None],
         on_end: Callable[[], None],
+        accounts: Accounts | None = None,
     ) -> None:
         self.source = source
         self.listener = Listener(
@@ -100,11 +118,13 @@ class Hearing:
             channel=running.settings.config.microphone.channel,
             clock=clock,
             level=level,
+            accounts=accounts,
         )
         self.worker = InferenceWorker(
             self.listener, output, clock, counting=counting, on_take_over=on_first, on_done=on_end
         )
         self._output = output
+        self._counting = counting
         self._opened_ns = clock.monotonic_ns()
         # So that the first prediction is announced as it is after any other change.
         self.listener.replace(running.replacement)
@@ -116,8 +136,9 @@ class Hearing:
 
     @property
     def alive_ns(self) -> int:
-        """Monotonic time at which the newest audio that arrived was captured, or the microphone was opened."""
-        return max(self._opened_ns, self.listener.captured_ns)
+        """Monotonic time at which the newest sample was captured, read or not, or the microphone was opened."""
+        captured_ns = self.source.captured_ns if isinstance(self.source, MicrophoneSource) else 0
+        return max(self._opened_ns, captured_ns, self.listener.captured_ns)
 
     @property
     def began_ns(self) -> int:
@@ -129,12 +150,24 @@ class Hearing:
         """Begin."""
         self.worker.start()
 
-    def end(self, patience_s: float) -> bool:
-        """Stop listening, let go of the microphone, and turn off what is on; False if the worker hangs."""
-        ended = self.worker.stop(patience_s)
-        if ended:
-            for event in self.listener.switch_off():
-                self._output.event(event)
+    @property
+    def stuck(self) -> bool:
+        """Whether the sound system does not let go of the microphone, which has been closed."""
+        return isinstance(self.source, MicrophoneSource) and self.source.stuck
+
+    def end(self) -> bool:
+        """Stop listening, let go of the microphone, and turn off what is on.
+
+        Returns:
+            False if the worker hangs; it is then left behind, and the model with it.
+        """
+        ended = self.worker.stop(STOP_PATIENCE_S)
+        if not ended:
+            self.worker.abandon()
+        if not ended or not isinstance(self.worker.error, DeviceError | None):
+            self._counting.add_fates(self.listener.finish())
+        for event in self.listener.switch_off():
+            self._output.event(event)
         return ended
 
 
@@ -142,19 +175,31 @@ class Opening:
     """A microphone being opened, in a thread that may be left behind.
 
     Args:
+        running: what it is opened for.
         open_source: opens it.
         on_end: called in that thread when it has been tried.
+        renews: whether the model has to be loaded once more, too.
 
     Attributes:
+        running: what it was opened for; with its model loaded once more if need be, once it has been tried.
         source: what was opened, when it was.
         error: why it was not.
     """
 
-    def __init__(self, open_source: Callable[[], Source], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        running: Running,
+        open_source: Callable[[], Source],
+        on_end: Callable[[], None],
+        *,
+        renews: bool = False,
+    ) -> None:
+        self.running = running
         self.source: Source | None = None
         self.error: Exception | None = None
         self._open_source = open_source
         self._on_end = on_end
+        self._renews = renews
         self._unwanted = False
         self._lock = threading.Lock()
         threading.Thread(target=self._run, name="opening", daemon=True).start()
@@ -173,6 +218,8 @@ class Opening:
 
     def _run(self) -> None:
         try:
+            if self._renews:
+                self.running = self.running.afresh()
             source = self._opened()
             with self._lock:
                 if self._unwanted:

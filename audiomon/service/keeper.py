@@ -1,34 +1,35 @@
 """Keeps a microphone open and listened to: opens it, notices that it has gone, opens it again for as long as it takes.
 
-Owned and stepped by the main thread, which it never holds up.
+What state that is in, `CaptureHealth` knows; this does what follows from it. Owned and stepped by the main thread,
+which it never holds up.
 """
 
-import contextlib
 from collections.abc import Callable
 
-from audiomon.audio.level import LevelMeter
-from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
+from audiomon.audio.level import LevelMeter, Span
+from audiomon.audio.microphone import forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
-from audiomon.errors import DeviceError, SoundSystemError
+from audiomon.errors import CaptureError, DeviceError, SoundSystemError
+from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Facts, Prediction, Status
 from audiomon.pipeline.statuses import listening
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import STOP_PATIENCE_S
+from audiomon.service.failures import Failures
+from audiomon.service.health import CaptureHealth, Health
 from audiomon.service.hearing import Hearing, Opening, Running, open_microphone
+from audiomon.service.patience import Patience
 
 Announce = Callable[[Heard, Hearing], Status]
 
-# A microphone that has delivered nothing for so long has gone, even if nobody says so.
-_SILENT_PATIENCE_S = 10
-# Opening gives up by itself after ten seconds; what takes longer hangs for ever.
-_OPENING_PATIENCE_S = 20
-# A model may be at work on a window, and a busy machine be slow to close a stream; what takes longer hangs for ever.
-_LET_GO_PATIENCE_S = 5.0
-# Seconds until a microphone that is not there is looked for again: soon at first, since plugs come loose.
-_RETRY_S = (0.5, 1.0, 2.0, 5.0)
+# The worker asks for samples about every second. One that has not for so long hangs in a model or an output.
+_WORKER_PATIENCE_S = 10
+_WORKER_LATE_S = 5
+_WORKER_AWAKE_S = 2
+# How often samples are looked at for whether they can be sound.
+_SOUND_NS = 1_000_000_000
 
 
 class Change:
@@ -63,14 +64,17 @@ class MicrophoneKeeper:
 
     Attributes:
         running: what is in force.
-        absence: why there is no microphone now; empty when there is one.
+        health: of capture.
+        failures: of stages that should not fail.
         counting: of all that was heard.
         level: of all that was heard.
+        span: what the samples of about the last second were like.
     """
 
     def __init__(self, running: Running, *, output: Output, clock: Clock, wake: Callable[[], None]) -> None:
         self.running = running
-        self.absence = ""
+        self.health = CaptureHealth(clock.monotonic_ns())
+        self.failures = Failures(output, clock)
         self.counting = Counting()
         self.level = LevelMeter()
         self._output = output
@@ -78,14 +82,15 @@ class MicrophoneKeeper:
         self._wake = wake
         self._hearing: Hearing | None = None
         self._opening: Opening | None = None
-        self._opening_for = running
-        self._opening_since_ns = 0
+        self._closing: Hearing | None = None
+        self._renews = False
+        self._worker_patience = Patience(_WORKER_LATE_S, _WORKER_PATIENCE_S, _WORKER_AWAKE_S)
+        self._looked_at_sound_ns = 0
+        self.span = Span()
         self._change: Change | None = None
         self._announce: Announce | None = None
         self._heard_until_ns: int | None = None
         self._heard_s = 0.0
-        self._attempts = 0
-        self._retry_ns = 0
 
     @property
     def last(self) -> Prediction | None:
@@ -93,26 +98,26 @@ class MicrophoneKeeper:
         return self._hearing.worker.last if self._hearing else None
 
     @property
+    def microphone(self) -> str:
+        """Name of the microphone that is open; empty when there is none."""
+        return self._hearing.source.name if self._hearing else ""
+
+    @property
     def heard_s(self) -> float:
         """Seconds of audio heard in all."""
         return self._heard_s + (self._hearing.heard_s if self._hearing else 0.0)
 
     @property
-    def worker_ns(self) -> int | None:
-        """Monotonic time at which the inference worker last moved; None while there is none."""
-        return self._hearing.worker.stepped_ns if self._hearing else None
-
-    @property
     def next_look_ns(self) -> int | None:
         """When `step` has something to do, if nothing happens before."""
-        return self._retry_ns if self._hearing is None and self._opening is None else None
+        return self.health.due_ns
 
     def begin(self, source: Source | None, absence: str) -> None:
         """Start with an open microphone, or with the reason why there is none."""
         if source is not None:
-            self._listen(source)
+            self._listen(source, self.running)
         else:
-            self._be_absent("device-absent", absence)
+            self._be_gone(absence)
 
     def apply(self, change: Change) -> None:
         """Put something else in force; its ``outcome`` or ``error`` is set by a later `step`."""
@@ -122,12 +127,12 @@ class MicrophoneKeeper:
             self._announce_then(lambda heard, _: change.announce(heard.take_over.unheard if heard.take_over else 0))
             self._hearing.listener.replace(change.running.replacement)
         elif self._hearing is not None:
-            self._let_go(_LET_GO_PATIENCE_S)
-            self._open(change.running)
-        elif self.absence:
+            if self._let_go():
+                self._open(change.running)
+        elif self.health.reason:
             self.running = change.running
             self._settle(change, change.announce(0), "; there is no microphone at the moment")
-            self._attempts, self._retry_ns = 0, self._clock.monotonic_ns()
+            self.health.retry_now(self._clock.monotonic_ns())
         # Else the microphone of before is being opened again, after a change that was refused: this one comes next.
 
     def step(self) -> None:
@@ -135,83 +140,118 @@ class MicrophoneKeeper:
 
         Raises:
             SoundSystemError: only a new process can open a microphone again.
-            Exception: whatever ended the inference worker, if it was not the microphone.
+            StageError: a stage has failed three times within a minute.
         """
         now_ns = self._clock.monotonic_ns()
         if self._hearing is not None:
             self._look_after(self._hearing, now_ns)
         elif self._opening is not None:
             self._look_at(self._opening, now_ns)
-        elif now_ns >= self._retry_ns:
-            self._open(self.running)
+        elif self._closing is not None:
+            self._look_whether_closed(self._closing, now_ns)
+        elif now_ns >= (self.health.due_ns or 0):
+            self._open(self._change.running if self._change else self.running)
 
     def end(self) -> None:
         """Close everything."""
         if self._opening is not None:
             self._opening.abandon()
         if self._hearing is not None:
-            with contextlib.suppress(SoundSystemError):  # whatever hangs, the process ends now anyway
-                self._let_go(STOP_PATIENCE_S)
+            self._let_go()
 
     def _look_after(self, hearing: Hearing, now_ns: int) -> None:
-        if hearing.worker.done.is_set():
-            error = hearing.worker.error
+        worker, name = hearing.worker, hearing.source.name
+        if worker.done.is_set():
+            error = worker.error
             if error is not None and not isinstance(error, DeviceError):
-                raise error
-            self._lose(str(error or f"{hearing.source.name}: the microphone has gone"))
-        elif now_ns - hearing.alive_ns > _SILENT_PATIENCE_S * 1e9 and now_ns - hearing.worker.stepped_ns < 5e9:
-            self._lose(f"{hearing.source.name}: has delivered nothing for {_SILENT_PATIENCE_S} s")
+                self.failures.note("inference", f"raised {type(error).__name__}: {error}")
+                self._hear_on(hearing)
+                return
+            if isinstance(error, CaptureError):
+                self.failures.note("capture", f"failed: {error}")
+            self._lose(str(error or f"{name}: the microphone has gone"))
+        elif self._worker_patience.ends(now_ns, worker.stepped_ns):
+            self.failures.note("inference", f"has not moved for {_WORKER_PATIENCE_S} s")
+            if self._let_go():
+                self._open(self.running)
+        elif self.health.stalled(now_ns, hearing.alive_ns):
+            self._lose(f"{name}: has delivered nothing for {(now_ns - hearing.alive_ns) / 1e9:.1f} s")
+        elif now_ns - self._looked_at_sound_ns >= _SOUND_NS:
+            self._looked_at_sound_ns = now_ns
+            self.span = self.level.take_span()
+            if self.health.sounds(now_ns, self.span):
+                self._output.status(self._sound(name))
+
+    def _hear_on(self, hearing: Hearing) -> None:
+        """Listen to the same stream with another worker, since the one that did has ended."""
+        self._hearing = None
+        self._announce_then(lambda heard, _: self._lost(heard, hearing.source, "the inference stage was started again"))
+        self._start(hearing.source, self.running, hearing.listener.accounts)
 
     def _look_at(self, opening: Opening, now_ns: int) -> None:
         if not opening.ended:
-            if now_ns - self._opening_since_ns > _OPENING_PATIENCE_S * 1e9:
+            if self.health.overdue(now_ns):
                 forget_portaudio()
-                raise SoundSystemError(f"the sound system has not answered for {_OPENING_PATIENCE_S} s")
+                raise SoundSystemError("opening the microphone hangs; is the sound server stuck?")
             return
         self._opening = None
-        change = self._change
-        error = opening.error
+        change, error, source, running = self._change, opening.error, opening.source, opening.running
         wanted = change.running if change else self.running
-        if error is not None and (not isinstance(error, DeviceError) or isinstance(error, SoundSystemError)):
+        if isinstance(error, SoundSystemError):
             raise error
-        if self._opening_for is not wanted:
+        if not running.asks_for_the_same(wanted):
             opening.abandon()  # something else has been asked for meanwhile
             self._open(wanted)
             return
-        if opening.source is not None:
+        self._renews = self._renews and source is None
+        if source is not None:
             try:
-                self._listen(opening.source, change.running if change else None)
+                self._listen(source, running)
                 return
             except DeviceError as unsuitable:
-                opening.source.close()
+                source.close()
                 error = unsuitable
-        if change is not None:
+        if not isinstance(error, DeviceError):
+            self.failures.note("opening", f"raised {type(error).__name__}: {error}")
+        if change is not None and isinstance(error, DeviceError):
             self._change, change.error = None, error
             self._open(self.running)
         else:
-            self._be_absent("device-lost", str(error))
+            self._be_gone(str(error))
 
-    def _listen(self, source: Source, running: Running | None = None) -> None:
+    def _look_whether_closed(self, closing: Hearing, now_ns: int) -> None:
+        if not closing.stuck:
+            self._closing = None
+            self.health.gone(now_ns, self.health.reason)
+        elif self.health.overdue(now_ns):
+            raise SoundSystemError(f"{closing.source.name}: the sound system does not let go of it")
+
+    def _listen(self, source: Source, running: Running) -> None:
         # What is about to be in force must be before the first prediction, which comes from another thread.
         change = self._change
         if change is not None:
             self._announce_then(lambda _, hearing: change.announce(self._missed(hearing)))
-        elif self.absence:
+        elif self.health.reason:
             self._announce_then(lambda _, hearing: self._back(hearing))
         elif self._heard_until_ns is not None:
             self._announce_then(lambda _, hearing: self._reopened(hearing))
+        self._start(source, running)
+        self.health.opened(self._clock.monotonic_ns())
+
+    def _start(self, source: Source, running: Running, accounts: Accounts | None = None) -> None:
         self._hearing = Hearing(
             source,
-            running or self.running,
+            running,
             output=self._output,
             counting=self.counting,
             level=self.level,
             clock=self._clock,
             on_first=self._on_first,
             on_end=self._wake,
+            accounts=accounts,
         )
-        self.running = running or self.running
-        self.absence, self._attempts = "", 0
+        self._worker_patience.restart()
+        self.running = running
         hop_s, config = self.running.settings.config.hop_s, self.running.settings.source
         self._output.status(listening(self._hearing.listener, hop_s, config, self._clock))
         self._hearing.start()
@@ -257,6 +297,21 @@ class MicrophoneKeeper:
         message = f"lost {missed} samples while {hearing.source.name} was opened again"
         return Status("audio-lost", message, self._clock.time_ns(), {"lost": missed}, "warning")
 
+    def _lost(self, heard: Heard, source: Source, why: str) -> Status:
+        lost = heard.fates.lost
+        facts: Facts = {"lost": lost, "lost_s": round(lost / source.sample_rate, 6)}
+        return Status(
+            "audio-lost", f"lost {lost} samples of {source.name}: {why}", self._clock.time_ns(), facts, "warning"
+        )
+
+    def _sound(self, name: str) -> Status:
+        """Say that what a microphone delivers cannot be sound, or may be again."""
+        reason, health = self.health.reason, self.health.state
+        facts: Facts = {"source": name, "reason": reason, "health": health}
+        if health is Health.DOUBTFUL:
+            return Status("sound-doubtful", f"{name} delivers {reason}", self._clock.time_ns(), facts, "warning")
+        return Status("sound-plausible", f"{name} delivers sound again", self._clock.time_ns(), facts)
+
     def _missed(self, hearing: Hearing) -> int:
         """Count the samples, at the new rate, that there would have been since the last one heard."""
         if self._heard_until_ns is None:
@@ -264,42 +319,50 @@ class MicrophoneKeeper:
         return max(0, hearing.began_ns - self._heard_until_ns) * hearing.source.sample_rate // 1_000_000_000
 
     def _lose(self, reason: str) -> None:
-        # Said first: letting go of what is stuck may be the end of this process.
-        self._be_absent("device-lost", reason)
-        self._let_go(_LET_GO_PATIENCE_S)
+        # Said first: letting go takes a moment.
+        self._be_gone(reason)
+        self._let_go()
         change = self._change
         if change is not None:
             self._settle(change, change.announce(0), "; and the microphone has gone")
 
-    def _let_go(self, patience_s: float) -> None:
+    def _let_go(self) -> bool:
+        """Close the microphone; False if the sound system does not let go of it (yet)."""
         hearing = self._hearing
         if hearing is None:
-            return
+            return True
         self._hearing = None
-        give_up_ns = self._clock.monotonic_ns() + round(patience_s * 1e9)
-        ended = hearing.end(patience_s)
+        # A worker that is left behind keeps its model.
+        self._renews = not hearing.end() or self._renews
         self._heard_s += hearing.heard_s
         if hearing.listener.captured_ns:
             self._heard_until_ns = hearing.listener.captured_ns
-        while isinstance(hearing.source, MicrophoneSource) and hearing.source.stuck:
-            if self._clock.monotonic_ns() < give_up_ns:
-                self._clock.sleep(0.01)
-                continue
-            raise SoundSystemError(f"{hearing.source.name}: the sound system does not let go of it")
-        if not ended:
-            raise SoundSystemError(f"{hearing.source.name}: the inference worker does not end")
+        if hearing.stuck:
+            self._closing = hearing
+            reason = self.health.reason or f"{hearing.source.name}: the sound system does not let go of it"
+            self.health.stuck(self._clock.monotonic_ns(), reason)
+        return not hearing.stuck
 
     def _open(self, running: Running) -> None:
-        self._opening_since_ns = self._clock.monotonic_ns()
-        self._opening_for = running
-        sample_rate = running.classifier.spec.sample_rate
-        self._opening = Opening(lambda: open_microphone(running.settings, sample_rate, self._clock), self._wake)
+        self.health.opening(self._clock.monotonic_ns())
+        clock, sample_rate = self._clock, running.classifier.spec.sample_rate
+        self._opening = Opening(
+            running,
+            lambda: open_microphone(running.settings, sample_rate, clock),
+            self._wake,
+            renews=self._renews,
+        )
 
-    def _be_absent(self, kind: str, reason: str) -> None:
-        now_ns = self._clock.monotonic_ns()
-        if not self.absence:
-            message = f"{reason}; it is looked for again and again"
-            self._output.status(Status(kind, message, self._clock.time_ns(), {"reason": reason}, "error"))
-        self.absence = reason
-        self._retry_ns = now_ns + round(_RETRY_S[min(self._attempts, len(_RETRY_S) - 1)] * 1e9)
-        self._attempts += 1
+    def _be_gone(self, reason: str) -> None:
+        told = bool(self.health.reason) and not self.health.hears
+        self.health.gone(self._clock.monotonic_ns(), reason)
+        if not told:
+            self._output.status(
+                Status(
+                    "device-absent" if self.health.state is Health.ABSENT else "device-lost",
+                    f"{reason}; it is looked for again and again",
+                    self._clock.time_ns(),
+                    {"reason": reason, "health": self.health.state},
+                    "error",
+                )
+            )

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from audiomon.errors import AudiomonError, UserError
+from audiomon.service.runtime_files import read_runtime
 
 FILE = "reload.json"
-SYSTEM_RUNTIME = Path("/run/audiomon")
 
 _LOOK_AGAIN_S = 0.02
 
@@ -36,43 +36,6 @@ class ReloadState(msgspec.Struct, frozen=True):
     refused: bool = False
 
 
-def runtime_folder() -> Path | None:
-    """Return the folder for files that live as long as the daemon: systemd's, or the user's; None if there is none."""
-    for variable, below in (("RUNTIME_DIRECTORY", ""), ("XDG_RUNTIME_DIR", "audiomon")):
-        # systemd separates several runtime directories by colons.
-        if value := os.environ.get(variable, "").split(":")[0]:
-            return Path(value) / below
-    return None
-
-
-def write_state(folder: Path, state: ReloadState) -> None:
-    """Replace the file, whole.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{FILE}"
-    draft.write_bytes(msgspec.json.encode(state))
-    draft.replace(folder / FILE)
-
-
-def read_state(folder: Path) -> ReloadState:
-    """Read the file.
-
-    Raises:
-        UserError: no daemon has written one.
-    """
-    try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=ReloadState)
-    except FileNotFoundError:
-        raise UserError(f"no audiomon is running that could reload: there is no {folder / FILE}") from None
-    except OSError as error:
-        raise UserError(f"{folder / FILE}: cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError:
-        raise UserError(f"{folder / FILE}: is damaged; restart audiomon") from None
-
-
 def request_reload(folder: Path, patience_s: float) -> str:
     """Ask the daemon to reload, and wait for the outcome.
 
@@ -87,7 +50,7 @@ def request_reload(folder: Path, patience_s: float) -> str:
         UserError: no daemon is running.
         AudiomonError: the reload was refused, for the reason given; or nothing came of it in time.
     """
-    before = read_state(folder)
+    before = read_runtime(folder, FILE, ReloadState)
     try:
         os.kill(before.pid, signal.SIGHUP)
     except ProcessLookupError:
@@ -98,7 +61,7 @@ def request_reload(folder: Path, patience_s: float) -> str:
         ) from None
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        state = read_state(folder)
+        state = read_runtime(folder, FILE, ReloadState)
         if state.pid != before.pid:
             raise AudiomonError("audiomon was restarted meanwhile")
         # A reload that had begun before the signal may have read the configuration before it was saved.

@@ -16,7 +16,8 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
 from audiomon.service.candidate import Candidate, refusal
 from audiomon.service.keeper import Change, MicrophoneKeeper
-from audiomon.service.reload_state import ReloadState, write_state
+from audiomon.service.reload_state import FILE, ReloadState
+from audiomon.service.runtime_files import RuntimeFiles
 from audiomon.service.watching import Settling, Watch
 
 # How often to look whether the checking process has ended.
@@ -31,7 +32,7 @@ class Reloading:
         load_settings: reads the configuration, and lays the command line's options over it.
         output: gets an entry for each change, and for each refusal.
         state: of reloads so far, none.
-        state_folder: where it is written for ``audiomon reload``; None for nowhere.
+        files: where that is written for ``audiomon reload``.
         clock: times everything.
         on_applied: called when other settings have been put in force.
 
@@ -46,7 +47,7 @@ class Reloading:
         load_settings: Callable[[], Settings],
         output: Output,
         state: ReloadState,
-        state_folder: Path | None,
+        files: RuntimeFiles,
         clock: Clock,
         on_applied: Callable[[Settings], None],
     ) -> None:
@@ -55,7 +56,7 @@ class Reloading:
         self._load_settings = load_settings
         self._output = output
         self._state = state
-        self._state_folder = state_folder
+        self._files = files
         self._clock = clock
         self._on_applied = on_applied
         self._settling = Settling()
@@ -228,6 +229,4 @@ class Reloading:
             yield wanted.document.path
 
     def _write_state(self) -> None:
-        if self._state_folder is not None:
-            with contextlib.suppress(OSError):  # `audiomon reload` then says that it finds nothing
-                write_state(self._state_folder, self._state)
+        self._files.write(FILE, self._state)

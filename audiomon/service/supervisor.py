@@ -3,10 +3,12 @@
 It never waits for audio, for a model or for a device.
 """
 
+import dataclasses
 import os
 import signal
 from collections.abc import Callable
 
+from audiomon import __version__
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
@@ -17,15 +19,13 @@ from audiomon.pipeline.statuses import period_summary, summary
 from audiomon.service.hearing import Running
 from audiomon.service.keeper import MicrophoneKeeper
 from audiomon.service.notify import ServiceManager
-from audiomon.service.reload_state import ReloadState, runtime_folder
+from audiomon.service.reload_state import ReloadState
 from audiomon.service.reloading import Reloading
+from audiomon.service.runtime_files import RuntimeFiles, runtime_folder
+from audiomon.service.standing import FILE, TELL_S, Standing
 from audiomon.service.wakeups import Wakeups
 
 _LOOK_ROUND_NS = 1_000_000_000
-# systemd's status line; each one wakes process 1.
-_STATUS_NS = 5_000_000_000
-# The worker asks for samples about every second. One that has not for so long hangs in a model or an output.
-_WORKER_PATIENCE_S = 10
 
 
 class Supervisor:
@@ -56,13 +56,14 @@ class Supervisor:
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        self._files = RuntimeFiles(runtime_folder())
         self._keeper = MicrophoneKeeper(running, output=output, clock=clock, wake=self._wakeups.wake)
         self._reloading = Reloading(
             self._keeper,
             load_settings=load_settings,
             output=output,
             state=ReloadState(os.getpid()),
-            state_folder=runtime_folder(),
+            files=self._files,
             clock=clock,
             on_applied=self._apply,
         )
@@ -70,10 +71,11 @@ class Supervisor:
         self._apply(running.settings)
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._summed_up_s = 0.0
-        self._told_status = ""
-        self._told_status_ns = self._told_alive_ns = 0
+        self._told: Standing | None = None
+        self._told_alive_ns = 0
         self._counted = (0, self._began_ns)
-        self._reload_told = self._stall_told = False
+        self._reload_told = False
+        self._unwritable_told = ""
 
     def run(self, source: Source | None, absence: str) -> None:
         """Listen until a signal says stop.
@@ -88,7 +90,7 @@ class Supervisor:
         ended_by = "an error"
         try:
             self._keeper.begin(source, absence)
-            self._manager.tell(READY="1", STATUS=self._status_line())
+            self._tell(READY="1")
             ended_by = self._loop()
         finally:
             self._manager.tell(STOPPING="1", STATUS="stopping")
@@ -115,10 +117,12 @@ class Supervisor:
         """Tell what is to be told by now."""
         now_ns = self._clock.monotonic_ns()
         self._tell_reload()
-        if now_ns - self._told_status_ns >= _STATUS_NS or self._reloading.problem not in self._told_status:
-            self._tell_status(now_ns)
+        if self._news(now_ns):
+            self._tell()
+        self._tell_whether_writable()
+        # Stages that stand still the keeper starts again, or ends this process; only this thread is left to watch.
         watchdog_s = self._manager.watchdog_s
-        if self._all_move(now_ns) and watchdog_s and now_ns - self._told_alive_ns >= watchdog_s * 1e9 / 4:
+        if watchdog_s and now_ns - self._told_alive_ns >= watchdog_s * 1e9 / 4:
             self._told_alive_ns = now_ns
             self._manager.tell(WATCHDOG="1")
         if self._journal is not None:
@@ -133,51 +137,78 @@ class Supervisor:
             self._manager.tell(RELOADING="1", MONOTONIC_USEC=str(now_us))
         elif self._reload_told and not self._reloading.busy:
             self._reload_told = False
-            self._manager.tell(READY="1", STATUS=self._status_line())
+            self._tell(READY="1")
 
-    def _tell_status(self, now_ns: int) -> None:
-        self._told_status_ns = now_ns
-        line = self._status_line()
-        if line != self._told_status:
-            self._told_status = line
-            self._manager.tell(STATUS=line)
+    def _news(self, now_ns: int) -> bool:
+        told, health = self._told, self._keeper.health
+        if told is None or now_ns / 1e9 - told.at_s >= TELL_S:
+            return True
+        return (told.health, told.reason, told.refused) != (health.state, health.reason, self._reloading.problem)
 
-    def _status_line(self) -> str:
-        """Write the one line that ``systemctl status`` shows."""
-        refused = f"refused: {self._reloading.problem} · goes on as before · " if self._reloading.problem else ""
-        return refused + (f"no microphone: {self._keeper.absence}" if self._keeper.absence else self._heard_line())
+    def _tell(self, **lines: str) -> None:
+        """Tell systemd how it goes, besides these lines, and write it down for ``audiomon status``."""
+        told, self._told = self._told, self._standing()
+        if lines or told is None or told.line != self._told.line:
+            self._manager.tell(**lines, STATUS=self._told.line)
+        self._files.write(FILE, self._told)
 
-    def _heard_line(self) -> str:
-        tally, last = self._keeper.counting.total, self._keeper.last
-        if last is None:
-            return "listening"
+    def _standing(self) -> Standing:
+        keeper, now_ns = self._keeper, self._clock.monotonic_ns()
+        health, tally, last = keeper.health, keeper.counting.total, keeper.last
         before, before_ns = self._counted
-        now_ns = self._clock.monotonic_ns()
-        per_second = (tally.predictions - before) / max(1e-9, (now_ns - before_ns) / 1e9)
-        if now_ns - before_ns >= _STATUS_NS:
+        if now_ns - before_ns >= TELL_S * 1e9:
             self._counted = (tally.predictions, now_ns)
-        call_us = tally.inference_us.percentiles().p50
-        return (
-            f"{last.label} {last.score:.2f} · {per_second:.1f} predictions/s · {call_us:.0f} µs a call · "
-            f"{tally.lost} samples lost"
+        lag_ms, journal = tally.lag_ms.percentiles(), self._journal
+        return Standing(
+            pid=os.getpid(),
+            version=__version__,
+            at_s=now_ns / 1e9,
+            up_s=round((now_ns - self._began_ns) / 1e9, 1),
+            health=health.state,
+            health_s=round((now_ns - health.since_ns) / 1e9, 1),
+            reason=health.reason,
+            microphone=keeper.microphone,
+            model=keeper.running.classifier.package.manifest.name,
+            config=keeper.running.settings.source,
+            refused=self._reloading.problem,
+            label=last.label if last else "",
+            score=round(last.score, 3) if last else 0.0,
+            per_s=round((tally.predictions - before) / max(1e-9, (now_ns - before_ns) / 1e9), 2),
+            predictions=tally.predictions,
+            inference_us=round(tally.inference_us.percentiles().p50, 1),
+            lag_ms=round(lag_ms.p50, 1),
+            lag_ms_p99=round(lag_ms.p99, 1),
+            peak_dbfs=keeper.span.peak_dbfs,
+            classified=tally.classified,
+            shed=tally.shed,
+            lost=tally.lost,
+            left_over=tally.left_over,
+            windows_shed=tally.windows_shed,
+            entries_waiting=journal.waiting if journal else 0,
+            entries_lost=journal.lost if journal else 0,
+            stage_failures=keeper.failures.count,
         )
 
-    def _all_move(self, now_ns: int) -> bool:
-        """Say whether every stage does its work, or is known not to and being looked after; complain once if not."""
-        worker_ns = self._keeper.worker_ns
-        stalled = worker_ns is not None and now_ns - worker_ns > _WORKER_PATIENCE_S * 1e9
-        if stalled and not self._stall_told:
-            message = f"The inference worker has not moved for {_WORKER_PATIENCE_S} s; the watchdog is no longer fed"
-            self._output.status(Status("stage-stalled", message, self._clock.time_ns(), severity="error"))
-        self._stall_told = stalled
-        return not stalled
+    def _tell_whether_writable(self) -> None:
+        problem = self._files.problem
+        if problem == self._unwritable_told:
+            return
+        self._unwritable_told = problem
+        message = f"{problem}; it goes on, but `audiomon status` and `audiomon reload` do not see how"
+        self._output.status(
+            Status("unwritable", message, self._clock.time_ns(), {"reason": problem}, "warning")
+            if problem
+            else Status("writable", "The runtime folder can be written again", self._clock.time_ns())
+        )
 
     def _sum_up(self, journal: Journal, now_ns: int) -> None:
         period_s = (now_ns - self._period_ns) / 1e9
         self._period_ns = now_ns
         heard_s, self._summed_up_s = self._keeper.heard_s - self._summed_up_s, self._keeper.heard_s
         period = self._keeper.counting.take_period()
-        journal.status(period_summary(period, heard_s, period_s, self._keeper.level.take_dbfs(), self._clock))
+        status = period_summary(period, heard_s, period_s, self._keeper.level.take_dbfs(), self._clock)
+        health = self._keeper.health.state
+        journal.status(dataclasses.replace(status, facts={**status.facts, "health": health}))
 
     def _apply(self, settings: Settings) -> None:
         """Take over what concerns neither the microphone nor the model."""
@@ -198,4 +229,5 @@ class Supervisor:
             message = f"Stopped by {ended_by}: {total.message}"
             self._journal.status(Status("stopped", message, self._clock.time_ns(), {"by": ended_by, **total.facts}))
             self._journal.flush()
+        self._files.remove(FILE)
         self._wakeups.close()

@@ -7,14 +7,12 @@ import threading
 import pytest
 
 from audiomon.errors import AudiomonError, UserError
-from audiomon.service.reload_state import (
-    FILE,
-    ReloadState,
-    read_state,
-    request_reload,
-    runtime_folder,
-    write_state,
-)
+from audiomon.service.reload_state import FILE, ReloadState, request_reload
+from audiomon.service.runtime_files import RuntimeFiles
+
+
+def write_state(folder, state):
+    RuntimeFiles(folder).write(FILE, state)
 
 
 @pytest.fixture
@@ -69,19 +67,3 @@ def test_a_daemon_that_is_not_there_is_the_users_to_start(tmp_path):
     (tmp_path / FILE).write_text("{")
     with pytest.raises(UserError, match="damaged"):
         request_reload(tmp_path, 1)
-
-
-def test_a_state_is_read_as_it_was_written(tmp_path):
-    state = ReloadState(1, 2, 3, "grüße", True)
-    write_state(tmp_path / "new", state)
-    assert read_state(tmp_path / "new") == state
-
-
-def test_the_runtime_folder_is_systemds_or_the_users(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/audiomon:/run/other")
-    assert str(runtime_folder()) == "/run/audiomon"
-    monkeypatch.delenv("RUNTIME_DIRECTORY")
-    assert runtime_folder() == tmp_path / "audiomon"
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert runtime_folder() is None

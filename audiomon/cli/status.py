@@ -1,0 +1,73 @@
+"""``audiomon status``: how the running listener stands, read from a small file that it keeps: no port, no socket."""
+
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from audiomon.cli.duration import duration_in_words
+from audiomon.errors import AudiomonError
+from audiomon.service.health import Health
+from audiomon.service.runtime_files import find_runtime, read_runtime
+from audiomon.service.standing import FILE, TELL_S, Standing
+
+# The daemon writes every few seconds; one that has not for this long hangs, or is gone.
+_STALE_S = 4 * TELL_S
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("-u", "--instance", help="Which listener of several: `kitchen` for audiomon@kitchen.")
+@click.option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    help="The listener's runtime folder. Otherwise $RUNTIME_DIRECTORY, which systemd sets, else the user's own, "
+    "else /run/audiomon.",
+)
+def status(as_json: bool, instance: str | None, runtime: Path | None) -> int:
+    """Say how the running `audiomon run` stands: what it hears, with what, how fast, and what was lost.
+
+    Exit status 0: it listens. 1: it runs, and hears nothing, or what it hears cannot be sound. 2: none is running.
+
+    \b
+    Examples:
+      sudo audiomon status
+      sudo audiomon status -u kitchen --json
+    """
+    folder = Path(f"/run/audiomon-{instance}") if instance and not runtime else find_runtime(runtime, FILE)
+    found = read_runtime(folder, FILE, Standing)
+    silent_s = time.monotonic() - found.at_s
+    # Another start of the machine begins its monotonic clock anew.
+    if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
+        raise AudiomonError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        click.echo("\n".join(f"{name:<12}{text}" for name, text in _rows(found) if text))
+    if silent_s > _STALE_S:
+        raise AudiomonError(f"this is {silent_s:.0f} s old: process {found.pid} does not move any more")
+    return 0 if found.health == Health.LISTENING else 1
+
+
+def _rows(found: Standing) -> list[tuple[str, str]]:
+    heard = found.classified + found.shed + found.lost + found.left_over
+    shares = f" ({found.classified / heard:.2%} of all samples heard)" if heard else ""
+    shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""
+    level = "" if found.peak_dbfs is None else f", peak {found.peak_dbfs:.0f} dBFS"
+    entries = f"{found.entries_waiting} waiting, {found.entries_lost} lost"
+    return [
+        (
+            "health",
+            f"{found.health} for {duration_in_words(found.health_s)}" + (f": {found.reason}" if found.reason else ""),
+        ),
+        ("microphone", f"{found.microphone}{level}" if found.microphone else "none"),
+        ("model", f"{found.model} ({found.config})"),
+        ("refused", found.refused),
+        ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
+        ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
+        ("lost", f"{found.lost} samples{shed}{shares}"),
+        ("journal", entries if found.entries_waiting or found.entries_lost else ""),
+        ("failures", f"{found.stage_failures} of stages that were started again" if found.stage_failures else ""),
+        ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),
+    ]

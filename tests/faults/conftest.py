@@ -1,0 +1,3 @@
+from tests.service.conftest import folder, packages
+
+__all__ = ["folder", "packages"]

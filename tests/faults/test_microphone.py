@@ -1,0 +1,107 @@
+"""What befalls a microphone: the daemon on real PortAudio and a sound server that is unplugged, frozen and killed."""
+
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.faults.injected import Injection
+from tests.service.daemon import PATIENCE_S, running_daemon, wait_until
+
+pytestmark = pytest.mark.mic
+
+CONFIG = "model: float32\nhop_s: 0.1\nmicrophone:\n  device: mic\n"
+
+
+@pytest.fixture
+def fault(tmp_path):
+    return Injection(tmp_path / "injected")
+
+
+@pytest.fixture
+def daemon(folder, own_virtual_microphone, fault):
+    environment = {**own_virtual_microphone.environment, **fault.environment}
+    with running_daemon(folder, environment, CONFIG) as daemon:
+        daemon.wait_predictions(3)
+        yield daemon
+
+
+def restart_server(microphone):
+    """Start the sound server again, in the place of one that was killed."""
+    script = [os.path.join(os.path.dirname(__file__), os.pardir, "virtual_microphone.sh"), "start"]
+    subprocess.run([*script, microphone.folder, str(microphone.sample_rate), "mic"], check=True, stdout=subprocess.PIPE)
+
+
+def test_a_sound_server_that_is_killed_and_started_again_is_listened_to_again(daemon, own_virtual_microphone):
+    own_virtual_microphone("kill")
+    gone = daemon.wait_for("device-lost")
+    assert "mic: the microphone has failed: " in gone["reason"]
+    assert gone["health"] == "lost"
+    restart_server(own_virtual_microphone)
+    assert daemon.wait_for("device-back")["lost_s"] > 0
+    daemon.wait_predictions(3)
+    assert len(daemon.of_kind("device-lost")) == 1
+
+
+def test_a_stream_that_stalls_without_an_error_is_noticed_torn_down_and_recovered(daemon, own_virtual_microphone):
+    own_virtual_microphone("freeze")
+    gone = daemon.wait_for("device-lost")
+    assert "has delivered nothing for" in gone["reason"]
+    own_virtual_microphone("thaw")
+    daemon.wait_for("device-back")
+    daemon.wait_predictions(3)
+    assert daemon.of_kind("stage-failed") == []
+
+
+def test_a_sound_system_that_does_not_let_go_is_said_and_only_then_given_up(daemon, own_virtual_microphone):
+    own_virtual_microphone("freeze")
+    daemon.wait_told("STATUS", "stuck: ")
+    assert daemon.process.wait(PATIENCE_S) == 2
+    assert "does not let go of it" in daemon.process.stderr.read()
+    assert daemon.of_kind("summary")
+
+
+@pytest.mark.parametrize("fate", ["unplug", "kill", "freeze"])
+def test_sigterm_during_any_of_it_ends_with_the_last_summary(daemon, own_virtual_microphone, fate):
+    own_virtual_microphone(fate, *(["mic"] if fate == "unplug" else []))
+    daemon.wait_for("device-lost")
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    print(f"{fate}: stopped in {time.monotonic() - began:.2f} s")
+    assert daemon.wait_for_end("summary")["predictions"] == len(daemon.predictions())
+
+
+def test_a_microphone_that_delivers_only_zeros_is_doubted_once_and_until_it_does_not(
+    daemon, own_virtual_microphone, tmp_path
+):
+    doubt = daemon.wait_for("sound-doubtful")  # nothing is played: the virtual microphone is perfectly silent
+    assert doubt["severity"] == "warning"
+    assert "nothing but zeros" in doubt["message"]
+    daemon.wait_told("STATUS", "doubtful: nothing but zeros")
+    daemon.wait_predictions(20)
+    assert len(daemon.of_kind("sound-doubtful")) == 1
+    samples = np.random.default_rng(1).integers(-3000, 3000, 22_050 * 20).astype(np.int16)
+    soundfile.write(tmp_path / "noise.wav", samples, 22_050)
+    own_virtual_microphone("loop", "mic", tmp_path / "noise.wav")
+    daemon.wait_for("sound-plausible")
+    daemon.wait_told("STATUS", "listening · ")
+
+
+def test_clipping_is_doubted_as_well(daemon, own_virtual_microphone, tmp_path):
+    square = (np.sign(np.sin(np.arange(22_050 * 20) / 10)) * 32_767).astype(np.int16)
+    soundfile.write(tmp_path / "square.wav", square, 22_050)
+    own_virtual_microphone("loop", "mic", tmp_path / "square.wav")
+    wait_until(lambda: any("full scale" in one["reason"] for one in daemon.of_kind("sound-doubtful")), "a doubt")
+
+
+def test_a_daemon_that_is_stopped_for_a_while_goes_on_and_blames_nobody(daemon):
+    daemon.process.send_signal(signal.SIGSTOP)
+    time.sleep(6)  # what is tested is that time passes: longer than any patience the daemon has
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.wait_predictions(10)
+    assert daemon.of_kind("device-lost") == []
+    assert daemon.of_kind("stage-failed") == []
