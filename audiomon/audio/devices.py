@@ -6,11 +6,13 @@ PortAudio is loaded by the first call, never by importing this module: classifyi
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from audiomon.audio.cards import SoundCard, sound_card
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.errors import DeviceError
 
@@ -26,6 +28,7 @@ class InputDevice:
         channels: the most it can capture. Devices that convert claim as many as anybody might want, as in 32 or 128.
         default_sample_rate: in Hz, the rate that PortAudio proposes.
         is_default: whether it is captured from when none is named.
+        card: the sound card that it is of; None for one that a sound server, or a configuration of ALSA, makes.
     """
 
     index: int
@@ -34,6 +37,33 @@ class InputDevice:
     channels: int
     default_sample_rate: int
     is_default: bool
+    card: SoundCard | None = None
+
+    @property
+    def lasting_names(self) -> tuple[str, ...]:
+        """Names that it keeps after a reboot, the most lasting one first; one of equal cards may share them."""
+        if self.card is None:
+            return (self.name,)
+        # A card's first device is meant if none is named.
+        device = _alsa_address(self.name)[1]
+        return tuple(f"{name},{device}" if device else name for name in self.card.names)
+
+    def is_like(self, other: "InputDevice") -> bool:
+        """Say whether this can be the same microphone as another, after it was plugged in again."""
+        if self.card is None or other.card is None:
+            return self.card is other.card and self.name == other.name
+        return self.card.is_like(other.card) and _alsa_address(self.name)[1] == _alsa_address(other.name)[1]
+
+
+# How lasting names begin; see `SoundCard`.
+_LASTING = ("usb:", "card:")
+_ALSA_ADDRESS = re.compile(r"\(hw:(\d+),(\d+)\)$")
+
+
+def _alsa_address(name: str) -> tuple[int | None, int]:
+    """Return the numbers of card and device that PortAudio puts at a name's end."""
+    match = _ALSA_ADDRESS.search(name)
+    return (int(match[1]), int(match[2])) if match else (None, 0)
 
 
 def can_resample() -> bool:
@@ -96,10 +126,30 @@ def input_devices() -> list[InputDevice]:
                 channels=device["max_input_channels"],
                 default_sample_rate=round(device["default_samplerate"]),
                 is_default=device["index"] == default,
+                card=_card(device["name"]),
             )
             for device in portaudio.query_devices()
             if device["max_input_channels"] > 0
         ]
+
+
+def _card(name: str) -> SoundCard | None:
+    number, _ = _alsa_address(name)
+    return None if number is None else sound_card(number)
+
+
+def lasting_name(device: InputDevice, devices: list[InputDevice]) -> str:
+    """Return what to write in a configuration so that this device is meant after a reboot, too.
+
+    Args:
+        device: one of them.
+        devices: all that there are.
+
+    Returns:
+        The most lasting name that no other has; its number where even its name is not its own.
+    """
+    taken = [name for other in devices if other.index != device.index for name in (*other.lasting_names, other.name)]
+    return next((name for name in (*device.lasting_names, device.name) if name not in taken), str(device.index))
 
 
 @contextmanager
@@ -112,13 +162,16 @@ def _portaudio_asked(portaudio: Any) -> Iterator[None]:
         raise DeviceError(f"PortAudio fails: {error}") from None
 
 
-def find_device(wanted: str | int | None, devices: list[InputDevice]) -> InputDevice:
+def find_device(wanted: str | int | None, devices: list[InputDevice], before: InputDevice | None = None) -> InputDevice:
     """Return the one device that is meant.
 
     Args:
-        wanted: a number, a name, or a part of a name that only one device has (upper and lower case are alike);
+        wanted: a number, a name, or a part of a name that only one device has (upper and lower case are alike); or a
+            lasting name, such as ``usb:0d8c:0014``, ``usb:0d8c:0014@1-1.3`` or ``card:Device``, which see `SoundCard`;
             None or ``"default"`` for the system's choice.
         devices: what there is, from `input_devices`.
+        before: the one that was meant before it went away, where no other may take its place. A lasting name is as
+            good as that, and the system's choice is the system's.
 
     Raises:
         DeviceError: none is meant, or more than one; the message lists those that exist.
@@ -126,6 +179,13 @@ def find_device(wanted: str | int | None, devices: list[InputDevice]) -> InputDe
     if not devices:
         raise DeviceError("there is no microphone: PortAudio finds no device to capture from")
     matches = _matches(wanted, devices)
+    if before is not None and not _says_exactly(wanted):
+        others, matches = matches, [device for device in matches if device.is_like(before)] or matches[:1]
+        if matches and not matches[0].is_like(before):
+            raise DeviceError(
+                f"{before.name} is not there, and {_listed(others)} is not listened to in its place; to have that, "
+                f"write `device: {lasting_name(others[0], devices)}` or `accept_other: true`"
+            )
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -142,9 +202,16 @@ def _matches(wanted: str | int | None, devices: list[InputDevice]) -> list[Input
     if isinstance(wanted, int):
         return [device for device in devices if device.index == wanted]
     part = str(wanted).casefold()
+    if part.startswith(_LASTING):
+        return [device for device in devices if part in map(str.casefold, device.lasting_names)]
     exact = [device for device in devices if device.name == wanted]
     same = [device for device in devices if device.name.casefold() == part]
     return exact or same or [device for device in devices if part in device.name.casefold()]
+
+
+def _says_exactly(wanted: str | int | None) -> bool:
+    """Whether nothing but the device that is meant, or what the system chooses, can be called so."""
+    return wanted in (None, "default") or str(wanted).casefold().startswith(_LASTING)
 
 
 def _listed(devices: list[InputDevice]) -> str:

@@ -67,6 +67,7 @@ class MicrophoneSource:
         block_ms: milliseconds captured at a time, at most 100.
         ring_s: seconds kept for a reader that falls behind, at least 2.
         clock: paces the polling and dates the samples.
+        before: the microphone that went away, if no other may take its place; see `find_device`.
 
     Attributes:
         device: what was opened.
@@ -85,9 +86,10 @@ class MicrophoneSource:
         block_ms: float = DEFAULT_BLOCK_MS,
         ring_s: float = DEFAULT_RING_S,
         clock: Clock | None = None,
+        before: InputDevice | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._capture = _Capture(_Wanted(device, sample_rate, channels, block_ms, ring_s), self._clock)
+        self._capture = _Capture(_Wanted(device, sample_rate, channels, block_ms, ring_s, before), self._clock)
         opened = self._capture.opened()
         self.device = opened.device
         self.name = opened.device.name
@@ -164,6 +166,7 @@ class _Wanted:
     channels: int | None
     block_ms: float
     ring_s: float
+    before: InputDevice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +283,7 @@ def _look(stream: Any, enough_frames: int, most_frames: int) -> tuple[int, bytes
 
 def _open(wanted: _Wanted, clock: Clock) -> _Opened:
     portaudio = load_portaudio()
-    device = find_device(wanted.device, input_devices())
+    device = find_device(wanted.device, input_devices(), wanted.before)
     stream = _open_stream(portaudio, device, wanted)
     rate, channels = round(stream.samplerate), stream.channels
     block_frames = max(1, round(wanted.block_ms / 1000 * rate))

@@ -1,26 +1,33 @@
-"""``audiomon devices``: the microphones, and what to write to choose one."""
+"""``audiomon devices``: the microphones, and what to write into the configuration to choose one for good."""
+
+import re
 
 import click
 import msgspec
 
-from audiomon.audio.devices import input_devices
+from audiomon.audio.devices import input_devices, lasting_name
 from audiomon.errors import DeviceError
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def devices(as_json: bool) -> None:
-    """List the microphones, the default one marked with *.
+    """List the microphones, the default one marked with *, and how to name each for good.
+
+    What stands after `device:` is to be pasted into audiomon.yaml. It stays the same after a reboot, and in another
+    USB socket, except where two equal microphones can only be told apart by theirs.
 
     \b
     Examples:
       audiomon devices
       audiomon run --device "USB PnP"      a part of the name will do
+      audiomon run --device usb:0d8c:0014
     """
     found = input_devices()
     if as_json:
         for device in found:
-            click.echo(msgspec.json.encode(msgspec.to_builtins(device)))
+            described = {**msgspec.to_builtins(device), "lasting_name": lasting_name(device, found)}
+            click.echo(msgspec.json.encode(described))
         return
     if not found:
         raise DeviceError("there is no microphone: plug one in (a USB microphone shows up within seconds)")
@@ -29,5 +36,11 @@ def devices(as_json: bool) -> None:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_sample_rate} Hz"
         click.echo(
-            f"{mark} {device.index:>3}  {device.name:<{width}}  {device.channels:>3} ch  {rate:>9}  {device.host_api}"
+            f"{mark} {device.index:>3}  {device.name:<{width}}  {device.channels:>3} ch  {rate:>9}  "
+            f"{device.host_api:<4}  device: {_yaml(lasting_name(device, found))}"
         )
+
+
+def _yaml(name: str) -> str:
+    """Quote what YAML would not read as text."""
+    return name if re.fullmatch(r"\d+|[A-Za-z][\w:@.,-]*", name) else msgspec.json.encode(name).decode()

@@ -19,6 +19,9 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1)] | Annotated[int, Meta(ge=0)],
         key("Name, part of a name, or number, as `audiomon devices` lists them.", "reopen"),
     ] = "default"
+    accept_other: Annotated[
+        bool, key("Whether another one that the name fits may take the place of one that went away.", "reopen")
+    ] = False
     channel: Annotated[
         Literal["mix"] | Annotated[int, Meta(ge=0)],
         key("One channel, counted from 0, or `mix` for the mean of all.", "reopen"),

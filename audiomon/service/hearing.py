@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from audiomon.audio.devices import refresh_devices
+from audiomon.audio.devices import InputDevice, refresh_devices
 from audiomon.audio.level import LevelMeter
 from audiomon.audio.microphone import MicrophoneSource
 from audiomon.audio.source import Source
@@ -58,8 +58,14 @@ class Running:
         return replace(self, classifier=classifier)
 
 
-def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Source:
+def open_microphone(settings: Settings, sample_rate: int, clock: Clock, before: InputDevice | None = None) -> Source:
     """Open the microphone that the settings name, at a model's sample rate if it can.
+
+    Args:
+        settings: that name it.
+        sample_rate: the model's, in Hz.
+        clock: for the microphone.
+        before: the one that these settings meant before, if any.
 
     Raises:
         DeviceError: it cannot be opened.
@@ -74,6 +80,7 @@ def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Sourc
         block_ms=microphone.block_ms,
         ring_s=microphone.ring_s,
         clock=clock,
+        before=None if microphone.accept_other else before,
     )
 
 

@@ -6,8 +6,9 @@ which it never holds up.
 
 from collections.abc import Callable
 
+from audiomon.audio.devices import InputDevice
 from audiomon.audio.level import LevelMeter, Span
-from audiomon.audio.microphone import forget_portaudio
+from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.errors import CaptureError, DeviceError, SoundSystemError
@@ -89,6 +90,9 @@ class MicrophoneKeeper:
         self.span = Span()
         self._change: Change | None = None
         self._announce: Announce | None = None
+        self._device: InputDevice | None = None
+        self._device_wanted: str | int | None = None
+        self._other_than = ""
         self._heard_until_ns: int | None = None
         self._heard_s = 0.0
 
@@ -235,11 +239,14 @@ class MicrophoneKeeper:
             self._announce_then(lambda _, hearing: self._back(hearing))
         elif self._heard_until_ns is not None:
             self._announce_then(lambda _, hearing: self._reopened(hearing))
+        device, before = source.device if isinstance(source, MicrophoneSource) else None, self._device
+        self._other_than = before.name if device and before and not device.is_like(before) else ""
+        self._device, self._device_wanted = device, running.settings.config.microphone.device
         self._start(source, running)
         self.health.opened(self._clock.monotonic_ns())
 
     def _start(self, source: Source, running: Running, accounts: Accounts | None = None) -> None:
-        self._hearing = Hearing(
+        hearing = self._hearing = Hearing(
             source,
             running,
             output=self._output,
@@ -253,8 +260,8 @@ class MicrophoneKeeper:
         self._worker_patience.restart()
         self.running = running
         hop_s, config = self.running.settings.config.hop_s, self.running.settings.source
-        self._output.status(listening(self._hearing.listener, hop_s, config, self._clock))
-        self._hearing.start()
+        self._output.status(listening(hearing.listener, hop_s, config, self._clock))
+        hearing.start()
 
     def _announce_then(self, announce: Announce) -> None:
         """Announce something with the next first prediction, after what is to be announced with it already."""
@@ -290,7 +297,10 @@ class MicrophoneKeeper:
         seconds = missed / hearing.source.sample_rate
         facts: Facts = {"source": name, "lost": missed, "lost_s": round(seconds, 3)}
         text = f" after {seconds:.1f} s ({missed} samples lost)" if missed else ""
-        return Status("device-back", f"{name} is there{text}", self._clock.time_ns(), facts)
+        if not self._other_than:
+            return Status("device-back", f"{name} is there{text}", self._clock.time_ns(), facts)
+        message = f"{name} is there, in the place of {self._other_than}{text}"
+        return Status("device-back", message, self._clock.time_ns(), {**facts, "before": self._other_than}, "warning")
 
     def _reopened(self, hearing: Hearing) -> Status:
         missed = self._missed(hearing)
@@ -346,9 +356,11 @@ class MicrophoneKeeper:
     def _open(self, running: Running) -> None:
         self.health.opening(self._clock.monotonic_ns())
         clock, sample_rate = self._clock, running.classifier.spec.sample_rate
+        wanted = running.settings.config.microphone.device
+        before = self._device if wanted == self._device_wanted else None
         self._opening = Opening(
             running,
-            lambda: open_microphone(running.settings, sample_rate, clock),
+            lambda: open_microphone(running.settings, sample_rate, clock, before),
             self._wake,
             renews=self._renews,
         )

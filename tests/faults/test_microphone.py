@@ -47,6 +47,41 @@ def test_a_sound_server_that_is_killed_and_started_again_is_listened_to_again(da
     assert len(daemon.of_kind("device-lost")) == 1
 
 
+def name_microphone(microphone, name):
+    """Call what the sound server offers by another name, as another microphone in the place of the first would be."""
+    path = microphone.folder / "asoundrc"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("pcm.")]
+    made = f'type pulse server "unix:{microphone.folder / "socket"}" device "mic.monitor"'
+    path.write_text("\n".join([*lines, f"pcm.{name} {{ {made} }}", ""]))
+
+
+def test_another_device_in_its_place_is_said_and_not_listened_to(daemon, own_virtual_microphone):
+    own_virtual_microphone("unplug", "mic")
+    daemon.wait_for("device-lost")
+    name_microphone(own_virtual_microphone, "microphone2")
+    own_virtual_microphone("plug", "mic")
+    daemon.wait_told("STATUS", "mic is not there, and")
+    assert "'microphone2' is not listened to in its place" in daemon.told[-1].get("STATUS", "in its place")
+    heard = len(daemon.predictions())
+    name_microphone(own_virtual_microphone, "mic")
+    daemon.wait_for("device-back")
+    assert len(daemon.of_kind("listening")) == 2
+    daemon.wait_predictions(3)
+    assert len(daemon.predictions()) > heard
+
+
+def test_another_device_is_listened_to_in_its_place_when_it_is_told_to_and_that_is_said(daemon, own_virtual_microphone):
+    daemon.edit(CONFIG + "  accept_other: true\n")
+    daemon.wait_for("config-applied")
+    own_virtual_microphone("unplug", "mic")
+    daemon.wait_for("device-lost")
+    name_microphone(own_virtual_microphone, "microphone2")
+    own_virtual_microphone("plug", "mic")
+    back = daemon.wait_for("device-back")
+    assert (back["source"], back["before"], back["severity"]) == ("microphone2", "mic", "warning")
+    assert "microphone2 is there, in the place of mic" in back["message"]
+
+
 def test_a_stream_that_stalls_without_an_error_is_noticed_torn_down_and_recovered(daemon, own_virtual_microphone):
     own_virtual_microphone("freeze")
     gone = daemon.wait_for("device-lost")
