@@ -12,6 +12,7 @@ import atexit
 import itertools
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from audiomon.audio.devices import InputDevice, can_resample, find_device, input
 from audiomon.audio.pacing import Cadence, CaptureTimes
 from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
+from audiomon.audio.undelivered import Undelivered, UndeliveredMeter
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import CaptureError, DeviceError, SoundSystemError
@@ -113,6 +115,11 @@ class MicrophoneSource:
         """Monotonic time at which the newest frame was captured."""
         return self._ring.captured_ns(self._ring.end)
 
+    def take_undelivered(self) -> list[Undelivered]:
+        """Return what the device turned out not to have delivered, since the last call."""
+        found = self._capture.undelivered
+        return [found.popleft() for _ in range(len(found))]
+
     @property
     def stuck(self) -> bool:
         """Whether it was closed and the device would not let go of it: nothing can be opened in this process again."""
@@ -184,6 +191,7 @@ class _Capture:
 
     def __init__(self, wanted: _Wanted, clock: Clock) -> None:
         self.failed: DeviceError | None = None
+        self.undelivered: deque[Undelivered] = deque(maxlen=100)
         self._wanted = wanted
         self._clock = clock
         self._opened: _Opened | None = None
@@ -245,7 +253,7 @@ class _Capture:
     def _pump(self, opened: _Opened) -> None:
         stream, ring, block_frames = opened.stream, opened.ring, opened.block_frames
         most_frames = max(block_frames, ring.sample_rate // 10)
-        times = CaptureTimes(ring.sample_rate)
+        times, meter = CaptureTimes(ring.sample_rate), UndeliveredMeter(ring.sample_rate)
         cadence = Cadence(ring.sample_rate, block_frames)
         while not self._ending:
             available, samples = _look(stream, cadence.enough_frames, most_frames)
@@ -256,6 +264,8 @@ class _Capture:
             block = np.frombuffer(samples, dtype=np.int16).reshape(-1, ring.channels)
             left_frames = available - len(block)
             ring.write(block, times.captured_ns(len(block), found_ns, left_frames))
+            if undelivered := meter.add(ring.end + left_frames, found_ns):
+                self.undelivered.append(undelivered)
             self._sleep_until(cadence.found(available, left_frames, found_ns))
 
     def _sleep_until(self, due_ns: int) -> None:

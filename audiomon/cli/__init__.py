@@ -21,6 +21,7 @@ _COMMANDS = {
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
+    "doctor": ("audiomon.cli.doctor:doctor", "Say what is wrong, and what to do; pack a bug report."),
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),
     "models": ("audiomon.cli.models:models", "List and show model packages."),
     "convert": ("audiomon.cli.convert:convert", "Turn a Keras model into a model package, and prove it."),

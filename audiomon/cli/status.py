@@ -54,6 +54,7 @@ def _rows(found: Standing) -> list[tuple[str, str]]:
     heard = found.classified + found.shed + found.lost + found.left_over
     shares = f" ({found.classified / heard:.2%} of all samples heard)" if heard else ""
     shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""
+    undelivered = f", about {found.undelivered} never delivered" if found.undelivered else ""
     level = "" if found.peak_dbfs is None else f", peak {found.peak_dbfs:.0f} dBFS"
     entries = f"{found.entries_waiting} waiting, {found.entries_lost} lost"
     return [
@@ -66,7 +67,7 @@ def _rows(found: Standing) -> list[tuple[str, str]]:
         ("refused", found.refused),
         ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
-        ("lost", f"{found.lost} samples{shed}{shares}"),
+        ("lost", f"{found.lost} samples{shed}{undelivered}{shares}"),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
         ("failures", f"{found.stage_failures} of stages that were started again" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),

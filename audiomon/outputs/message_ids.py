@@ -14,6 +14,7 @@ MESSAGE_IDS = {
     "sound-doubtful": "e5a9300a46d24248acd66bc98e4d850a",
     "sound-plausible": "24436033365c49d7afee19033ca1ff43",
     "audio-lost": "ffafeefdfe3c4e448db023558bb477f3",
+    "undelivered": "4f1fc1cf59d64e8d838a618674c6cbd4",
     "too-slow": "364c6f855dc84f6d82b9acb30eb92372",
     "keeps-up": "131e2e4cf6db4cd4a83339b392ebf858",
     "summary": "32a56a28bcf34f55a062370ab2c1f7d7",

@@ -109,7 +109,8 @@ def _labels(tally: Tally) -> str:
 
 def _missing(tally: Tally) -> str:
     shed = f"{tally.windows_shed} windows shed ({tally.shed} samples), " if tally.windows_shed else ""
-    return f"{shed}{tally.lost} samples lost"
+    undelivered = f", about {tally.undelivered} never delivered" if tally.undelivered else ""
+    return f"{shed}{tally.lost} samples lost{undelivered}"
 
 
 def _slashed(latency: Percentiles) -> str:
@@ -126,6 +127,7 @@ def _facts(tally: Tally) -> Facts:
         "lost": tally.lost,
         "left_over": tally.left_over,
         "windows_shed": tally.windows_shed,
+        "undelivered": tally.undelivered,
     }
     for name, latency, digits in (
         ("features_us", tally.features_us, 1),

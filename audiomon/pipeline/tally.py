@@ -57,6 +57,7 @@ class Tally:
         lost: sample frames lost.
         left_over: sample frames after the last window of streams that have ended.
         windows_shed: windows passed over.
+        undelivered: sample frames, about, that a device never delivered; not among those captured.
         features_us: latency of the feature stage, in microseconds.
         inference_us: latency of the model, in microseconds.
         lag_ms: from a window's last sample to its prediction, in milliseconds.
@@ -70,6 +71,7 @@ class Tally:
     lost: int = 0
     left_over: int = 0
     windows_shed: int = 0
+    undelivered: int = 0
     features_us: Latency = field(default_factory=Latency)
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
@@ -116,6 +118,12 @@ class Counting:
         with self._lock:
             self.total.add_fates(fates)
             self._period.add_fates(fates)
+
+    def add_undelivered(self, frames: int) -> None:
+        """Count sample frames that never came."""
+        with self._lock:
+            self.total.undelivered += frames
+            self._period.undelivered += frames
 
     def take_period(self) -> Tally:
         """Return the tally of what was counted since the last call."""

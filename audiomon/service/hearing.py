@@ -11,6 +11,7 @@ from audiomon.audio.devices import InputDevice, refresh_devices
 from audiomon.audio.level import LevelMeter
 from audiomon.audio.microphone import MicrophoneSource
 from audiomon.audio.source import Source
+from audiomon.audio.undelivered import Undelivered
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
@@ -156,6 +157,10 @@ class Hearing:
     def start(self) -> None:
         """Begin."""
         self.worker.start()
+
+    def take_undelivered(self) -> list[Undelivered]:
+        """Return what the microphone turned out not to have delivered, since the last call."""
+        return self.source.take_undelivered() if isinstance(self.source, MicrophoneSource) else []
 
     @property
     def stuck(self) -> bool:

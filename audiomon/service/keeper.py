@@ -15,11 +15,12 @@ from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Facts, Prediction, Status
+from audiomon.pipeline.prediction import Prediction, Status
 from audiomon.pipeline.statuses import listening
 from audiomon.pipeline.tally import Counting
+from audiomon.service import befallen
 from audiomon.service.failures import Failures
-from audiomon.service.health import CaptureHealth, Health
+from audiomon.service.health import CaptureHealth
 from audiomon.service.hearing import Hearing, Opening, Running, open_microphone
 from audiomon.service.patience import Patience
 
@@ -92,7 +93,6 @@ class MicrophoneKeeper:
         self._announce: Announce | None = None
         self._device: InputDevice | None = None
         self._device_wanted: str | int | None = None
-        self._other_than = ""
         self._heard_until_ns: int | None = None
         self._heard_s = 0.0
 
@@ -184,12 +184,16 @@ class MicrophoneKeeper:
             self._looked_at_sound_ns = now_ns
             self.span = self.level.take_span()
             if self.health.sounds(now_ns, self.span):
-                self._output.status(self._sound(name))
+                self._output.status(befallen.sound(hearing.source, self.health, self._clock))
+            for missing in hearing.take_undelivered():
+                self.counting.add_undelivered(missing.frames)
+                self._output.status(befallen.undelivered(hearing.source, missing, self._clock))
 
     def _hear_on(self, hearing: Hearing) -> None:
         """Listen to the same stream with another worker, since the one that did has ended."""
         self._hearing = None
-        self._announce_then(lambda heard, _: self._lost(heard, hearing.source, "the inference stage was started again"))
+        source, why = hearing.source, "while the inference stage was started again"
+        self._announce_then(lambda heard, _: befallen.lost(source, heard.fates.lost, why, self._clock))
         self._start(hearing.source, self.running, hearing.listener.accounts)
 
     def _look_at(self, opening: Opening, now_ns: int) -> None:
@@ -236,12 +240,13 @@ class MicrophoneKeeper:
         if change is not None:
             self._announce_then(lambda _, hearing: change.announce(self._missed(hearing)))
         elif self.health.reason:
-            self._announce_then(lambda _, hearing: self._back(hearing))
+            other = self._other_than(source)
+            self._announce_then(lambda _, hearing: befallen.back(source, self._missed(hearing), other, self._clock))
         elif self._heard_until_ns is not None:
-            self._announce_then(lambda _, hearing: self._reopened(hearing))
-        device, before = source.device if isinstance(source, MicrophoneSource) else None, self._device
-        self._other_than = before.name if device and before and not device.is_like(before) else ""
-        self._device, self._device_wanted = device, running.settings.config.microphone.device
+            why = "while it was opened again"
+            self._announce_then(lambda _, hearing: befallen.lost(source, self._missed(hearing), why, self._clock))
+        self._device_wanted = running.settings.config.microphone.device
+        self._device = source.device if isinstance(source, MicrophoneSource) else None
         self._start(source, running)
         self.health.opened(self._clock.monotonic_ns())
 
@@ -292,35 +297,10 @@ class MicrophoneKeeper:
         change.outcome = status.message + note
         self._wake()
 
-    def _back(self, hearing: Hearing) -> Status:
-        missed, name = self._missed(hearing), hearing.source.name
-        seconds = missed / hearing.source.sample_rate
-        facts: Facts = {"source": name, "lost": missed, "lost_s": round(seconds, 3)}
-        text = f" after {seconds:.1f} s ({missed} samples lost)" if missed else ""
-        if not self._other_than:
-            return Status("device-back", f"{name} is there{text}", self._clock.time_ns(), facts)
-        message = f"{name} is there, in the place of {self._other_than}{text}"
-        return Status("device-back", message, self._clock.time_ns(), {**facts, "before": self._other_than}, "warning")
-
-    def _reopened(self, hearing: Hearing) -> Status:
-        missed = self._missed(hearing)
-        message = f"lost {missed} samples while {hearing.source.name} was opened again"
-        return Status("audio-lost", message, self._clock.time_ns(), {"lost": missed}, "warning")
-
-    def _lost(self, heard: Heard, source: Source, why: str) -> Status:
-        lost = heard.fates.lost
-        facts: Facts = {"lost": lost, "lost_s": round(lost / source.sample_rate, 6)}
-        return Status(
-            "audio-lost", f"lost {lost} samples of {source.name}: {why}", self._clock.time_ns(), facts, "warning"
-        )
-
-    def _sound(self, name: str) -> Status:
-        """Say that what a microphone delivers cannot be sound, or may be again."""
-        reason, health = self.health.reason, self.health.state
-        facts: Facts = {"source": name, "reason": reason, "health": health}
-        if health is Health.DOUBTFUL:
-            return Status("sound-doubtful", f"{name} delivers {reason}", self._clock.time_ns(), facts, "warning")
-        return Status("sound-plausible", f"{name} delivers sound again", self._clock.time_ns(), facts)
+    def _other_than(self, source: Source) -> str:
+        """Return the name of the microphone that was heard before, if this is another one."""
+        device, before = source.device if isinstance(source, MicrophoneSource) else None, self._device
+        return before.name if device and before and not device.is_like(before) else ""
 
     def _missed(self, hearing: Hearing) -> int:
         """Count the samples, at the new rate, that there would have been since the last one heard."""
@@ -369,12 +349,4 @@ class MicrophoneKeeper:
         told = bool(self.health.reason) and not self.health.hears
         self.health.gone(self._clock.monotonic_ns(), reason)
         if not told:
-            self._output.status(
-                Status(
-                    "device-absent" if self.health.state is Health.ABSENT else "device-lost",
-                    f"{reason}; it is looked for again and again",
-                    self._clock.time_ns(),
-                    {"reason": reason, "health": self.health.state},
-                    "error",
-                )
-            )
+            self._output.status(befallen.gone(self.health, self._clock))

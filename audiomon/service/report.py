@@ -79,7 +79,8 @@ class Report:
         latencies_of: how many predictions those are measured on; 0 if they are put together from the summaries, where
             50 % is the median of theirs, and the others the highest.
         levels_dbfs: lowest, median and highest level of a minute; None where there was none.
-        lost: samples overwritten before they were classified, or not captured while the microphone was opened anew.
+        lost: samples overwritten before they were classified, not captured while the microphone was opened anew, or not
+            delivered by it.
         away: how often the microphone was away.
         away_s: for how long, as far as it came back.
         swaps: changes of the model.
@@ -233,7 +234,7 @@ def _add_written(report: Report, predictions: list[Entry]) -> None:
 
 def _add_incident(report: Report, entry: Entry) -> None:
     match entry.kind:
-        case "audio-lost" | "model-swapped" | "config-applied":
+        case "audio-lost" | "undelivered" | "model-swapped" | "config-applied":
             report.lost += int(entry.number("lost"))
             report.swaps += entry.kind == "model-swapped"
         case "swap-refused":

@@ -36,6 +36,7 @@ class Standing(msgspec.Struct, frozen=True):
         lost: sample frames.
         left_over: sample frames.
         windows_shed: windows.
+        undelivered: sample frames, about, that never came.
         entries_waiting: for journald to take them.
         entries_lost: that journald did not take in time.
         stage_failures: so far.
@@ -65,6 +66,7 @@ class Standing(msgspec.Struct, frozen=True):
     lost: int
     left_over: int
     windows_shed: int
+    undelivered: int
     entries_waiting: int
     entries_lost: int
     stage_failures: int

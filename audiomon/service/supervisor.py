@@ -184,6 +184,7 @@ class Supervisor:
             lost=tally.lost,
             left_over=tally.left_over,
             windows_shed=tally.windows_shed,
+            undelivered=tally.undelivered,
             entries_waiting=journal.waiting if journal else 0,
             entries_lost=journal.lost if journal else 0,
             stage_failures=keeper.failures.count,
