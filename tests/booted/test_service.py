@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -131,15 +133,63 @@ def test_it_is_back_after_it_was_killed(service):
     service.wait_for_prediction(after, _PID=str(pid))
 
 
-def test_the_watchdog_ends_a_daemon_with_a_stage_that_hangs(service):
+def test_a_stage_that_hangs_is_named_and_started_again_in_the_same_process(service):
     after, before = service.cursor(), service.pid
     Path("/run/hang").touch()
     try:
-        wait_for(lambda: service.pid != before, 2 * PATIENCE_S, service.last_lines)
-        assert "watchdog" in run("journalctl", "-u", "audiomon", "-o", "cat", "--no-pager").lower()
+        failed = service.wait_for_entry(after, 60, MESSAGE_ID=message_id("stage-failed"))
     finally:
         Path("/run/hang").unlink()
+    assert failed["AUDIOMON_STAGE"] == "inference"
+    service.wait_for_prediction(service.cursor())
+    assert service.pid == before
+
+
+def test_the_watchdog_ends_a_daemon_that_does_not_move_at_all(service):
+    after, before = service.cursor(), service.pid
+    os.kill(before, signal.SIGSTOP)
+    wait_for(lambda: service.pid not in (0, before), 60, service.last_lines)
+    assert "watchdog" in run("journalctl", "-u", "audiomon", "-o", "cat", "--no-pager").lower()
     service.wait_for_prediction(after)
+
+
+def test_a_journal_that_stops_reading_and_starts_anew_holds_nobody_up(service):
+    after = service.cursor()
+    journald = int(run("systemctl", "show", "--value", "-p", "MainPID", "systemd-journald"))
+    os.kill(journald, signal.SIGSTOP)
+    time.sleep(3)  # predictions go on meanwhile, which is looked at when they can be read
+    os.kill(journald, signal.SIGCONT)
+    service.wait_for_prediction(after)
+    run("systemctl", "restart", "systemd-journald")
+    service.wait_for_prediction(service.cursor())
+    entries = [one for one in service.entries()[after:] if one.get("MESSAGE_ID") == message_id("prediction")]
+    positions = [int(entry["AUDIOMON_POSITION"]) for entry in entries]
+    assert len({later - earlier for earlier, later in itertools.pairwise(positions)}) == 1, positions
+
+
+def test_a_runtime_folder_that_cannot_be_written_is_said_once_and_when_it_can_again(service):
+    folder, after = Path("/run/audiomon"), service.cursor()
+    mode = folder.stat().st_mode & 0o777
+    folder.chmod(0o555)
+    try:
+        refused = service.wait_for_entry(after, 30, MESSAGE_ID=message_id("unwritable"))
+        service.wait_for_prediction(service.cursor())
+    finally:
+        folder.chmod(mode)
+    assert "Permission denied" in refused["MESSAGE"]
+    service.wait_for_entry(after, 30, MESSAGE_ID=message_id("writable"))
+
+
+def test_status_and_doctor_speak_of_the_running_service(service, tmp_path):
+    said = subprocess.run(["audiomon", "status"], capture_output=True, text=True)
+    assert said.returncode == 0, said
+    assert "listening for" in said.stdout
+    bundle = tmp_path / "bug.tar.gz"
+    said = subprocess.run(["audiomon", "doctor", "--bundle", bundle], capture_output=True, text=True)
+    assert "ok     service      listening" in said.stdout, said
+    with tarfile.open(bundle) as archive:
+        assert "audiomon" in archive.extractfile("audiomon-bundle/journal.txt").read().decode()
+        assert b'"health":"listening"' in archive.extractfile("audiomon-bundle/status.json").read()
 
 
 def test_a_second_instance_has_its_own_file_and_name(service):

@@ -168,3 +168,35 @@ def test_a_waveform_model_hears_the_samples_themselves(tmp_path):
     for index, one in enumerate(heard):
         window = samples[index * hop : index * hop + 1600, 0] / np.float32(32768)
         np.testing.assert_array_equal(one.prediction.scores, classifier.scores(window))
+
+
+class SetClock(ManualClock):
+    """One that somebody sets, hours to and fro. The real one is everybody's on this machine, and stays as it is."""
+
+    def set(self, hours: float) -> None:
+        self._since_1970_ns += round(hours * 3600 * 1e9)
+
+
+@pytest.mark.parametrize("hours", [-5, 3, 400_000])
+def test_a_clock_that_is_set_changes_no_decision_and_times_are_right_after(classifier, hours):
+    samples = np.concatenate([np.zeros((RATE, 1), np.int16), noise(RATE), np.zeros((RATE, 1), np.int16)])
+    rules = DecisionRules(0.2, {"baby_cry": Threshold(on=0.5, off=0.4, min_on_s=0.1, min_off_s=0.1)})
+    steady, stepped = ManualClock(SINCE_1970_NS), SetClock(SINCE_1970_NS)
+    expected = hear(listener(ArraySource(samples, RATE, clock=steady), classifier, steady, rules))
+    listening = listener(ArraySource(samples, RATE, clock=stepped), classifier, stepped, rules)
+    heard = []
+    while not listening.ended:
+        if len(heard) == len(expected) // 2:  # in the middle of the noise
+            stepped.set(hours)
+        if (one := listening.next()) is not None:
+            heard.append(one)
+    assert [[(e.label, e.state, e.position_s, e.duration_s) for e in one.events] for one in heard] == [
+        [(e.label, e.state, e.position_s, e.duration_s) for e in one.events] for one in expected
+    ]
+    assert [event.state for one in heard for event in one.events] == ["on", "off"]
+    by_s = round(hours * 3600)
+    differences = {
+        round((a.prediction.time_ns - b.prediction.time_ns) / 1e9) for a, b in zip(heard, expected, strict=True)
+    }
+    assert differences == {0, by_s}
+    assert heard[-1].prediction.time_ns - expected[-1].prediction.time_ns == pytest.approx(by_s * 1e9, abs=1e6)
