@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+from audiomon.models.interpreter import installed_backends
+from tests.models.test_classifier import DAMAGED_OFFSET
+from tests.models.tiny import content, replace_weights
 from tests.service.daemon import running_daemon, wait_until
 
 pytestmark = pytest.mark.mic
@@ -58,3 +61,17 @@ def test_a_runtime_folder_that_cannot_be_written_is_said_and_no_reason_to_stop(f
         daemon.wait_for("writable")
         assert len(daemon.of_kind("unwritable")) == 1
         wait_until(lambda: os.path.getsize(folder / "runtime" / "status.json"), "a status")
+
+
+@pytest.mark.skipif("tflite-runtime" not in installed_backends(), reason="LiteRT refuses what crashes its predecessor")
+def test_a_model_that_crashes_the_interpreter_is_refused_and_the_daemon_untouched(folder, own_virtual_microphone):
+    damaged = bytearray(content("float32"))
+    damaged[DAMAGED_OFFSET] = 255
+    replace_weights(folder / "models" / "float16", bytes(damaged))
+    with running_daemon(folder, own_virtual_microphone.environment, CONFIG) as daemon:
+        daemon.wait_predictions(3)
+        daemon.edit("interpreter: tflite-runtime\n" + CONFIG.replace("float32", "float16"))
+        assert "crashes tflite-runtime (SIGSEGV)" in daemon.wait_for("swap-refused")["reason"]
+        daemon.wait_predictions(3)
+        assert daemon.predictions()[-1]["model"] == "float32"
+        assert sum(line["lost"] for line in daemon.predictions()) == 0
