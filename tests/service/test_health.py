@@ -7,6 +7,7 @@ import pytest
 
 from audiomon.audio.level import LevelMeter, Span
 from audiomon.service.health import TIMES, CaptureHealth, Health
+from tests.service.daemon import REPOSITORY
 
 S = 1_000_000_000
 NOISE = Span(-0.1, 0.1, 0, 100)
@@ -156,3 +157,9 @@ def test_what_a_meter_says_of_samples(samples, defect):
     assert (span.defect, span.count) == (defect, len(samples))
     assert span.peak_dbfs == pytest.approx(max(-120, 20 * np.log10(max(1e-9, np.abs(samples).max()))), abs=0.1)
     assert meter.take_span() == Span()
+
+
+def test_the_states_are_explained_where_people_look():
+    page = (REPOSITORY / "audiomon" / "service" / "README.md").read_text(encoding="utf-8")
+    for state in Health:
+        assert f"| `{state}` |" in page
