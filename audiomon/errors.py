@@ -36,8 +36,14 @@ class CaptureError(DeviceError):
     """The capture thread failed, through no fault of the microphone."""
 
 
+class OtherDeviceError(DeviceError):
+    """The microphone is not there, and another one that its name fits may not take its place."""
+
+
 class SoundSystemError(DeviceError):
     """The sound system holds on to a thread of this process; only a new process can try again."""
+
+    exit_status = 1
 
 
 class StageError(AudiomonError):

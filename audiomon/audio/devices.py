@@ -14,7 +14,7 @@ from typing import Any
 
 from audiomon.audio.cards import SoundCard, sound_card
 from audiomon.c_stderr import c_stderr_silenced
-from audiomon.errors import DeviceError
+from audiomon.errors import DeviceError, OtherDeviceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,7 @@ def find_device(wanted: str | int | None, devices: list[InputDevice], before: In
 
     Raises:
         DeviceError: none is meant, or more than one; the message lists those that exist.
+        OtherDeviceError: only another one than ``before`` is there.
     """
     if not devices:
         raise DeviceError("there is no microphone: PortAudio finds no device to capture from")
@@ -182,7 +183,7 @@ def find_device(wanted: str | int | None, devices: list[InputDevice], before: In
     if before is not None and not _says_exactly(wanted):
         others, matches = matches, [device for device in matches if device.is_like(before)] or matches[:1]
         if matches and not matches[0].is_like(before):
-            raise DeviceError(
+            raise OtherDeviceError(
                 f"{before.name} is not there, and {_listed(others)} is not listened to in its place; to have that, "
                 f"write `device: {lasting_name(others[0], devices)}` or `accept_other: true`"
             )

@@ -51,6 +51,9 @@ class Span:
         return "clipping" if self.full >= _CLIPPED_SHARE * self.count else ""
 
 
+_NOTHING = (math.inf, -math.inf, 0, 0)
+
+
 class LevelMeter:
     """The mean level and the extremes of samples that pass. One thread adds, one other may ask."""
 
@@ -58,26 +61,24 @@ class LevelMeter:
         # Sum of squares and number of samples. Replaced whole, never changed, so that no reader sees half an addition.
         self._total = (0.0, 0)
         self._asked = (0.0, 0)
-        # The same; asked for in the middle of an addition, it may hold what was taken for one time longer.
-        self._span = Span()
+        # A `Span`'s fields, the same way; asked for amid an addition, it may hold what was taken for one time longer.
+        self._span = _NOTHING
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """Take in samples: float32 in [-1, 1], shape (n,)."""
         squares, count = self._total
         self._total = (squares + float(samples @ samples), count + len(samples))
         if len(samples):
-            lowest, highest = float(samples.min()), float(samples.max())
-            loud = highest >= _FULL_SCALE or lowest <= -_FULL_SCALE
-            full = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if loud else 0
-            span = self._span
-            self._span = Span(
-                min(span.lowest, lowest), max(span.highest, highest), span.full + full, span.count + len(samples)
-            )
+            low, high = float(np.minimum.reduce(samples)), float(np.maximum.reduce(samples))
+            loud = high >= _FULL_SCALE or low <= -_FULL_SCALE
+            lowest, highest, full, number = self._span
+            full += int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if loud else 0
+            self._span = (min(lowest, low), max(highest, high), full, number + len(samples))
 
     def take_span(self) -> Span:
         """Return the extremes of what has passed since the last call."""
-        span, self._span = self._span, Span()
-        return span
+        span, self._span = self._span, _NOTHING
+        return Span(*span)
 
     def take_dbfs(self) -> float | None:
         """Return the level of what has passed since the last call, or None if nothing has.

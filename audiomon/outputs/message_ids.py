@@ -10,6 +10,7 @@ MESSAGE_IDS = {
     "listening": "14172f91e903468398ab1b55a21ba5bf",
     "device-absent": "1610aa63494a49c8b0f3e26ae37c1127",
     "device-lost": "f965f7b32293448e86c751e0cb59cbd7",
+    "device-other": "18e29de1004841469f86f15c95a74101",
     "device-back": "0627d4f34b1944cc904df09c74fd1b90",
     "sound-doubtful": "e5a9300a46d24248acd66bc98e4d850a",
     "sound-plausible": "24436033365c49d7afee19033ca1ff43",

@@ -18,6 +18,11 @@ def gone(health: CaptureHealth, clock: Clock) -> Status:
     )
 
 
+def another(reason: str, clock: Clock) -> Status:
+    """Say that another microphone is there, and is not listened to."""
+    return Status("device-other", reason, clock.time_ns(), {"reason": reason, "health": Health.LOST}, "warning")
+
+
 def back(source: Source, missed: int, other_than: str, clock: Clock) -> Status:
     """Say that one is heard (again).
 
@@ -28,7 +33,12 @@ def back(source: Source, missed: int, other_than: str, clock: Clock) -> Status:
         clock: dates the status.
     """
     seconds = missed / source.sample_rate
-    facts: Facts = {"source": source.name, "lost": missed, "lost_s": round(seconds, 3)}
+    facts: Facts = {
+        "source": source.name,
+        "lost": missed,
+        "lost_s": round(seconds, 3),
+        "health": Health.LISTENING,
+    }
     after = f" after {seconds:.1f} s ({missed} samples lost)" if missed else ""
     if not other_than:
         return Status("device-back", f"{source.name} is there{after}", clock.time_ns(), facts)

@@ -11,7 +11,7 @@ from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
-from audiomon.errors import CaptureError, DeviceError, SoundSystemError
+from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError
 from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
@@ -93,6 +93,7 @@ class MicrophoneKeeper:
         self._announce: Announce | None = None
         self._device: InputDevice | None = None
         self._device_wanted: str | int | None = None
+        self._other_told = False
         self._heard_until_ns: int | None = None
         self._heard_s = 0.0
 
@@ -219,6 +220,9 @@ class MicrophoneKeeper:
             except DeviceError as unsuitable:
                 source.close()
                 error = unsuitable
+        if isinstance(error, OtherDeviceError) and change is None and not self._other_told:
+            self._other_told = True
+            self._output.status(befallen.another(str(error), self._clock))
         if not isinstance(error, DeviceError):
             self.failures.note("opening", f"raised {type(error).__name__}: {error}")
         if change is not None and isinstance(error, DeviceError):
@@ -245,6 +249,7 @@ class MicrophoneKeeper:
         elif self._heard_until_ns is not None:
             why = "while it was opened again"
             self._announce_then(lambda _, hearing: befallen.lost(source, self._missed(hearing), why, self._clock))
+        self._other_told = False
         self._device_wanted = running.settings.config.microphone.device
         self._device = source.device if isinstance(source, MicrophoneSource) else None
         self._start(source, running)

@@ -130,7 +130,9 @@ def test_opening_and_letting_go_are_overdue_after_their_time():
     health.opened(10 * S)
     assert not health.overdue(1000 * S)
     health.stuck(20 * S, "does not let go")
-    assert health.due_ns < 21 * S
+    assert 20 * S < health.due_ns < 21 * S
+    assert not health.overdue(25 * S)
+    assert health.due_ns > 25 * S, "looked at now and then, not without a pause"
     assert health.overdue(20 * S + round(TIMES.stuck_s * S))
     health.gone(21 * S, "does not let go")
     assert health.state is Health.LOST
