@@ -56,7 +56,7 @@ class Times:
             others, finds old samples as well, and the next look then finds new ones.
         retries_s: until a microphone that could not be opened is tried again. Soon at first, since plugs come loose;
             and never later than leaves time to open it within 2 s of its appearance (0.1 to 0.3 s). Looking every
-            1.25 s costs 2 % of a 2020s x86 core, and some 10 % of a Raspberry Pi's that would otherwise idle.
+            1.25 s was measured to cost 2 % of an x86-64 core.
         opening_s: opening takes longer than this: it hangs. The capture thread gives up by itself after 10 s.
         stuck_s: a closed stream is not let go of for so long: only a new process can go on. A sound server that was
             suspended for a moment does; one that is stopped with SIGSTOP, or a driver that hangs, may not.
