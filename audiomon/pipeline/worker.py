@@ -56,6 +56,7 @@ class InferenceWorker:
         self._clock = clock
         self._on_take_over = on_take_over
         self._on_done = on_done
+        self._closed = threading.Event()
         self._overload = Overload(listener.source.sample_rate, clock)
         self._stopping = self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -73,6 +74,7 @@ class InferenceWorker:
         """Ask it to end and wait; False if it has not ended in time."""
         self._stopping = True
         self._listener.source.close()
+        self._closed.set()
         return self.done.wait(timeout_s)
 
     def abandon(self) -> None:
@@ -119,6 +121,9 @@ class InferenceWorker:
 
     def _finish(self) -> None:
         """Count and tell what no further prediction will tell of."""
+        if self._stopping:
+            # Until then, a microphone goes on capturing what would be counted by nobody.
+            self._closed.wait(STOP_PATIENCE_S)
         if self._abandoned:
             return
         fates = self._listener.finish()

@@ -332,11 +332,12 @@ class MicrophoneKeeper:
         self._heard_s += hearing.heard_s
         if hearing.listener.captured_ns:
             self._heard_until_ns = hearing.listener.captured_ns
-        if hearing.stuck:
+        stuck = hearing.stuck  # it may let go at any time
+        if stuck:
             self._closing = hearing
             reason = self.health.reason or f"{hearing.source.name}: the sound system does not let go of it"
             self.health.stuck(self._clock.monotonic_ns(), reason)
-        return not hearing.stuck
+        return not stuck
 
     def _open(self, running: Running) -> None:
         self.health.opening(self._clock.monotonic_ns())
