@@ -8,7 +8,7 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Facts, Status
 
 # A stage that fails for the third time within a minute fails for a reason that this process carries with it; systemd
-# then starts another one, which costs two seconds of audio.
+# then starts another one, which costs some seconds of audio.
 _MOST = 3
 _WITHIN_S = 60
 
