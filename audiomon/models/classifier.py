@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
 from audiomon.features import LogMel, LogMelSpec
-from audiomon.models.interpreter import Backend, Interpreter
-from audiomon.models.manifest import InputSpec
+from audiomon.models.interpreter import Backend, Interpreter, Tensor
+from audiomon.models.manifest import InputSpec, WaveformSpec
 from audiomon.models.package import ModelPackage
 from audiomon.models.self_test import Signal, make_signal
 
@@ -44,12 +45,14 @@ class Classifier:
         self.package = package
         self.labels = package.manifest.labels
         self.spec = package.manifest.input
+        output = package.manifest.output
         try:
-            self.interpreter = Interpreter(package.content, backend, threads)
+            self.interpreter = Interpreter(package.content, backend, threads, output.tensor)
         except ModelError as error:
             raise ModelError(f"{package.weights}: {error}") from None
         self._compare_shapes()
-        self._softmax_due = package.manifest.output.activation == "logits"
+        self._arranged = _arrangement(self.spec, self.interpreter.input)
+        self._activated = _ACTIVATIONS.get(output.activation)
 
     def scores(self, window: Float32) -> Float32:
         """Classify one window.
@@ -63,10 +66,9 @@ class Classifier:
         Raises:
             ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
         """
-        scores = self.interpreter.run(window)
-        if self._softmax_due:
-            scores = np.exp(scores - scores.max())
-            scores /= scores.sum()
+        scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        if self._activated is not None:
+            scores = self._activated(scores)
         if not math.isfinite(scores.sum()):
             raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
         return scores
@@ -108,16 +110,57 @@ class Classifier:
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
-        shape = self.spec.shape
-        if tuple(size for size in tensor.shape if size != 1) != tuple(size for size in shape if size != 1):
-            raise package.document.error(
-                ("input",), f"describes windows of {_times(shape)}, the model reads {_times(tensor.shape)}"
-            )
+        problem = misfit(self.spec, tensor.shape)
+        if problem:
+            raise package.document.error(("input",), problem)
         if output.size != len(self.labels):
             raise package.document.error(
                 ("labels",),
                 f"there are {len(self.labels)}, the model gives {output.size} scores ({_times(output.shape)})",
             )
+
+
+def misfit(spec: InputSpec, tensor_shape: tuple[int, ...]) -> str:
+    """Say why windows of a spec do not fit an input tensor; empty if they do.
+
+    Axes of size 1 may be anywhere, and a window may be flat.
+    """
+    shape: tuple[int, ...] = spec.shape
+    if isinstance(spec, LogMelSpec) and spec.layout == "bands-frames":
+        shape = shape[::-1]
+    wanted, described = (tuple(size for size in one if size != 1) for one in (tensor_shape, shape))
+    if wanted in (described, (math.prod(described),)):
+        return ""
+    if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
+        other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
+        return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {other} is right"
+    if isinstance(spec, WaveformSpec) and len(wanted) == 2 and min(wanted) <= 8:
+        return f"describes one channel, the model reads {min(wanted)} ({_times(tensor_shape)}); audiomon is mono"
+    return f"describes windows of {_times(shape)}, the model reads {_times(tensor_shape)}"
+
+
+def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32] | None:
+    """Return what turns a window into the order and the scale that a model reads; None if it has both."""
+    if isinstance(spec, LogMelSpec):
+        return np.transpose if spec.layout == "bands-frames" else None
+    full_scale = np.float32(spec.full_scale or (32768 if tensor.is_pcm else 1))
+    return None if full_scale == 1 else lambda window: window * full_scale
+
+
+def _softmax(logits: Float32) -> Float32:
+    scores: Float32 = np.exp(logits - logits.max())
+    scores /= scores.sum()
+    return scores
+
+
+def _sigmoid(logits: Float32) -> Float32:
+    # By tanh, which no logit can overflow.
+    scores: Float32 = (np.float32(1) + np.tanh(logits * np.float32(0.5))) * np.float32(0.5)
+    return scores
+
+
+# What is still to be done to a model's answer.
+_ACTIVATIONS: dict[str, Callable[[Float32], Float32]] = {"logits": _softmax, "sigmoid-logits": _sigmoid}
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -23,6 +23,13 @@ class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 
     sample_rate: SampleRate
     samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
+    full_scale: Annotated[
+        Annotated[float, Meta(gt=0, le=1e6)] | None,
+        Meta(
+            description="What the loudest sample is: 1 or 32768. When left out, 32768 for a model that reads plain "
+            "16-bit integers, else 1.",
+        ),
+    ] = None
 
     @property
     def window_samples(self) -> int:
@@ -55,11 +62,16 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the model's output tensor holds."""
 
     activation: Annotated[
-        Literal["softmax", "sigmoid", "logits"],
+        Literal["softmax", "sigmoid", "logits", "sigmoid-logits"],
         Meta(
-            description="softmax, sigmoid: scores from 0 to 1, applied inside the model; logits: softmax is still due."
+            description="softmax, sigmoid: scores from 0 to 1, applied inside the model; logits: softmax is still due; "
+            "sigmoid-logits: sigmoid is."
         ),
     ] = "softmax"
+    tensor: Annotated[
+        str | Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Which one, where a model has several outputs: its name, or its number from 0."),
+    ] = None
 
 
 class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,6 +44,60 @@ def waveform_network() -> tf.keras.Model:
     )
 
 
+def pcm_network() -> tf.keras.Model:
+    """The samples as a sound card gives them, int16, with a channel dimension: 1600x1 -> 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    samples = tf.keras.Input((*WAVEFORM.shape, 1), batch_size=1, dtype="int16")
+    scaled = tf.keras.layers.Rescaling(1 / 32768)(tf.keras.layers.Lambda(lambda pcm: tf.cast(pcm, tf.float32))(samples))
+    convolved = tf.keras.layers.Conv1D(
+        6, 32, strides=16, activation="relu", kernel_initializer=_spread(0.5), bias_initializer="zeros"
+    )(scaled)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(convolved)
+    scores = tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(4.0))(pooled)
+    return tf.keras.Model(samples, scores)
+
+
+def bands_first_network() -> tf.keras.Model:
+    """The float32 model behind a transposition: 16x20 -> 4."""
+    inner = log_mel_network("softmax")
+    return tf.keras.Sequential(
+        [tf.keras.Input((*LOG_MEL.shape[::-1], 1), batch_size=1), tf.keras.layers.Permute((2, 1, 3)), inner]
+    )
+
+
+def flat_network() -> tf.keras.Model:
+    """The float32 model behind a reshape, as Edge Impulse exports its classifiers: 320 -> 4."""
+    inner = log_mel_network("softmax")
+    frames, bands = LOG_MEL.shape
+    return tf.keras.Sequential(
+        [tf.keras.Input((frames * bands,), batch_size=1), tf.keras.layers.Reshape((frames, bands, 1)), inner]
+    )
+
+
+def two_output_network() -> tf.keras.Model:
+    """An embedding beside the scores, as YAMNet's relatives have it: 20x16 -> 6 and 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    window = tf.keras.Input((*LOG_MEL.shape, 1), batch_size=1)
+    flat = tf.keras.layers.Flatten()(tf.keras.layers.MaxPooling2D(2)(window))
+    embedding = tf.keras.layers.Dense(6, activation="relu", kernel_initializer=_spread(0.3))(flat)
+    scores = tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(0.3))(embedding)
+    return tf.keras.Model(window, [embedding, scores])
+
+
+def stereo_network() -> tf.keras.Model:
+    """Two channels: what audiomon has only one of."""
+    samples = tf.keras.Input((*WAVEFORM.shape, 2), batch_size=1)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
+def any_length_network() -> tf.keras.Model:
+    """As many samples as one likes."""
+    samples = tf.keras.Input((None, 1), batch_size=1)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
 def two_input_network() -> tf.keras.Model:
     """Two log-mel windows, added: what audiomon cannot feed."""
     first, second = (tf.keras.Input((*LOG_MEL.shape, 1), batch_size=1) for _ in range(2))
@@ -106,6 +160,12 @@ def main() -> None:
         "waveform": convert(waveform_network()),
         "two_inputs": convert(two_input_network()),
         "words": convert(word_network()),
+        "waveform_pcm": convert(pcm_network()),
+        "bands_first": convert(bands_first_network()),
+        "flat": convert(flat_network()),
+        "two_outputs": convert(two_output_network()),
+        "stereo": convert(stereo_network()),
+        "any_length": convert(any_length_network()),
     }.items():
         (FIXTURES / f"{name}.tflite").write_bytes(content)
         print(f"{name}.tflite: {len(content)} bytes, {answers(content)}")
@@ -116,9 +176,10 @@ def answers(content: bytes) -> str:
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
     inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
-    if len(inputs) > 1 or inputs[0]["dtype"] != np.float32:
+    sizes = {np.prod(spec.shape): spec for spec in (LOG_MEL, WAVEFORM)}
+    spec = sizes.get(np.prod(inputs[0]["shape"]))
+    if len(inputs) > 1 or inputs[0]["dtype"] != np.float32 or spec is None:
         return "not run"
-    spec = next(spec for spec in (LOG_MEL, WAVEFORM) if np.prod(spec.shape) == np.prod(inputs[0]["shape"]))
     lines = []
     for signal in SIGNALS:
         interpreter.set_tensor(inputs[0]["index"], self_test_window(signal, spec).reshape(inputs[0]["shape"]))
