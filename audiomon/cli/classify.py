@@ -109,7 +109,7 @@ class _Report:
                 source,
                 self._classifier,
                 self._rules,
-                hop_s=self._settings.config.hop_s,
+                hop_s=self._settings.config.asked_hop_s(self._classifier.spec.window_s),
                 channel=self._settings.config.microphone.channel,
                 clock=SystemClock(),
             )

@@ -161,12 +161,13 @@ def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | Non
 def _listen(source: Source, settings: Settings, loading: LoadingModel, output: Output) -> None:
     """Listen to something that ends by itself, or is ended; nothing is watched meanwhile."""
     config = settings.config
+    hop_s = config.asked_hop_s(loading.package.manifest.input.window_s)
     try:
         listener = Listener(
             source,
             loading.classifier(),
             loading.rules,
-            hop_s=config.hop_s,
+            hop_s=hop_s,
             channel=config.microphone.channel,
             clock=_CLOCK,
         )
@@ -177,7 +178,7 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        output.status(listening(listener, config.hop_s, settings.source, _CLOCK))
+        output.status(listening(listener, hop_s, settings.source, _CLOCK))
         started_ns = _CLOCK.monotonic_ns()
         worker.start()
         worker.done.wait()

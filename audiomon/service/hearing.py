@@ -37,9 +37,14 @@ class Running:
     rules: DecisionRules
 
     @property
+    def asked_hop_s(self) -> float:
+        """Seconds from one prediction to the next that are asked for."""
+        return self.settings.config.asked_hop_s(self.classifier.spec.window_s)
+
+    @property
     def replacement(self) -> Replacement:
         """This, as a listener takes it over."""
-        return Replacement(self.classifier, self.rules, self.settings.config.hop_s)
+        return Replacement(self.classifier, self.rules, self.asked_hop_s)
 
 
 def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Source:
@@ -96,7 +101,7 @@ class Hearing:
             source,
             running.classifier,
             running.rules,
-            hop_s=running.settings.config.hop_s,
+            hop_s=running.asked_hop_s,
             channel=running.settings.config.microphone.channel,
             clock=clock,
             level=level,
