@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from audiomon.errors import ModelError
 from audiomon.features import LogMel, LogMelSpec
 from audiomon.models.interpreter import Backend, Interpreter, Tensor
-from audiomon.models.manifest import InputSpec, WaveformSpec
+from audiomon.models.manifest import Calibration, InputSpec, WaveformSpec
 from audiomon.models.package import ModelPackage
 from audiomon.models.self_test import Signal, make_signal
 
@@ -53,6 +54,7 @@ class Classifier:
         self._compare_shapes()
         self._arranged = _arrangement(self.spec, self.interpreter.input)
         self._activated = _ACTIVATIONS.get(output.activation)
+        self._calibrated = None if output.calibration is None else _calibration(output.calibration)
 
     def scores(self, window: Float32) -> Float32:
         """Classify one window.
@@ -69,6 +71,8 @@ class Classifier:
         scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
         if self._activated is not None:
             scores = self._activated(scores)
+        if self._calibrated is not None:
+            scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
             raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
         return scores
@@ -132,11 +136,18 @@ def misfit(spec: InputSpec, tensor_shape: tuple[int, ...]) -> str:
     if wanted in (described, (math.prod(described),)):
         return ""
     if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
-        other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
-        return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {other} is right"
+        right = other_layout(spec).layout
+        return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {right} is right"
     if isinstance(spec, WaveformSpec) and len(wanted) == 2 and min(wanted) <= 8:
         return f"describes one channel, the model reads {min(wanted)} ({_times(tensor_shape)}); audiomon is mono"
     return f"describes windows of {_times(shape)}, the model reads {_times(tensor_shape)}"
+
+
+def other_layout(spec: LogMelSpec) -> LogMelSpec:
+    """Return the same windows for a model whose axes are the other way round."""
+    other: Literal["frames-bands", "bands-frames"]
+    other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
+    return msgspec.structs.replace(spec, layout=other)
 
 
 def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32] | None:
@@ -159,6 +170,25 @@ def _sigmoid(logits: Float32) -> Float32:
     return scores
 
 
+def _calibration(calibration: Calibration) -> Callable[[Float32], Float32]:
+    """Return what calibrates scores; see `Calibration`."""
+    filled = [(*numbers, -math.inf)[:4] if numbers else (0.0, 0.0, 0.0, math.inf) for numbers in calibration.parameters]
+    scale, slope, offset, least = np.array(filled, dtype=np.float64).T
+    # Before a logarithm, as in TFLite's own task library.
+    smallest = 1e-16
+
+    def calibrated(scores: Float32) -> Float32:
+        x = scores.astype(np.float64)
+        if calibration.transform == "log":
+            x = np.log(np.maximum(x, smallest))
+        elif calibration.transform == "inverse-logistic":
+            x = np.log(np.maximum(x, smallest)) - np.log(np.maximum(1 - x, smallest))
+        fitted = scale * (1 + np.tanh((slope * x + offset) / 2)) / 2
+        return np.where(scores > least, fitted, calibration.default_score).astype(np.float32)
+
+    return calibrated
+
+
 # What is still to be done to a model's answer.
 _ACTIVATIONS: dict[str, Callable[[Float32], Float32]] = {"logits": _softmax, "sigmoid-logits": _sigmoid}
 
@@ -178,7 +208,12 @@ def self_test_window(signal: Signal, spec: InputSpec) -> Float32:
 
 def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
     for test, scores in zip(package.manifest.self_test, answers, strict=True):
-        difference = max(abs(score - expected) for score, expected in zip(scores, test.expected, strict=True))
+        expected = test.expected
+        if isinstance(expected, dict):
+            by_label = dict(zip(package.manifest.labels, scores, strict=True))
+            scores = tuple(by_label[label] for label in expected)  # noqa: PLW2901
+            expected = tuple(expected.values())
+        difference = max(abs(score - wanted) for score, wanted in zip(scores, expected, strict=True))
         if not difference <= test.tolerance:
             raise ModelError(
                 f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "

@@ -6,6 +6,7 @@ be loaded here.
 
 import importlib
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -22,6 +23,9 @@ Backend = Literal["litert", "tflite-runtime"]
 # Backend -> what it is installed as, and imported as.
 _DISTRIBUTIONS: dict[Backend, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _PACKAGES: dict[Backend, str] = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+
+# How the runtimes say which operator they lack: a custom one, or one of TensorFlow's own.
+_FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,9 @@ class Interpreter:
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
                 self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            foreign = _FOREIGN_OPERATOR.search(str(error))
+            if foreign:
+                raise ModelError(f"needs the operator {foreign[1] or foreign[2]}, which {backend} has not") from None
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
         inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
         self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())

@@ -6,13 +6,14 @@ The files are committed, so that tests need no TensorFlow.
 
 from collections.abc import Callable, Iterator
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
 
 from audiomon.models.classifier import self_test_window
 from audiomon.models.manifest import InputSpec
 from audiomon.models.writing import SIGNALS
-from tests.models.tiny import FIXTURES, LOG_MEL, WAVEFORM
+from tests.models.tiny import FIXTURES, LOG_MEL, METADATA_ROOM, WAVEFORM
 
 
 def log_mel_network(activation: str | None, batch: int | None = 1) -> tf.keras.Model:
@@ -98,6 +99,43 @@ def any_length_network() -> tf.keras.Model:
     return tf.keras.Model(samples, tf.keras.layers.Dense(4, activation="softmax")(pooled))
 
 
+class OperatorOfTensorFlow(tf.keras.layers.Layer):
+    """What TFLite has no operator of its own for."""
+
+    def call(self, scores: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(scores * tf.linalg.det(tf.reshape(scores, (2, 2))))
+
+
+def foreign_network() -> tf.keras.Model:
+    """An operator that TFLite lacks: TensorFlow's own, or a custom one, as one converts it."""
+    tf.keras.utils.set_random_seed(SEED)
+    samples = tf.keras.Input(WAVEFORM.shape, batch_size=1)
+    return tf.keras.Model(samples, OperatorOfTensorFlow()(tf.keras.layers.Dense(4, use_bias=False)(samples[:, :16])))
+
+
+def with_room_for_metadata(content: bytes) -> bytes:
+    """Add an embedded metadata buffer that holds nothing yet; tests write theirs into it."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    room = schema.BufferT()
+    room.data = np.frombuffer(METADATA_ROOM, dtype=np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(room)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + len(METADATA_ROOM))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def many_network() -> tf.keras.Model:
+    """Sums of four samples each, 10 000 of them: as many labels as there may be, and no weights."""
+    samples = tf.keras.Input((40_000, 1), batch_size=1)
+    summed = tf.keras.layers.AveragePooling1D(4)(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Activation("sigmoid")(tf.keras.layers.Flatten()(summed)))
+
+
 def two_input_network() -> tf.keras.Model:
     """Two log-mel windows, added: what audiomon cannot feed."""
     first, second = (tf.keras.Input((*LOG_MEL.shape, 1), batch_size=1) for _ in range(2))
@@ -166,6 +204,12 @@ def main() -> None:
         "two_outputs": convert(two_output_network()),
         "stereo": convert(stereo_network()),
         "any_length": convert(any_length_network()),
+        "many": convert(many_network()),
+        "metadata_room": with_room_for_metadata((FIXTURES / "waveform.tflite").read_bytes()),
+        "flex": convert(
+            foreign_network(), supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        ),
+        "custom": convert(foreign_network(), allow_custom_ops=True),
     }.items():
         (FIXTURES / f"{name}.tflite").write_bytes(content)
         print(f"{name}.tflite: {len(content)} bytes, {answers(content)}")
@@ -174,7 +218,10 @@ def main() -> None:
 def answers(content: bytes) -> str:
     """What a model says to the self-test sounds, to see that it is worth testing with."""
     interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        return f"not run: {str(error)[:60]}"
     inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
     sizes = {np.prod(spec.shape): spec for spec in (LOG_MEL, WAVEFORM)}
     spec = sizes.get(np.prod(inputs[0]["shape"]))

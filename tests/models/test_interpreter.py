@@ -143,6 +143,8 @@ def test_loading_prints_nothing(backend, capfd):
         (content("float32")[:20], "refuses it: "),
         (content("two_inputs"), "has 2 inputs and 1 outputs; audiomon needs one input and an output"),
         (content("words"), "reads int32; it must be float32, or integers with a scale and a zero point"),
+        (content("flex"), "needs the operator FlexMatrixDeterminant, which "),
+        (content("custom"), "needs the operator MatrixDeterminant, which "),
         (content("any_length"), "reads windows of no fixed length: convert it with a fixed input shape"),
         (content("two_outputs"), "has 2 outputs; say which one has the scores (output.tensor): 0: Stateful"),
     ],

@@ -28,6 +28,7 @@ LOG_MEL = LogMelSpec(
 WAVEFORM = WaveformSpec(sample_rate=16_000, samples=1600)
 
 BANDS_FIRST = msgspec.structs.replace(LOG_MEL, layout="bands-frames")
+METADATA_ROOM = b"room for metadata".ljust(2048, b".")  # in metadata_room.tflite
 SCORES = "StatefulPartitionedCall_1:1"  # of the two outputs, the one that is not an embedding
 
 # Every fixture that audiomon can run, and what its manifest has to say of it.
