@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from audiomon.outputs.selection import SCORES_WRITTEN
+
 config_option = click.option(
     "-c",
     "--config",
@@ -15,6 +17,13 @@ config_option = click.option(
 model_option = click.option("-m", "--model", help="Model package: a name (see `audiomon models`) or a folder.")
 interpreter_option = click.option(
     "--interpreter", type=click.Choice(["auto", "litert", "tflite-runtime"]), help="What runs the model."
+)
+scores_option = click.option(
+    "--scores",
+    type=click.IntRange(1, 10_000),
+    default=SCORES_WRITTEN,
+    show_default=True,
+    help="Scores in a JSON line, of a model that has more: the highest ones.",
 )
 hop_option = click.option(
     "--hop", "hop_s", type=click.FloatRange(0.01, 60), help="Seconds from one prediction to the next."

@@ -38,6 +38,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["every", "changes", "events"],
         key("Write every prediction, only those whose label is new, or events alone.", "live"),
     ] = "every"
+    scores: Annotated[int, key("Scores in an entry: the highest ones, of many.", "live", ge=1, le=10_000)] = 20
     summary_s: Annotated[float, key("Seconds between summary lines; 0 for none.", "live", ge=0, le=86_400)] = 60.0
 
 

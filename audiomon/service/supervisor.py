@@ -183,7 +183,7 @@ class Supervisor:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
         if self._journal is not None:
-            self._journal.select(settings.config.journal.predictions)
+            self._journal.select(settings.config.journal.predictions, settings.config.journal.scores)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()

@@ -47,3 +47,32 @@ def test_a_file_that_is_not_there_is_one_clear_line(audiomon):
         "absent.tflite: cannot be read: No such file"
         in audiomon("models", "add", "absent.tflite", model=None).refused()
     )
+
+
+def test_of_many_labels_the_highest_are_written_and_all_in_a_table(audiomon):
+    (audiomon.folder / "many.txt").write_text("\n".join(f"label {number}" for number in range(10_000)))
+    options = ("--labels", "many.txt", "--sample-rate", "16000")
+    assert audiomon("models", "add", FIXTURES / "many.tflite", *options, model=None).status == 0
+    path = audiomon.write_audio("many.wav", noise(2.6))
+    lines = audiomon("classify", "--json", path, model="many").json
+    assert [len(line["scores"]) for line in lines] == [20] * len(lines)
+    for line in lines:
+        assert list(line["scores"].values()) == sorted(line["scores"].values(), reverse=True)
+        assert next(iter(line["scores"])) == line["label"]
+    three = audiomon("run", "--json", "--scores", "3", "--input", path, model="many").json
+    assert [len(line["scores"]) for line in three if line["type"] == "prediction"] == [3] * len(lines)
+    assert len(audiomon("classify", "--csv", path, model="many").out.splitlines()[0].split(",")) == 4 + 10_000
+
+
+def test_events_of_chosen_labels_are_a_line_of_configuration(audiomon):
+    config = audiomon.folder / "some.yaml"
+    config.write_text(
+        'model: many\ndecisions:\n  {allow: ["label 1?"], deny: [label 13], on: 0.2, off: 0.1, smoothing_s: 0}\n'
+    )
+    path = audiomon.write_audio("many.wav", noise(2.6))
+    lines = audiomon("run", "--json", "--config", config, "--input", path, model=None).json
+    on = {line["label"] for line in lines if line["type"] == "event" and line["state"] == "on"}
+    assert on == {f"label {number}" for number in range(10, 20)} - {"label 13"}
+    config.write_text("model: many\ndecisions:\n  allow: [lable 1]\n")
+    refused = audiomon("run", "--config", config, "--input", path, model=None).refused()
+    assert "some.yaml:3: decisions.allow: the model has no label 'lable 1'; did you mean label " in refused

@@ -66,7 +66,7 @@ def manifest(model: str = "float32") -> Manifest:
         self_test=(SelfTest(signal="silence", expected=(0.0,) * len(LABELS)),),
         license="MIT",
         output=OutputSpec(activation=activation, tensor=SCORES if model == "two_outputs" else None),
-        decisions=Decisions(ignore=("background",)),
+        decisions=Decisions(deny=("background",)),
     )
 
 
