@@ -138,7 +138,7 @@ class _Report:
 def _predictions(listener: Listener) -> Iterator[Prediction]:
     while not listener.ended:
         heard = listener.next()
-        if heard is not None:
+        if heard is not None and heard.prediction is not None:
             yield heard.prediction
 
 

@@ -177,6 +177,7 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
             hop_s=hop_s,
             channel=config.microphone.channel,
             clock=_CLOCK,
+            gate_dbfs=config.gate_dbfs,
         )
         worker = InferenceWorker(listener, output, _CLOCK)
 

@@ -57,6 +57,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[float, Meta(ge=0.01, le=1)] | None,
         key("The same as a share of the model's window, instead of hop_s: 0.5 overlaps windows by half.", "live"),
     ] = None
+    gate_dbfs: Annotated[
+        Annotated[float, Meta(ge=-120, le=0)] | None,
+        key("Level below which the model is not run, in dB of full scale; none for always.", "live"),
+    ] = None
     microphone: Annotated[Microphone, key("The microphone.", "reopen")] = Microphone()
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
     journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()

@@ -44,7 +44,7 @@ class Running:
     @property
     def replacement(self) -> Replacement:
         """This, as a listener takes it over."""
-        return Replacement(self.classifier, self.rules, self.asked_hop_s)
+        return Replacement(self.classifier, self.rules, self.asked_hop_s, self.settings.config.gate_dbfs)
 
 
 def open_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Source:
@@ -105,6 +105,7 @@ class Hearing:
             channel=running.settings.config.microphone.channel,
             clock=clock,
             level=level,
+            gate_dbfs=running.settings.config.gate_dbfs,
         )
         self.worker = InferenceWorker(
             self.listener, output, clock, counting=counting, on_take_over=on_first, on_done=on_end
