@@ -8,8 +8,8 @@ import click
 
 from audiomon.lab.convert import PRECISIONS, Precision
 from audiomon.lab.convert_package import STAGES, Request, check_request, convert_package
-from audiomon.lab.description import describe
 from audiomon.lab.tensorflow_process import TensorFlowProcess
+from audiomon.models.description import describe
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 
 _FOLDER = click.Path(path_type=Path)

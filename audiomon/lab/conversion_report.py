@@ -6,10 +6,10 @@ from typing import Any
 
 from audiomon import __version__
 from audiomon.lab.convert import Precision
-from audiomon.lab.description import times
 from audiomon.lab.inspect_tflite import Contents
 from audiomon.lab.original import Layer
 from audiomon.lab.proof import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Proof
+from audiomon.models.description import times
 from audiomon.models.interpreter import Backend
 
 _ONLY_IN_TRAINING = {

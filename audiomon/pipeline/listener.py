@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.level import LevelMeter
+from audiomon.audio.level import Gate, LevelMeter
 from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
@@ -28,11 +28,13 @@ class Replacement:
         classifier: loaded and warmed; may be the one that runs already.
         rules: when scores become events.
         hop_s: wanted seconds between windows.
+        gate_dbfs: level below which windows are not classified; None for no such level.
     """
 
     classifier: Classifier
     rules: DecisionRules
     hop_s: float
+    gate_dbfs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,16 @@ class Heard:
     """What one window led to.
 
     Attributes:
-        prediction: of the model.
+        prediction: of the model; None if the window was below the gate and the model was not run.
         events: that followed.
-        take_over: set when this is the first prediction after a replacement.
+        take_over: set when this is the first window after a replacement.
+        lost: sample frames lost since the window before.
     """
 
-    prediction: Prediction
+    prediction: Prediction | None
     events: tuple[Event, ...]
     take_over: TakeOver | None = None
+    lost: int = 0
 
 
 class Listener:
@@ -75,6 +79,7 @@ class Listener:
         channel: of the source, or ``"mix"``.
         clock: times everything.
         level: measures all samples heard, if given.
+        gate_dbfs: level below which windows are not classified; None for no such level.
 
     Attributes:
         position: end of the last window, in the source's sample frames; 0 before the first.
@@ -93,6 +98,7 @@ class Listener:
         channel: int | Literal["mix"],
         clock: Clock,
         level: LevelMeter | None = None,
+        gate_dbfs: float | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -100,7 +106,9 @@ class Listener:
         self._channel: int | Literal["mix"] = channel
         self._level = level
         self._hop_s = hop_s
+        self._gate_dbfs = gate_dbfs
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
+        self._stream.gate = self._new_gate()
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.position = 0
@@ -144,7 +152,12 @@ class Listener:
             self._replacement = None
             if self._take_over(replacement):
                 window = self.windows.next()
-        return None if window is None else self._heard(window)
+        if window is None:
+            return None
+        gate = self._stream.gate
+        if gate is not None and not gate.is_open(self.classifier.spec.window_samples):
+            return self._not_heard(window)
+        return self._heard(window)
 
     def switch_off(self) -> tuple[Event, ...]:
         """Turn off whatever label is on: nothing more will be heard from here."""
@@ -176,7 +189,20 @@ class Listener:
             lost=window.lost,
             model=self.classifier.package.manifest.name,
         )
-        return Heard(prediction, events, take_over)
+        return Heard(prediction, events, take_over, window.lost)
+
+    def _not_heard(self, window: Window) -> Heard:
+        """Pass over a window below the gate: to the decisions it is one in which nothing is heard."""
+        take_over = self._first_since_take_over(window)
+        self.position = window.end
+        time_ns = self._clock.time_ns() - (self._clock.monotonic_ns() - window.captured_ns)
+        nothing = np.zeros(len(self.classifier.labels), dtype=np.float32)
+        events = self._ended_events + self._decide(nothing, window.end / self.source.sample_rate, time_ns)
+        self._ended_events = ()
+        return Heard(None, events, take_over, window.lost)
+
+    def _new_gate(self) -> Gate | None:
+        return None if self._gate_dbfs is None else Gate(self._gate_dbfs, self.classifier.spec.sample_rate)
 
     def _take_over(self, replacement: Replacement) -> bool:
         """Replace what is to be replaced; True if a window that was cut before is of no use any more."""
@@ -188,15 +214,20 @@ class Listener:
         recut = classifier.spec != self.classifier.spec or replacement.hop_s != self._hop_s
         self.classifier = classifier
         self._hop_s = replacement.hop_s
+        other_gate = replacement.gate_dbfs != self._gate_dbfs
+        self._gate_dbfs = replacement.gate_dbfs
         self._taking_over = replacement
         if recut:
             self._cut_anew()
+        elif other_gate:
+            self._stream.gate = self._new_gate()
         return recut
 
     def _cut_anew(self) -> None:
         """Open windows for the classifier's spec, the first of which ends one hop after the last window there was."""
         read_end = self._stream.read_end
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
+        self._stream.gate = self._new_gate()
         self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
         start_s = self.position / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))

@@ -52,6 +52,8 @@ class Tally:
         by_label: how often each label had the highest score.
         events: how often a label turned on.
         lost: sample frames lost.
+        gated: windows below the gate, for which the model was not run.
+        saved_s: seconds of inference that this saved, going by the mean of what was run.
         features_us: latency of the feature stage, in microseconds.
         inference_us: latency of the model, in microseconds.
         lag_ms: from a window's last sample to its prediction, in milliseconds.
@@ -61,6 +63,8 @@ class Tally:
     by_label: dict[str, int] = field(default_factory=dict)
     events: int = 0
     lost: int = 0
+    gated: int = 0
+    saved_s: float = 0.0
     features_us: Latency = field(default_factory=Latency)
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
@@ -86,13 +90,24 @@ class Counting:
     def __init__(self) -> None:
         self.total = Tally()
         self._period = Tally()
+        self._inference_s = 0.0
         self._lock = threading.Lock()
 
     def add(self, prediction: Prediction, turned_on: int) -> None:
         """Count one prediction, and how many labels it turned on."""
         with self._lock:
+            self._inference_s += prediction.inference_us / 1e6
             self.total.add(prediction, turned_on)
             self._period.add(prediction, turned_on)
+
+    def add_gated(self, lost: int) -> None:
+        """Count a window below the gate, and sample frames lost before it."""
+        with self._lock:
+            mean_s = self._inference_s / max(1, self.total.predictions)
+            for tally in (self.total, self._period):
+                tally.gated += 1
+                tally.saved_s += mean_s
+                tally.lost += lost
 
     def add_loss(self, frames: int) -> None:
         """Count sample frames lost that no prediction tells of."""

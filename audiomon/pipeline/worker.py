@@ -94,13 +94,17 @@ class InferenceWorker:
         if heard is None:
             return
         prediction = heard.prediction
-        self._counting.add(prediction, sum(event.state == "on" for event in heard.events))
-        self.last = prediction
-        if prediction.lost:
-            self._output.status(self._loss(prediction.lost))
+        if prediction is None:
+            self._counting.add_gated(heard.lost)
+        else:
+            self._counting.add(prediction, sum(event.state == "on" for event in heard.events))
+            self.last = prediction
+        if heard.lost:
+            self._output.status(self._loss(heard.lost))
         if heard.take_over is not None and self._on_take_over is not None:
             self._on_take_over(heard)
-        self._output.prediction(prediction)
+        if prediction is not None:
+            self._output.prediction(prediction)
         for event in heard.events:
             self._output.event(event)
 

@@ -212,7 +212,7 @@ class MicrophoneKeeper:
         )
         self.running = running or self.running
         self.absence, self._attempts = "", 0
-        hop_s, config = self.running.settings.config.hop_s, self.running.settings.source
+        hop_s, config = self.running.asked_hop_s, self.running.settings.source
         self._output.status(listening(self._hearing.listener, hop_s, config, self._clock))
         self._hearing.start()
 

@@ -149,8 +149,9 @@ class Supervisor:
 
     def _heard_line(self) -> str:
         tally, last = self._keeper.counting.total, self._keeper.last
+        gated = f" · {tally.gated} windows below the gate" if tally.gated else ""
         if last is None:
-            return "listening"
+            return "listening" + gated
         before, before_ns = self._counted
         now_ns = self._clock.monotonic_ns()
         per_second = (tally.predictions - before) / max(1e-9, (now_ns - before_ns) / 1e9)
@@ -159,7 +160,7 @@ class Supervisor:
         call_us = tally.inference_us.percentiles().p50
         return (
             f"{last.label} {last.score:.2f} · {per_second:.1f} predictions/s · {call_us:.0f} µs a call · "
-            f"{tally.lost} samples lost"
+            f"{tally.lost} samples lost{gated}"
         )
 
     def _all_move(self, now_ns: int) -> bool:
@@ -183,7 +184,7 @@ class Supervisor:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
         if self._journal is not None:
-            self._journal.select(settings.config.journal.predictions)
+            self._journal.select(settings.config.journal.predictions, settings.config.journal.scores)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()
