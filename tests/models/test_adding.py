@@ -104,7 +104,7 @@ def test_frames_and_bands_follow_from_the_shape_and_the_rest_is_said_to_be_presu
     presumed = next(finding for finding in addition.findings if finding.key == "input (the rest)")
     assert "log=db" in presumed.value
     assert "librosa's defaults" in presumed.origin
-    assert addition.tolerance == (0.04 if "int8" in model else 0.001)
+    assert addition.tolerance == (0.2 if "int8" in model else 0.001)
 
 
 @pytest.mark.parametrize("said", ["layout=bands-frames", "frames=20", "n_mels=16"])
