@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.audio.devices import InputDevice, can_resample, find_device, input_devices, load_portaudio
+from audiomon.audio.pacing import Cadence, CaptureTimes
 from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block
 from audiomon.c_stderr import c_stderr_silenced
@@ -43,26 +44,10 @@ _READ_PATIENCE_S = 0.5
 _OPEN_PATIENCE_S = 10.0
 # Ctrl-C ends within a second; a stream that is not closed by then is left behind.
 _CLOSE_PATIENCE_S = 0.4
-# Samples come in chunks, a period of the sound card or what the sound server sends at once, and a block's last chunk
-# may leave it a frame short: waiting for one more would add a chunk's delay. (Sleeping for exactly the frames that are
-# missing, again and again, costs 20 ms of CPU per second: the sleeps become microseconds.)
-_ENOUGH_OF_A_BLOCK = 0.75
-# The first look for a block is a little before it is due, so that over many blocks the looks find the earliest moment
-# and stay there; the others follow closely. That makes 1.1 to 1.2 looks a block, each
-# 40 µs and as much for waking up, and finds a block 0 to 3 ms after it came.
-_WAKE_EARLY = 0.99
-_LOOK_AGAIN_S = 0.003
-# Nothing for half a second or more: a stuck server, and no hurry.
-_LOOKS_UNTIL_STALLED = 150
-_LOOK_WHEN_STALLED_S = 0.05
 # Left to choose by this latency, PortAudio makes ALSA's buffer one period longer than it, in five periods: of a block
 # each, then. Periods are what comes at once; the buffer is how long the thread may be kept from reading. A block size
 # given to PortAudio would make periods of two blocks, or a buffer of three.
 _PERIODS_AHEAD = 4
-# A sound card's clock and the computer's differ by less than 1 in 1000, so samples that come later than this are not
-# slow but late; and when even the first of many come so much later, some before them are missing.
-_SLOWEST_CLOCK = 1.001
-_STEP_NS = 100_000_000
 # PortAudio's error codes.
 _INVALID_SAMPLE_RATE = -9997
 _INVALID_CHANNELS = -9998
@@ -191,37 +176,6 @@ class _Opened:
     block_frames: int
 
 
-class CaptureTimes:
-    """Tells when samples were captured, from when they were found to have come.
-
-    They are found late: they come in chunks, and polling looks only now and then. But samples are evenly spaced, so the
-    earliest finds say when all were captured, and no block was captured later than its length after the one before.
-
-    Args:
-        sample_rate: of the device, in Hz.
-    """
-
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
-        self._last_ns: int | None = None
-
-    def captured_ns(self, frames: int, found_ns: int, left_frames: int) -> int:
-        """Return the monotonic time at which the last frame of the next block was captured.
-
-        Args:
-            frames: in the block.
-            found_ns: when it was found.
-            left_frames: newer ones, found at the same time.
-        """
-        latest_ns = found_ns - left_frames * 1_000_000_000 // self._sample_rate
-        if self._last_ns is not None:
-            due_ns = self._last_ns + round(frames * 1_000_000_000 * _SLOWEST_CLOCK / self._sample_rate)
-            if latest_ns - due_ns < _STEP_NS:
-                latest_ns = min(latest_ns, due_ns)
-        self._last_ns = latest_ns
-        return latest_ns
-
-
 class _Capture:
     """The capture thread."""
 
@@ -284,24 +238,22 @@ class _Capture:
 
     def _pump(self, opened: _Opened) -> None:
         stream, ring, block_frames = opened.stream, opened.ring, opened.block_frames
-        enough_frames = max(1, round(_ENOUGH_OF_A_BLOCK * block_frames))
         most_frames = max(block_frames, ring.sample_rate // 10)
         times = CaptureTimes(ring.sample_rate)
-        vain_looks = 0
+        cadence = Cadence(ring.sample_rate, block_frames)
         while not self._ending:
-            available, samples = _look(stream, enough_frames, most_frames)
+            available, samples = _look(stream, cadence.enough_frames, most_frames)
             found_ns = self._clock.monotonic_ns()
             if not samples:
-                vain_looks += 1
-                self._clock.sleep(_LOOK_AGAIN_S if vain_looks < _LOOKS_UNTIL_STALLED else _LOOK_WHEN_STALLED_S)
+                self._sleep_until(cadence.in_vain(available, found_ns))
                 continue
-            vain_looks = 0
             block = np.frombuffer(samples, dtype=np.int16).reshape(-1, ring.channels)
             left_frames = available - len(block)
             ring.write(block, times.captured_ns(len(block), found_ns, left_frames))
-            if left_frames < enough_frames:
-                due_s = (max(len(block), block_frames) - left_frames) / ring.sample_rate * _WAKE_EARLY
-                self._clock.sleep(max(0.0, due_s - (self._clock.monotonic_ns() - found_ns) / 1e9))
+            self._sleep_until(cadence.found(available, left_frames, found_ns))
+
+    def _sleep_until(self, due_ns: int) -> None:
+        self._clock.sleep(max(0, due_ns - self._clock.monotonic_ns()) / 1e9)
 
 
 def _look(stream: Any, enough_frames: int, most_frames: int) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.audio.microphone import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CaptureTimes, MicrophoneSource
+from audiomon.audio.microphone import DEFAULT_BLOCK_MS, DEFAULT_RING_S, MicrophoneSource
 from audiomon.config.schema import Microphone
 from audiomon.errors import DeviceError
 from tests.conftest import VirtualMicrophone
@@ -322,38 +322,3 @@ def test_importing_the_microphone_loads_no_portaudio():
 
 def test_the_defaults_are_the_configuration_s():
     assert (Microphone().block_ms, Microphone().ring_s) == (DEFAULT_BLOCK_MS, DEFAULT_RING_S)
-
-
-def test_samples_found_late_are_dated_when_they_were_captured():
-    times = CaptureTimes(1000)
-    assert times.captured_ns(100, 1_000_000_000, 0) == 1_000_000_000
-    for block in range(1, 50):
-        due_ns = 1_000_000_000 + block * 100_000_000
-        late_ns = 30_000_000 if block % 3 else 0
-        assert times.captured_ns(100, due_ns + late_ns, 0) == pytest.approx(due_ns, abs=0.5e6)
-
-
-def test_frames_left_for_the_next_read_are_newer():
-    times = CaptureTimes(1000)
-    assert times.captured_ns(100, 1_000_000_000, 250) == 750_000_000
-
-
-def test_an_earlier_find_corrects_all_that_follow():
-    times = CaptureTimes(1000)
-    times.captured_ns(100, 1_040_000_000, 0)
-    assert times.captured_ns(100, 1_100_000_000, 0) == 1_100_000_000
-    assert times.captured_ns(100, 1_230_000_000, 0) == pytest.approx(1_200_000_000, abs=0.2e6)
-
-
-def test_a_device_whose_clock_is_slow_is_followed():
-    times = CaptureTimes(1000)
-    for block in range(5000):
-        found_ns = round(block * 100_000_000 * 1.0003)
-        assert times.captured_ns(100, found_ns, 0) == found_ns
-
-
-def test_after_a_break_time_goes_on_where_the_samples_do():
-    times = CaptureTimes(1000)
-    times.captured_ns(100, 1_000_000_000, 0)
-    assert times.captured_ns(100, 6_000_000_000, 0) == 6_000_000_000
-    assert times.captured_ns(100, 6_100_000_000, 0) == 6_100_000_000
