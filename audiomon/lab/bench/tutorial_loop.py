@@ -12,6 +12,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,18 @@ class LibrosaClassifier:
         self._interpreter.invoke()
         scores: np.ndarray[Any, np.dtype[np.float32]] = self._interpreter.get_tensor(self._output["index"])[0]
         return scores
+
+
+def answers(
+    read: Callable[[int], bytes], model: str, backend: str, mel: dict[str, Any], window_samples: int, hop_samples: int
+) -> Iterator[int]:
+    """Yield the number of each window's best label; `audiomon.lab.bench.peer_loops` says what ``read`` is."""
+    classifier = LibrosaClassifier(model, backend, mel)
+    window = np.zeros(window_samples, dtype=np.float32)
+    while True:
+        block = np.frombuffer(read(hop_samples), np.int16).astype(np.float32) / 32768
+        window = np.concatenate([window[hop_samples:], block])
+        yield int(np.argmax(classifier.predict(window)))
 
 
 def listen(arguments: argparse.Namespace) -> None:
