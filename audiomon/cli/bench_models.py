@@ -24,7 +24,9 @@ _PATH = click.Path(path_type=Path)
 @click.argument("model", type=_PATH, required=False)
 @click.option("--weights", type=_PATH, help="The .h5 that belongs to an architecture .json.")
 @click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Calls of each contender.")
-@click.option("--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 minutes).")
+@click.option(
+    "--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 to 30 minutes)."
+)
 @click.option("--original", is_flag=True, help="Only the original measurement: predict and TFLite, in its two lines.")
 @click.option(
     "--python",
@@ -57,7 +59,7 @@ def models(
       audiomon bench models vd_model.json --weights model.30-0.97.h5 --plot models.png
     """
     if plot:
-        check_plotting()
+        check_plotting(plot)
     with benchmarked(model, weights) as network:
         if original:
             _original(network, runs, as_json)

@@ -16,12 +16,12 @@ from audiomon.errors import UserError
 from audiomon.features import LogMelSpec
 from audiomon.lab.bench import peers_table
 from audiomon.lab.bench.peers import Effort, run_contests
-from audiomon.lab.bench.peers_contests import contests, write_sounds
-from audiomon.lab.bench.peers_environments import cache_folder
+from audiomon.lab.bench.peers_contests import contests, tutorial_environment, write_sounds
+from audiomon.lab.bench.peers_environments import cache_folder, existing
 from audiomon.lab.bench.pipeline import figures
 from audiomon.lab.bench.pipeline_figures import Figure, table
 from audiomon.lab.bench.pipeline_plan import Plan
-from audiomon.models.interpreter import choose_backend, installed_backends
+from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 from audiomon.models.package import find_package, read_package
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -40,7 +40,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--loop-python",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Python with librosa for the tutorial loop; otherwise this one, if it has it.",
+    help="Python with librosa for the tutorial loop; otherwise this one, if it has it, or that of --peers.",
 )
 @click.option("--peers", is_flag=True, help="Only beside what people would use instead, without a microphone.")
 @click.option("--yamnet", type=_FILE, help="With --peers: the YAMNet file that MediaPipe uses, to compare on it too.")
@@ -85,16 +85,17 @@ def pipeline(
     spec = read_package(folder).manifest.input
     if not isinstance(spec, LogMelSpec):
         raise UserError(f"{folder.name}: reads raw samples; choose a model with log-mel input")
+    backends = (choose_backend(interpreter),) if interpreter else tuple(installed_backends())
     plan = Plan(
         folder=folder,
         spec=spec,
-        backends=(choose_backend(interpreter),) if interpreter else tuple(installed_backends()),
+        backends=backends,
         rounds=rounds,
         live_s=seconds,
         bursts=10,
         speed_s=60 * seconds,
         device=device,
-        loop_python=loop_python or (Path(sys.executable) if importlib.util.find_spec("librosa") else None),
+        loop_python=loop_python or _python_with_librosa(backends[0]),
     )
     if peers:
         _beside_peers(plan, yamnet, audio, environments or cache_folder(), as_json)
@@ -102,6 +103,13 @@ def pipeline(
     measured = list(figures(plan, _say))
     _say("")
     click.echo(json.dumps(_document(measured, plan), indent=1) if as_json else table(measured))
+
+
+def _python_with_librosa(backend: Backend) -> Path | None:
+    """Return this Python, or the one that --peers has set up; None if neither has librosa."""
+    if importlib.util.find_spec("librosa"):
+        return Path(sys.executable)
+    return existing(tutorial_environment(backend), cache_folder())
 
 
 def _beside_peers(plan: Plan, yamnet: Path | None, audio: Path | None, environments: Path, as_json: bool) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from audiomon.audio.file import FileSource
 from audiomon.audio.mono import MonoStream
-from audiomon.errors import InputError
+from audiomon.errors import InputError, ModelError
 from audiomon.features import LogMelSpec
 from audiomon.lab.bench.peers import LOOPS, Contender, Contest, LeftOut
 from audiomon.lab.bench.peers_environments import Environment
-from audiomon.lab.bench.pipeline_live import librosa_arguments
+from audiomon.lab.bench.pipeline_live import librosa_arguments, librosa_levels
 from audiomon.lab.bench.pipeline_plan import Plan
 from audiomon.lab.bench.pipeline_processes import LOOP_SCRIPT
 from audiomon.lab.bench.pipeline_sounds import varied_sound, write_wav
@@ -98,6 +98,7 @@ def _against_loop(plan: Plan, backend: Backend, hop_s: float, reach: float) -> C
             "model": str(plan.folder / "model.tflite"),
             "backend": backend,
             "mel": librosa_arguments(spec),
+            "levels": librosa_levels(spec),
             "window_samples": spec.window_samples,
             "hop_samples": round(hop * spec.sample_rate),
         },
@@ -122,7 +123,12 @@ def _yamnet(file: Path, backend: Backend, scratch: Path) -> Contest:
         license="not stated",
         output=OutputSpec(activation="sigmoid"),
     )
-    write_package(folder, file.read_bytes(), manifest, "", tolerance=0.04, backend=backend)
+    try:
+        write_package(folder, file.read_bytes(), manifest, "", tolerance=0.04, backend=backend)
+    except ModelError as error:
+        # Nobody knows the folder, which is gone when this is read.
+        reason = str(error).replace(f"{folder / 'model.tflite'}: ", "").replace(f"{folder}: ", "")
+        raise ModelError(f"--yamnet {file}: {reason}") from None
     module, distribution, more = _RUNTIMES[backend]
     plain = Contender(
         "plain loop",

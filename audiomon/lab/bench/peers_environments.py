@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -67,8 +68,7 @@ def set_up(environment: Environment, folder: Path, tell: Callable[[str], None]) 
     Raises:
         SetUpError: it cannot be made.
     """
-    # Another Python needs another environment.
-    place = folder / f"{environment.name}-py{sys.version_info.major}.{sys.version_info.minor}-{platform.machine()}"
+    place = _place(environment, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
@@ -79,6 +79,17 @@ def set_up(environment: Environment, folder: Path, tell: Callable[[str], None]) 
     except OSError as error:
         raise SetUpError(f"{place}: cannot be written: {error.strerror}") from None
     return Ready(_python(place), json.loads((place / _COMPLETE).read_text(encoding="utf-8"))["versions"])
+
+
+def existing(environment: Environment, folder: Path) -> Path | None:
+    """Return the interpreter of an environment that is there; None if it is not."""
+    place = _place(environment, folder)
+    return _python(place) if _is_complete(environment, place) else None
+
+
+def _place(environment: Environment, folder: Path) -> Path:
+    # Another Python needs another environment.
+    return folder / f"{environment.name}-py{sys.version_info.major}.{sys.version_info.minor}-{platform.machine()}"
 
 
 def _python(place: Path) -> Path:
@@ -115,7 +126,7 @@ def _make(environment: Environment, place: Path) -> None:
 
 def _distribution(package: str) -> str:
     """Return the name in ``name>=1.0``."""
-    return package.partition("=")[0].rstrip("<>~!")
+    return re.split(r"[^\w.-]", package, maxsplit=1)[0]
 
 
 def _run(command: list[str], failed: str) -> str:
