@@ -14,6 +14,7 @@ from audiomon.lab.bench.models import Timing, interpreters_for_engines, measure_
 from audiomon.lab.bench.models_table import document, table
 from audiomon.lab.bench.original_protocol import run_original
 from audiomon.lab.bench.variants import SEED, Network, write_variants
+from audiomon.lab.keras_files import check_existence
 from audiomon.lab.plots import check_plotting, plot_models
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 
@@ -97,6 +98,7 @@ def benchmarked(model: Path | None, weights: Path | None) -> Iterator[Network]:
     if model is None:
         yield SEED
         return
+    check_existence(model, weights)
     with tempfile.TemporaryDirectory(prefix="audiomon-bench-") as folder, TensorFlowProcess() as tensorflow:
         network = Network(model.name, Path(folder), model.resolve(), weights and weights.resolve())
         say(f"converting {model}")

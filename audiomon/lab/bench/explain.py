@@ -186,7 +186,7 @@ class _Experiments:
         """The steps, each with what it does without."""
         with_predict = [
             (self.predict, ""),
-            (self.on_batch, "no data adapter, no callbacks, no progress for one window"),
+            (self.on_batch, "no data set, no callbacks, no progress bar"),
         ]
         return [
             *(with_predict if self._has_predict else []),
