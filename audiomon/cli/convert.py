@@ -13,7 +13,6 @@ from audiomon.models.description import describe
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 
 _FOLDER = click.Path(path_type=Path)
-_STAGES = 5
 
 
 @click.command()

@@ -15,7 +15,7 @@ from audiomon.features import LogMelSpec
 from audiomon.lab.conversion_report import ConversionReport, card, provenance
 from audiomon.lab.convert import Precision, convert
 from audiomon.lab.inspect_tflite import Contents, contents, taken_by_xnnpack
-from audiomon.lab.keras_files import read_keras
+from audiomon.lab.keras_files import check_existence, read_keras
 from audiomon.lab.original import Layer, OriginalModel
 from audiomon.lab.proof import Answered, Labelled, Proof, ProofError, prove, random_windows
 from audiomon.lab.recorded_windows import read_labelled_windows, read_windows
@@ -85,8 +85,10 @@ def check_request(request: Request) -> None:
     """Refuse early what can be refused without loading TensorFlow.
 
     Raises:
+        ModelError: there is no such model.
         UserError: a package is in the way, or int8 has nothing to be calibrated on.
     """
+    check_existence(request.model, request.weights)
     if (request.target / MANIFEST).exists() and not request.replace:
         raise UserError(f"{request.target}: is a model package already; --replace to replace it")
     if request.precision == "int8" and request.audio is None:

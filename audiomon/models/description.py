@@ -20,14 +20,14 @@ from audiomon.config import Decisions, Document, read_document, validate
 from audiomon.errors import ConfigError, UserError
 from audiomon.features import LogMelSpec
 from audiomon.models.classifier import misfit, other_layout
-from audiomon.models.manifest import InputSpec, Label, OutputSpec, WaveformSpec
+from audiomon.models.manifest import InputSpec, Label, OutputSpec, WaveformSpec, check_labels
 
 # Everything else of a log-mel spec has a value that nearly everybody uses (librosa's); these have none.
 _MUST_BE_SAID = {
     "log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"),
     "waveform": ("sample_rate", "samples"),
 }
-
+_FEATURES = {*LogMelSpec.__struct_fields__, *WaveformSpec.__struct_fields__, "kind"}
 
 # What scores are, by the operator that makes them.
 ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
@@ -44,6 +44,14 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     license: Annotated[str, Meta(min_length=1)] = "not stated"
     decisions: Decisions = Decisions()
+
+    def __post_init__(self) -> None:
+        """Refuse what a manifest would refuse, before anything is converted.
+
+        Raises:
+            ValueError: the message starts with the key.
+        """
+        check_labels(self.labels, self.decisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +86,17 @@ def describe(path: Path | None, options: Mapping[str, Any], features: tuple[str,
     if isinstance(spec, dict):
         spec.setdefault("kind", "waveform" if "samples" in spec else "log-mel")
     missing = [*([] if "labels" in said.data else ["--labels"]), *missing_features(spec)]
-    if missing:
+    if missing and not _has_unknown_keys(said.data):  # a misspelt key is not missing: its line is what to show
         raise UserError(
             f"a model file does not say what it listens to; please give {', '.join(missing)}, or a YAML file with "
             f"--describe (see audiomon convert --help)"
         )
     return described(said)
+
+
+def _has_unknown_keys(data: dict[str, Any]) -> bool:
+    spec = data["input"] if isinstance(data["input"], dict) else {}
+    return not (data.keys() <= set(Description.__struct_fields__) and spec.keys() <= _FEATURES)
 
 
 def what_is_said(path: Path | None, options: Mapping[str, Any], features: tuple[str, ...]) -> Document:
@@ -197,9 +210,8 @@ def _feature(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--feature {text}: must be KEY=VALUE, as in n_fft=2048")
-    known = {*LogMelSpec.__struct_fields__, *WaveformSpec.__struct_fields__, "kind"}
-    if key not in known:
-        raise UserError(f"--feature {text}: there is no such option; there are {', '.join(sorted(known))}")
+    if key not in _FEATURES:
+        raise UserError(f"--feature {text}: there is no such option; there are {', '.join(sorted(_FEATURES))}")
     words = {"true": True, "false": False, "null": None}
     if value in words:
         return key, words[value]

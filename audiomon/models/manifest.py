@@ -18,6 +18,21 @@ from audiomon.models.self_test import Signal
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
+    """Refuse labels that are repeated, and decisions about labels that there are not.
+
+    Raises:
+        ValueError: the message starts with the key.
+    """
+    repeated = [label for label, count in Counter(labels).items() if count > 1]
+    if repeated:
+        raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+    try:
+        decision_rules(labels, decisions, Decisions())
+    except RulesError as error:
+        raise ValueError(f"decisions.{error}") from None
+
+
 class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
     """A window of raw samples, for models with a front end of their own."""
 
@@ -131,9 +146,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ValueError: repeated labels, a self-test that does not answer for every label, or decisions about labels
                 that there are not; the message starts with the key.
         """
-        repeated = [label for label, count in Counter(self.labels).items() if count > 1]
-        if repeated:
-            raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+        check_labels(self.labels, self.decisions)
         for test in self.self_test:
             self._check_expected(test)
         calibration = self.output.calibration
@@ -144,10 +157,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if calibration is not None and any(len(numbers) in (1, 2) for numbers in calibration.parameters):
             raise ValueError("output.calibration: a label has none, 3 or 4 parameters")
-        try:
-            decision_rules(self.labels, self.decisions, Decisions())
-        except RulesError as error:
-            raise ValueError(f"decisions.{error}") from None
 
     def _check_expected(self, test: SelfTest) -> None:
         if isinstance(test.expected, dict):
