@@ -1,4 +1,7 @@
-"""How loud what was heard was, and whether it can be sound at all, at the cost of a dot product and two extremes."""
+"""How loud what was heard was, whether it can be sound at all, and whether any of it was loud enough.
+
+At the cost of a dot product and two extremes.
+"""
 
 import math
 from dataclasses import dataclass
@@ -91,3 +94,42 @@ class LevelMeter:
         if not count:
             return None
         return max(SILENCE_DBFS, 10 * math.log10(squares / count)) if squares > 0 else SILENCE_DBFS
+
+
+class Gate:
+    """Whether anything that passed lately was loud enough to be listened to. Belongs to one thread.
+
+    Sound is judged in tenths of a second, counted from the first sample, so that a short one in a long silence counts,
+    and the answer does not depend on the portions in which samples come. Until it has heard a window's worth, it is
+    open: what came before it may have been loud.
+
+    Args:
+        threshold_dbfs: root mean square of the loudest tenth of a second at which it opens, in dB against full scale.
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, threshold_dbfs: float, sample_rate: int) -> None:
+        self.threshold_dbfs = threshold_dbfs
+        self._piece = max(1, sample_rate // 10)
+        self._least = 10 ** (threshold_dbfs / 10) * self._piece
+        self._heard = 0
+        self._squares = 0.0
+        # Samples since the end of the last tenth that was loud enough.
+        self._quiet = 0
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Take in samples: float32 in [-1, 1], shape (n,)."""
+        while len(samples):
+            part = samples[: self._piece - self._heard % self._piece]
+            samples = samples[len(part) :]
+            self._heard += len(part)
+            self._quiet += len(part)
+            self._squares += float(part @ part)
+            if self._squares >= self._least:
+                self._quiet = 0
+            if not self._heard % self._piece:
+                self._squares = 0.0
+
+    def is_open(self, window_samples: int) -> bool:
+        """Say whether any of the last ``window_samples`` was loud enough."""
+        return self._quiet < window_samples

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.level import LevelMeter
+from audiomon.audio.level import Gate, LevelMeter
 from audiomon.audio.source import Block, Source
 from audiomon.errors import DeviceError
 
@@ -44,6 +44,7 @@ class MonoStream:
         level: measures all that is delivered, if given.
 
     Attributes:
+        gate: hears all that is delivered, if there is one.
         read_end: position in the source up to which it has been read; part of that may not have been delivered yet.
 
     Raises:
@@ -64,6 +65,7 @@ class MonoStream:
         self.source = source
         self.sample_rate = sample_rate
         self.read_end = 0
+        self.gate: Gate | None = None
         self._level = level
         self._channel = channel
         # Integers, as a `Fraction` takes a hundred times as long for every position.
@@ -148,6 +150,8 @@ class MonoStream:
         self._delivered += len(samples)
         if self._level is not None:
             self._level.add(samples)
+        if self.gate is not None:
+            self.gate.add(samples)
         return Stretch(samples, lost)
 
     def _mix(self, block: Block) -> Float32:

@@ -50,7 +50,7 @@ def explain(
       audiomon bench explain --plot explain.png
     """
     if plot:
-        check_plotting()
+        check_plotting(plot)
     engines = interpreters_for_engines(list(pythons))
     with benchmarked(model, weights) as network:
         explanation = run_experiments(network, runs, rounds, engines, instructions, say)

@@ -14,6 +14,7 @@ from audiomon.lab.bench.models import Timing, interpreters_for_engines, measure_
 from audiomon.lab.bench.models_table import document, table
 from audiomon.lab.bench.original_protocol import run_original
 from audiomon.lab.bench.variants import SEED, Network, write_variants
+from audiomon.lab.keras_files import check_existence
 from audiomon.lab.plots import check_plotting, plot_models
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 
@@ -24,7 +25,9 @@ _PATH = click.Path(path_type=Path)
 @click.argument("model", type=_PATH, required=False)
 @click.option("--weights", type=_PATH, help="The .h5 that belongs to an architecture .json.")
 @click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Calls of each contender.")
-@click.option("--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 minutes).")
+@click.option(
+    "--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 to 30 minutes)."
+)
 @click.option("--original", is_flag=True, help="Only the original measurement: predict and TFLite, in its two lines.")
 @click.option(
     "--python",
@@ -57,7 +60,7 @@ def models(
       audiomon bench models vd_model.json --weights model.30-0.97.h5 --plot models.png
     """
     if plot:
-        check_plotting()
+        check_plotting(plot)
     with benchmarked(model, weights) as network:
         if original:
             _original(network, runs, as_json)
@@ -95,6 +98,7 @@ def benchmarked(model: Path | None, weights: Path | None) -> Iterator[Network]:
     if model is None:
         yield SEED
         return
+    check_existence(model, weights)
     with tempfile.TemporaryDirectory(prefix="audiomon-bench-") as folder, TensorFlowProcess() as tensorflow:
         network = Network(model.name, Path(folder), model.resolve(), weights and weights.resolve())
         say(f"converting {model}")

@@ -51,7 +51,7 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
 
 def _model(settings: Settings) -> str:
     classifier = LoadingModel(settings).classifier()
-    interpreter, hop_s = classifier.interpreter, settings.config.hop_s
+    interpreter, hop_s = classifier.interpreter, settings.config.asked_hop_s(classifier.spec.window_s)
     return (
         f"{classifier.package.folder}: {len(classifier.labels)} labels, self-test passed with "
         f"{interpreter.backend} {interpreter.version}, {hop_in_words(hop_s, classifier.spec.nearest_hop_s(hop_s))}"

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from audiomon.audio.file import FileSource
-from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option
+from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.clock import SystemClock
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings, load_settings
@@ -35,6 +35,7 @@ Form = Literal["text", "json", "csv"]
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "form", flag_value="json", help="One JSON object a line, for every window.")
 @click.option("--csv", "form", flag_value="csv", help="A table with one row for every window.")
+@scores_option
 @model_option
 @hop_option
 @interpreter_option
@@ -43,6 +44,7 @@ Form = Literal["text", "json", "csv"]
 def classify(
     files: tuple[Path, ...],
     form: Form | None,
+    scores: int,
     model: str | None,
     hop_s: float | None,
     interpreter: str | None,
@@ -60,7 +62,7 @@ def classify(
     """
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
     loading = LoadingModel(settings)
-    report = _Report(loading.classifier(), loading.rules, settings, form or "text")
+    report = _Report(loading.classifier(), loading.rules, settings, form or "text", scores)
     jobs = jobs or min(len(files), len(os.sched_getaffinity(0)))
     if form == "csv":
         click.echo(report.csv_header(), nl=False)
@@ -78,13 +80,16 @@ def classify(
 class _Report:
     """Classifies files and writes down what was heard; one in each process."""
 
-    def __init__(self, classifier: Classifier, rules: DecisionRules, settings: Settings, form: Form) -> None:
+    def __init__(
+        self, classifier: Classifier, rules: DecisionRules, settings: Settings, form: Form, scores: int
+    ) -> None:
         self._classifier = classifier
         self._rules = rules
         self._settings = settings
         self._form: Form = form
+        self._scores = scores
 
-    def parts(self) -> tuple[ModelPackage, Any, int, DecisionRules, Settings, Form]:
+    def parts(self) -> tuple[ModelPackage, Any, int, DecisionRules, Settings, Form, int]:
         """Return what another process makes its own report from."""
         interpreter = self._classifier.interpreter
         return (
@@ -94,6 +99,7 @@ class _Report:
             self._rules,
             self._settings,
             self._form,
+            self._scores,
         )
 
     def csv_header(self) -> str:
@@ -109,13 +115,13 @@ class _Report:
                 source,
                 self._classifier,
                 self._rules,
-                hop_s=self._settings.config.hop_s,
+                hop_s=self._settings.config.asked_hop_s(self._classifier.spec.window_s),
                 channel=self._settings.config.microphone.channel,
                 clock=SystemClock(),
             )
             predictions = _predictions(listener)
             pieces.extend(
-                _json_lines(path, predictions)
+                _json_lines(path, predictions, self._scores)
                 if self._form == "json"
                 else _csv_rows(path, predictions)
                 if self._form == "csv"
@@ -132,13 +138,13 @@ class _Report:
 def _predictions(listener: Listener) -> Iterator[Prediction]:
     while not listener.ended:
         heard = listener.next()
-        if heard is not None:
+        if heard is not None and heard.prediction is not None:
             yield heard.prediction
 
 
-def _json_lines(path: Path, predictions: Iterable[Prediction]) -> Iterator[str]:
+def _json_lines(path: Path, predictions: Iterable[Prediction], scores: int) -> Iterator[str]:
     for prediction in predictions:
-        fields = {"type": "prediction", "file": str(path), **prediction_fields(prediction)}
+        fields = {"type": "prediction", "file": str(path), **prediction_fields(prediction, scores)}
         yield msgspec.json.encode(fields).decode() + "\n"
 
 

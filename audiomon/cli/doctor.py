@@ -80,7 +80,8 @@ def _findings(config_path: Path | None) -> Iterator[Finding]:
     yield Finding("ok", "config", settings.source)
     model, classifier = look_at_model(settings, clock)
     yield model
-    entries_per_s = 1 / settings.config.hop_s if settings.config.journal.predictions == "every" else 0.1
+    hop_s = settings.config.asked_hop_s(classifier.spec.window_s) if classifier else settings.config.hop_s
+    entries_per_s = 1 / hop_s if settings.config.journal.predictions == "every" else 0.1
     yield from look_at_journal(entries_per_s)
     yield from look_at_microphone(settings, classifier.spec.sample_rate if classifier else _SOME_RATE, clock)
 

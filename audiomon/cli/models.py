@@ -1,30 +1,38 @@
-"""``audiomon models``: what can be named in ``model:``, and what a package says about itself."""
+"""``audiomon models``: what can be named in ``model:``, what a package says about itself, and making one of a file."""
 
 from pathlib import Path
 
 import click
 
+from audiomon.cli.lazy import LazyGroup
 from audiomon.errors import AudiomonError
 from audiomon.features import LogMelSpec
 from audiomon.models.manifest import Manifest
 from audiomon.models.package import find_package, installed_packages, model_folders, read_manifest, read_package
 
+_COMMANDS = {
+    "list": ("audiomon.cli.models:list_", "List the packages that `model:` can name."),
+    "show": ("audiomon.cli.models:show", "Show what a package says about itself."),
+    "add": ("audiomon.cli.models_add:add", "Make a package of a bare .tflite file."),
+}
 
-@click.group(invoke_without_command=True)
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List and show model packages.
+    """List, show and add model packages.
 
     \b
     Examples:
       audiomon models
       audiomon models show home
+      audiomon models add yamnet.tflite
     """
     if context.invoked_subcommand is None:
         context.invoke(list_)
 
 
-@models.command("list")
+@click.command("list")
 def list_() -> None:
     """List the packages that `model:` can name."""
     folders = installed_packages()
@@ -39,7 +47,7 @@ def list_() -> None:
             click.echo(f"{folder.name:<20} {len(manifest.labels):>4} labels  {manifest.description}")
 
 
-@models.command()
+@click.command()
 @click.argument("name")
 def show(name: str) -> None:
     """Show what the package NAME (or the folder NAME) says about itself."""

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from audiomon.audio.source import Source
-from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option
+from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import AudiomonError, DeviceError
@@ -43,6 +43,7 @@ _CLOCK = SystemClock()
 @hop_option
 @interpreter_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
+@scores_option
 @click.option(
     "--predictions",
     type=click.Choice(["every", "changes", "events"]),
@@ -61,6 +62,7 @@ def run(
     hop_s: float | None,
     interpreter: str | None,
     as_json: bool,
+    scores: int,
     predictions: Selection | None,
     config_path: Path | None,
 ) -> None:
@@ -88,13 +90,18 @@ def run(
     if input_ is not None:
         settings = settings_now()
         loading = LoadingModel(settings)
-        _listen(_recording(input_, rate, channels, realtime), settings, loading, _output(loading, as_json, predictions))
+        _listen(
+            _recording(input_, rate, channels, realtime),
+            settings,
+            loading,
+            _output(loading, as_json, scores, predictions),
+        )
         return
     journal = None if as_json or not writes_to_journal(1) else Journal(JournalSocket(), _instance(config_path))
     with _told_to(journal):
         settings = settings_now()
         loading = LoadingModel(settings)
-        output = journal or _output(loading, as_json, predictions)
+        output = journal or _output(loading, as_json, scores, predictions)
         source, absence = _microphone(settings, loading)
         sample = _sample(loading) if or_sample else None
         if source is None and sample is not None:
@@ -124,9 +131,9 @@ def _told_to(journal: Journal | None) -> Iterator[None]:
         raise click.exceptions.Exit(error.exit_status) from None
 
 
-def _output(loading: LoadingModel, as_json: bool, selection: Selection | None) -> Output:
+def _output(loading: LoadingModel, as_json: bool, scores: int, selection: Selection | None) -> Output:
     if as_json:
-        output: Output = JsonLines(sys.stdout)
+        output: Output = JsonLines(sys.stdout, scores)
     else:
         output = Terminal(sys.stdout, loading.package.manifest.labels, colour=sys.stdout.isatty())
     return Selected(output, selection or "every")
@@ -161,14 +168,16 @@ def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | Non
 def _listen(source: Source, settings: Settings, loading: LoadingModel, output: Output) -> None:
     """Listen to something that ends by itself, or is ended; nothing is watched meanwhile."""
     config = settings.config
+    hop_s = config.asked_hop_s(loading.package.manifest.input.window_s)
     try:
         listener = Listener(
             source,
             loading.classifier(),
             loading.rules,
-            hop_s=config.hop_s,
+            hop_s=hop_s,
             channel=config.microphone.channel,
             clock=_CLOCK,
+            gate_dbfs=config.gate_dbfs,
         )
         worker = InferenceWorker(listener, output, _CLOCK)
 
@@ -177,7 +186,7 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        output.status(listening(listener, config.hop_s, settings.source, _CLOCK))
+        output.status(listening(listener, hop_s, settings.source, _CLOCK))
         started_ns = _CLOCK.monotonic_ns()
         worker.start()
         worker.done.wait()

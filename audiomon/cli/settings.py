@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from audiomon.outputs.selection import SCORES_WRITTEN
+
 
 def _installed_models(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
     """Complete a model's name in the shell."""
@@ -28,6 +30,13 @@ model_option = click.option(
 )
 interpreter_option = click.option(
     "--interpreter", type=click.Choice(["auto", "litert", "tflite-runtime"]), help="What runs the model."
+)
+scores_option = click.option(
+    "--scores",
+    type=click.IntRange(1, 10_000),
+    default=SCORES_WRITTEN,
+    show_default=True,
+    help="Scores in a JSON line, of a model that has more: the highest ones.",
 )
 hop_option = click.option(
     "--hop", "hop_s", type=click.FloatRange(0.01, 60), help="Seconds from one prediction to the next."

@@ -67,6 +67,7 @@ def _rows(found: Standing) -> list[tuple[str, str]]:
         ("refused", found.refused),
         ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
+        ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
         ("lost", f"{found.lost} samples{shed}{undelivered}{shares}"),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
         ("failures", f"{found.stage_failures} of stages that were started again" if found.stage_failures else ""),

@@ -41,6 +41,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["every", "changes", "events"],
         key("Write every prediction, only those whose label is new, or events alone.", "live"),
     ] = "every"
+    scores: Annotated[int, key("Scores in an entry: the highest ones, of many.", "live", ge=1, le=10_000)] = 20
     summary_s: Annotated[float, key("Seconds between summary lines; 0 for none.", "live", ge=0, le=86_400)] = 60.0
 
 
@@ -55,9 +56,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hop_s: Annotated[
         float, key("Seconds from one prediction to the next, rounded to whole frames.", "live", ge=0.01, le=60)
     ] = 0.5
+    hop_fraction: Annotated[
+        Annotated[float, Meta(ge=0.01, le=1)] | None,
+        key("The same as a share of the model's window, instead of hop_s: 0.5 overlaps windows by half.", "live"),
+    ] = None
+    gate_dbfs: Annotated[
+        Annotated[float, Meta(ge=-120, le=0)] | None,
+        key("Level below which the model is not run, in dB of full scale; none for always.", "live"),
+    ] = None
     microphone: Annotated[Microphone, key("The microphone.", "reopen")] = Microphone()
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
     journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()
+
+    def asked_hop_s(self, window_s: float) -> float:
+        """Seconds from one prediction to the next that are asked for, with a model's windows of ``window_s``."""
+        return self.hop_s if self.hop_fraction is None else self.hop_fraction * window_s
 
 
 def json_schema() -> dict[str, Any]:

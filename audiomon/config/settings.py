@@ -55,6 +55,8 @@ def load_settings(config_path: Path | None, **overrides: Any) -> Settings:
     path = config_path or default_config()
     config, document = load_config(path) if path else (Config(), None)
     given = {key: value for key, value in overrides.items() if value is not None}
+    if "hop_s" in given:
+        given["hop_fraction"] = None  # of two ways to say the same, the nearer one holds
     if "model" in given and "/" in given["model"]:
         given["model"] = str(Path(given["model"]).resolve())  # the command line's paths start from here
     return Settings(msgspec.structs.replace(config, **given), document)

@@ -73,6 +73,10 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     ] = None
     frames: Annotated[int, Meta(ge=1, le=10_000, description="Frames in one window.")] = 43
     normalization: Normalization | None = None
+    layout: Annotated[
+        Literal["frames-bands", "bands-frames"],
+        Meta(description="Order of the model's axes; a flat input lists them in this order too."),
+    ] = "frames-bands"
     center: Annotated[
         bool, Meta(description="Must be false: centred frames need samples that have not been recorded yet.")
     ] = False

@@ -2,15 +2,15 @@
 
 import importlib.metadata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from audiomon import __version__
 from audiomon.lab.convert import Precision
-from audiomon.lab.description import times
 from audiomon.lab.inspect_tflite import Contents
 from audiomon.lab.original import Layer
 from audiomon.lab.proof import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Proof
-from audiomon.models.interpreter import Backend
+from audiomon.models.description import times
+from audiomon.models.interpreter import Backend, installed_backends
 
 _ONLY_IN_TRAINING = {
     "Dropout",
@@ -124,6 +124,11 @@ class ConversionReport:
         ]
         if len(self.xnnpack) > 1:
             lines.append(f"  largest difference between the runtimes {self.proof.between_runtimes:.2g}")
+        lines += [
+            f"  not tried on {backend}{_why_not(backend)}"
+            for backend in get_args(Backend)
+            if backend not in self.xnnpack
+        ]
         accuracy = self.proof.accuracy
         if accuracy:
             lines.append(
@@ -167,6 +172,10 @@ def card(name: str, report: ConversionReport, labels: tuple[str, ...]) -> str:
         f"# {name}\n\nConverted by `audiomon convert` from {report.source}.\n\n"
         f"Labels: {', '.join(labels)}.\n\n```\n{report.text}\n```\n"
     )
+
+
+def _why_not(backend: Backend) -> str:
+    return "" if backend in installed_backends() else ", which is not installed here"
 
 
 def _kib(size: int) -> str:

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError, UserError
+from audiomon.features import LogMelSpec
 from audiomon.lab.conversion_report import ConversionReport, card, provenance
 from audiomon.lab.convert import Precision, convert
-from audiomon.lab.description import Described, activation, check_shapes
 from audiomon.lab.inspect_tflite import Contents, contents, taken_by_xnnpack
-from audiomon.lab.keras_files import read_keras
+from audiomon.lab.keras_files import check_existence, read_keras
 from audiomon.lab.original import Layer, OriginalModel
 from audiomon.lab.proof import Answered, Labelled, Proof, ProofError, prove, random_windows
 from audiomon.lab.recorded_windows import read_labelled_windows, read_windows
 from audiomon.lab.tensorflow_process import Progress, TensorFlowProcess
+from audiomon.models.description import Described, activation, check_shapes
 from audiomon.models.interpreter import Backend
-from audiomon.models.manifest import Manifest, OutputSpec
+from audiomon.models.manifest import InputSpec, Manifest, OutputSpec
 from audiomon.models.package import MANIFEST
 from audiomon.models.writing import write_package
 
@@ -84,8 +85,10 @@ def check_request(request: Request) -> None:
     """Refuse early what can be refused without loading TensorFlow.
 
     Raises:
+        ModelError: there is no such model.
         UserError: a package is in the way, or int8 has nothing to be calibrated on.
     """
+    check_existence(request.model, request.weights)
     if (request.target / MANIFEST).exists() and not request.replace:
         raise UserError(f"{request.target}: is a model package already; --replace to replace it")
     if request.precision == "int8" and request.audio is None:
@@ -163,14 +166,21 @@ def _sounds(request: Request) -> _Sounds:
     description = request.described.description
     calibration = proof = labelled = None
     if request.audio:
-        calibration = read_windows(request.audio, description.input, _CALIBRATION_WINDOWS)
+        calibration = _arranged(read_windows(request.audio, description.input, _CALIBRATION_WINDOWS), description.input)
         count = min(PROOF_WINDOWS, len(calibration))
         proof = calibration[[index * len(calibration) // count for index in range(count)]]
     if request.labelled:
-        labelled = read_labelled_windows(
+        windows, right = read_labelled_windows(
             request.labelled, description.input, description.labels, _LABELLED_WINDOWS_PER_LABEL
         )
+        labelled = _arranged(windows, description.input), right
     return _Sounds(calibration, proof, labelled)
+
+
+def _arranged(windows: Float32, spec: InputSpec) -> Float32:
+    """Turn windows (n, frames, n_mels) into the order in which the model reads them."""
+    turned = isinstance(spec, LogMelSpec) and spec.layout == "bands-frames"
+    return windows.transpose(0, 2, 1) if turned else windows
 
 
 def _convert(progress: Progress, request: Request, sounds: _Sounds) -> _Converted:

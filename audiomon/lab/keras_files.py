@@ -33,8 +33,7 @@ def read_keras(path: Path, weights: Path | None = None) -> OriginalModel:
         ModelError: it is none of these, is damaged, has a layer that cannot be rebuilt, or does not fit its weights.
         UserError: TensorFlow or tf-keras is not installed.
     """
-    if not path.exists():
-        raise ModelError(f"{path}: no such file")
+    check_existence(path, weights)
     if weights is not None and path.suffix != ".json":
         raise ModelError(f"{path}: holds its own weights; --weights goes with an architecture .json")
     if path.is_dir():
@@ -47,6 +46,17 @@ def read_keras(path: Path, weights: Path | None = None) -> OriginalModel:
         case ".keras":
             return _read_archive(path)
     raise ModelError(f"{path}: is not a Keras model that can be read here; give {_FORMS}")
+
+
+def check_existence(path: Path, weights: Path | None) -> None:
+    """See that the files are there: seconds before TensorFlow is.
+
+    Raises:
+        ModelError: one is not.
+    """
+    for file in (path, weights):
+        if file is not None and not file.exists():
+            raise ModelError(f"{file}: no such file")
 
 
 def _read_architecture(path: Path, weights: Path | None) -> OriginalModel:
@@ -158,8 +168,6 @@ def _check_h5(path: Path) -> dict[str, Any]:
     import_tensorflow()  # h5py comes with it
     import h5py
 
-    if not path.exists():
-        raise ModelError(f"{path}: no such file")
     try:
         with h5py.File(path) as file:
             file.visititems(_read_dataset)

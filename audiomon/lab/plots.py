@@ -14,6 +14,7 @@ from audiomon.lab.tensorflow_process import INSTALL
 _INK, _FAINT = "#222222", "#8a8a8a"
 _COLOURS = {"keras": "#c8553d", "tf.lite": "#e0a458", "tflite-runtime": "#4f86a6", "litert": "#2f6f4f"}
 _DPI = 110
+_FORMATS = (".png", ".svg", ".pdf")
 
 
 def plot_models(timings: Sequence[Timing], title: str, path: Path) -> None:
@@ -65,22 +66,27 @@ def plot_explanation(explanation: Explanation, path: Path) -> None:
     pyplot = _pyplot()
     steps = explanation.steps
     figure, axes = pyplot.subplots(figsize=(9, 1.1 + 0.62 * len(steps)), layout="constrained")
-    left = min(step.us for step in steps) / 2.5
+    least, most = min(step.us for step in steps), max(step.us for step in steps)
+    left = least / 8
     for row, step in enumerate(steps):
         engine = "litert" if step.title.startswith("TFLite") else "keras"
         axes.barh(row, step.us - left, left=left, height=0.5, color=_COLOURS[engine])
-        if row:
-            before = steps[row - 1].us
-            low, high = sorted((step.us, before))
+        axes.text(left * 1.15, row, duration(step.us), va="center", ha="left", fontsize=9, color="white")
+        if not row:
+            continue
+        before = steps[row - 1].us
+        low, high = sorted((step.us, before))
+        if before > step.us:
             axes.barh(row, high - low, left=low, height=0.5, color="none", edgecolor=_FAINT, linestyle=":")
-            axes.plot([before, before], [row - 1 + 0.25, row - 0.25], color=_FAINT, linewidth=0.8, linestyle=":")
-            axes.text(high * 1.12, row - 0.1, f"÷ {step.factor:.3g}", va="center", fontsize=10, color=_INK)
-            axes.text(high * 1.12, row + 0.2, step.removes, va="center", fontsize=7, color=_FAINT)
-        axes.text(step.us / 1.12, row, duration(step.us), va="center", ha="right", fontsize=9, color="white")
+        axes.plot([before, before], [row - 1 + 0.25, row - 0.25], color=_FAINT, linewidth=0.8, linestyle=":")
+        factor = f"÷ {step.factor:.3g}" if step.factor >= 1 else f"× {1 / step.factor:.3g}"
+        axes.text(high * 1.12, row - 0.1, factor, va="center", fontsize=10, color=_INK)
+        axes.text(high * 1.12, row + 0.2, step.removes, va="center", fontsize=8, color=_FAINT)
     axes.set_yticks(range(len(steps)), [step.title for step in steps], fontsize=9)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(left, max(step.us for step in steps) * 12)
+    # Room for what is written behind the longest bar.
+    axes.set_xlim(left, most * (most / left) ** 0.62)
     _time_axis(axes)
     axes.set_title(
         f"Where a factor of {explanation.ratio:,.0f} goes: one window, {steps[0].title} to TFLite",
@@ -103,18 +109,21 @@ def _time_axis(axes: Any) -> None:
         axes.spines[side].set_visible(False)
 
 
-def check_plotting() -> None:
-    """Look for matplotlib before minutes of measuring.
+def check_plotting(path: Path) -> None:
+    """See that a picture can be drawn and written there, before minutes of measuring.
 
     Raises:
-        UserError: it is not installed.
+        UserError: matplotlib is not installed, or there is no such folder or format.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError(f"--plot needs matplotlib, which is not installed: {INSTALL}")
+    if path.suffix.lower() not in _FORMATS:
+        raise UserError(f"{path}: must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder")
 
 
 def _pyplot() -> Any:
-    check_plotting()
     import matplotlib
 
     matplotlib.use("Agg")

@@ -32,7 +32,7 @@ Float32 = NDArray[np.float32]
 # Against the window's own maximum, because distance is not what tells a dog from a door; 0 is the floor, so that the
 # zeros that a "same" convolution adds around a window are silence to the network and not an edge.
 SPEC = LogMelSpec(fmin=50.0, fmax=7000.0, ref="max", top_db=60.0, normalization=Normalization(mean=-60.0, std=20.0))
-DECISIONS = Decisions(smoothing_s=0.6, on=0.7, off=0.4, min_on_s=0.0, min_off_s=1.0, ignore=("background",))
+DECISIONS = Decisions(smoothing_s=0.6, on=0.7, off=0.4, min_on_s=0.0, min_off_s=1.0, deny=("background",))
 LICENSE = (
     "Weights: CC BY 3.0, as most of the ESC-10 recordings (K. J. Piczak and the Freesound authors) they were made of; "
     "the speech recordings are in the public domain."

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
 from audiomon.features import LogMel, LogMelSpec
-from audiomon.models.interpreter import Backend, Interpreter
-from audiomon.models.manifest import InputSpec
+from audiomon.models.interpreter import Backend, Interpreter, Tensor
+from audiomon.models.manifest import Calibration, InputSpec, WaveformSpec
 from audiomon.models.package import ModelPackage
 from audiomon.models.self_test import Signal, make_signal
 
@@ -44,12 +46,15 @@ class Classifier:
         self.package = package
         self.labels = package.manifest.labels
         self.spec = package.manifest.input
+        output = package.manifest.output
         try:
-            self.interpreter = Interpreter(package.content, backend, threads)
+            self.interpreter = Interpreter(package.content, backend, threads, output.tensor)
         except ModelError as error:
             raise ModelError(f"{package.weights}: {error}") from None
         self._compare_shapes()
-        self._softmax_due = package.manifest.output.activation == "logits"
+        self._arranged = _arrangement(self.spec, self.interpreter.input)
+        self._activated = _ACTIVATIONS.get(output.activation)
+        self._calibrated = None if output.calibration is None else _calibration(output.calibration)
 
     def scores(self, window: Float32) -> Float32:
         """Classify one window.
@@ -63,10 +68,11 @@ class Classifier:
         Raises:
             ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
         """
-        scores = self.interpreter.run(window)
-        if self._softmax_due:
-            scores = np.exp(scores - scores.max())
-            scores /= scores.sum()
+        scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        if self._activated is not None:
+            scores = self._activated(scores)
+        if self._calibrated is not None:
+            scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
             raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
         return scores
@@ -108,16 +114,83 @@ class Classifier:
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
-        shape = self.spec.shape
-        if tuple(size for size in tensor.shape if size != 1) != tuple(size for size in shape if size != 1):
-            raise package.document.error(
-                ("input",), f"describes windows of {_times(shape)}, the model reads {_times(tensor.shape)}"
-            )
+        problem = misfit(self.spec, tensor.shape)
+        if problem:
+            raise package.document.error(("input",), problem)
         if output.size != len(self.labels):
             raise package.document.error(
                 ("labels",),
                 f"there are {len(self.labels)}, the model gives {output.size} scores ({_times(output.shape)})",
             )
+
+
+def misfit(spec: InputSpec, tensor_shape: tuple[int, ...]) -> str:
+    """Say why windows of a spec do not fit an input tensor; empty if they do.
+
+    Axes of size 1 may be anywhere, and a window may be flat.
+    """
+    shape: tuple[int, ...] = spec.shape
+    if isinstance(spec, LogMelSpec) and spec.layout == "bands-frames":
+        shape = shape[::-1]
+    wanted, described = (tuple(size for size in one if size != 1) for one in (tensor_shape, shape))
+    if wanted in (described, (math.prod(described),)):
+        return ""
+    if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
+        right = other_layout(spec).layout
+        return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {right} is right"
+    if isinstance(spec, WaveformSpec) and len(wanted) == 2 and min(wanted) <= 8:
+        return f"describes one channel, the model reads {min(wanted)} ({_times(tensor_shape)}); audiomon is mono"
+    return f"describes windows of {_times(shape)}, the model reads {_times(tensor_shape)}"
+
+
+def other_layout(spec: LogMelSpec) -> LogMelSpec:
+    """Return the same windows for a model whose axes are the other way round."""
+    other: Literal["frames-bands", "bands-frames"]
+    other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
+    return msgspec.structs.replace(spec, layout=other)
+
+
+def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32] | None:
+    """Return what turns a window into the order and the scale that a model reads; None if it has both."""
+    if isinstance(spec, LogMelSpec):
+        return np.transpose if spec.layout == "bands-frames" else None
+    full_scale = np.float32(spec.full_scale or (32768 if tensor.is_pcm else 1))
+    return None if full_scale == 1 else lambda window: window * full_scale
+
+
+def _softmax(logits: Float32) -> Float32:
+    scores: Float32 = np.exp(logits - logits.max())
+    scores /= scores.sum()
+    return scores
+
+
+def _sigmoid(logits: Float32) -> Float32:
+    # By tanh, which no logit can overflow.
+    scores: Float32 = (np.float32(1) + np.tanh(logits * np.float32(0.5))) * np.float32(0.5)
+    return scores
+
+
+def _calibration(calibration: Calibration) -> Callable[[Float32], Float32]:
+    """Return what calibrates scores; see `Calibration`."""
+    filled = [(*numbers, -math.inf)[:4] if numbers else (0.0, 0.0, 0.0, math.inf) for numbers in calibration.parameters]
+    scale, slope, offset, least = np.array(filled, dtype=np.float64).T
+    # Before a logarithm, as in TFLite's own task library.
+    smallest = 1e-16
+
+    def calibrated(scores: Float32) -> Float32:
+        x = scores.astype(np.float64)
+        if calibration.transform == "log":
+            x = np.log(np.maximum(x, smallest))
+        elif calibration.transform == "inverse-logistic":
+            x = np.log(np.maximum(x, smallest)) - np.log(np.maximum(1 - x, smallest))
+        fitted = scale * (1 + np.tanh((slope * x + offset) / 2)) / 2
+        return np.where(scores > least, fitted, calibration.default_score).astype(np.float32)
+
+    return calibrated
+
+
+# What is still to be done to a model's answer.
+_ACTIVATIONS: dict[str, Callable[[Float32], Float32]] = {"logits": _softmax, "sigmoid-logits": _sigmoid}
 
 
 def _times(shape: tuple[int, ...]) -> str:
@@ -135,7 +208,12 @@ def self_test_window(signal: Signal, spec: InputSpec) -> Float32:
 
 def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
     for test, scores in zip(package.manifest.self_test, answers, strict=True):
-        difference = max(abs(score - expected) for score, expected in zip(scores, test.expected, strict=True))
+        expected = test.expected
+        if isinstance(expected, dict):
+            by_label = dict(zip(package.manifest.labels, scores, strict=True))
+            scores = tuple(by_label[label] for label in expected)  # noqa: PLW2901
+            expected = tuple(expected.values())
+        difference = max(abs(score - wanted) for score, wanted in zip(scores, expected, strict=True))
         if not difference <= test.tolerance:
             raise ModelError(
                 f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "

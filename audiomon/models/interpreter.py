@@ -6,6 +6,7 @@ be loaded here.
 
 import importlib
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -23,6 +24,9 @@ Backend = Literal["litert", "tflite-runtime"]
 _DISTRIBUTIONS: dict[Backend, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _PACKAGES: dict[Backend, str] = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
+# How the runtimes say which operator they lack: a custom one, or one of TensorFlow's own.
+_FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -35,6 +39,7 @@ class Tensor:
         dtype: of its elements.
         scale: of a quantised tensor: real = scale · (stored - zero_point); 0 when it is not quantised.
         zero_point: see scale.
+        fixed: whether the shape is always this one, save for the batch dimension.
     """
 
     index: int
@@ -43,6 +48,12 @@ class Tensor:
     dtype: np.dtype[Any]
     scale: float
     zero_point: int
+    fixed: bool = True
+
+    @property
+    def is_pcm(self) -> bool:
+        """Whether it holds plain 16-bit samples: integers that stand for nothing but themselves."""
+        return bool(self.dtype == np.int16 and self.scale == 0)
 
     @property
     def size(self) -> int:
@@ -102,13 +113,14 @@ class Interpreter:
         content: the bytes of a .tflite file.
         backend: which runtime.
         threads: for the kernels that use several.
+        output: which one, if the model has several: its name or its number.
 
     Raises:
         ModelError: the runtime cannot be loaded or refuses the model, or the model does not have one input and an
             output of numbers.
     """
 
-    def __init__(self, content: bytes, backend: Backend, threads: int = 1) -> None:
+    def __init__(self, content: bytes, backend: Backend, threads: int = 1, output: str | int | None = None) -> None:
         if content[4:8] != b"TFL3":
             raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
         self.backend = backend
@@ -118,6 +130,9 @@ class Interpreter:
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
                 self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            foreign = _FOREIGN_OPERATOR.search(str(error))
+            if foreign:
+                raise ModelError(f"needs the operator {foreign[1] or foreign[2]}, which {backend} has not") from None
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
         inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
         self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
@@ -126,9 +141,14 @@ class Interpreter:
                 f"has {len(inputs)} inputs and {len(self.outputs)} outputs; audiomon needs one input and an output"
             )
         self.input = inputs[0]
-        self.output = self.outputs[0]
+        self.output = _chosen(self.outputs, output)
+        if not self.input.fixed:
+            raise ModelError(
+                "reads windows of no fixed length: convert it with a fixed input shape (in Keras, a batch_shape)"
+            )
         for tensor, role in ((self.input, "reads"), (self.output, "gives")):
-            if tensor.dtype != np.float32 and not (tensor.dtype.kind in "iu" and tensor.scale > 0):
+            quantised = tensor.dtype.kind in "iu" and tensor.scale > 0
+            if tensor.dtype != np.float32 and not quantised and not (tensor is self.input and tensor.is_pcm):
                 raise ModelError(
                     f"{role} {tensor.dtype}; it must be float32, or integers with a scale and a zero point"
                 )
@@ -138,7 +158,8 @@ class Interpreter:
 
         Args:
             window: float32, as many elements as the input tensor, in its order. Quantised here if the model wants
-                integers: stored = round(real / scale) + zero_point, held to the type's range.
+                integers: stored = round(real / scale) + zero_point, held to the type's range; plain 16-bit integers
+                have a scale of 1.
 
         Returns:
             float32, shape (output elements,), freshly made; real values if the model's are quantised.
@@ -160,12 +181,30 @@ class Interpreter:
 def _tensor(detail: dict[str, Any]) -> Tensor:
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
-    return Tensor(int(detail["index"]), str(detail["name"]), shape, np.dtype(detail["dtype"]), scale, zero_point)
+    # A first dimension of any size is the batch's, where others follow it.
+    rest = detail["shape_signature"][1:] if len(shape) > 1 else detail["shape_signature"]
+    fixed = all(size >= 0 for size in rest)
+    return Tensor(int(detail["index"]), str(detail["name"]), shape, np.dtype(detail["dtype"]), scale, zero_point, fixed)
+
+
+def _chosen(outputs: tuple[Tensor, ...], wanted: str | int | None) -> Tensor:
+    """Return the output that is wanted; without a wish, the only one."""
+    if wanted is None and len(outputs) == 1:
+        return outputs[0]
+    for number, tensor in enumerate(outputs):
+        if wanted in (number, tensor.name):
+            return tensor
+    there = ", ".join(
+        f"{number}: {tensor.name} ({'×'.join(map(str, tensor.shape))})" for number, tensor in enumerate(outputs)
+    )
+    if wanted is None:
+        raise ModelError(f"has {len(outputs)} outputs; say which one has the scores (output.tensor): {there}")
+    raise ModelError(f"has no output {wanted!r}; it has {there}")
 
 
 def _quantized(value: Float32, tensor: Tensor) -> NDArray[Any]:
     limits = np.iinfo(tensor.dtype)
-    stored = np.rint(value / np.float32(tensor.scale)) + tensor.zero_point
+    stored = np.rint(value / np.float32(tensor.scale or 1)) + tensor.zero_point
     integers: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(tensor.dtype)
     return integers
 

@@ -18,11 +18,33 @@ from audiomon.models.self_test import Signal
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
+    """Refuse labels that are repeated, and decisions about labels that there are not.
+
+    Raises:
+        ValueError: the message starts with the key.
+    """
+    repeated = [label for label, count in Counter(labels).items() if count > 1]
+    if repeated:
+        raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+    try:
+        decision_rules(labels, decisions, Decisions())
+    except RulesError as error:
+        raise ValueError(f"decisions.{error}") from None
+
+
 class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
     """A window of raw samples, for models with a front end of their own."""
 
     sample_rate: SampleRate
     samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
+    full_scale: Annotated[
+        Annotated[float, Meta(gt=0, le=1e6)] | None,
+        Meta(
+            description="What the loudest sample is: 1 or 32768. When left out, 32768 for a model that reads plain "
+            "16-bit integers, else 1.",
+        ),
+    ] = None
 
     @property
     def window_samples(self) -> int:
@@ -51,15 +73,39 @@ class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 InputSpec = LogMelSpec | WaveformSpec
 
 
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How scores are made comparable between labels, last of all, as TFLite's metadata defines it.
+
+    A score x of a label becomes scale / (1 + exp(-(slope·g(x) + offset))), or ``default_score`` where the label has no
+    parameters or x is not above its least score.
+    """
+
+    parameters: Annotated[
+        tuple[Annotated[tuple[float, ...], Meta(max_length=4)], ...],
+        Meta(description="For each label scale, slope, offset and perhaps its least score; or nothing."),
+    ]
+    transform: Annotated[
+        Literal["identity", "log", "inverse-logistic"],
+        Meta(description="g: x, log(x), or log(x) - log(1 - x)."),
+    ] = "identity"
+    default_score: Annotated[float, Meta(ge=0, le=1, description="Score of labels without parameters.")] = 0.0
+
+
 class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the model's output tensor holds."""
 
     activation: Annotated[
-        Literal["softmax", "sigmoid", "logits"],
+        Literal["softmax", "sigmoid", "logits", "sigmoid-logits"],
         Meta(
-            description="softmax, sigmoid: scores from 0 to 1, applied inside the model; logits: softmax is still due."
+            description="softmax, sigmoid: scores from 0 to 1, applied inside the model; logits: softmax is still due; "
+            "sigmoid-logits: sigmoid is."
         ),
     ] = "softmax"
+    tensor: Annotated[
+        str | Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Which one, where a model has several outputs: its name, or its number from 0."),
+    ] = None
+    calibration: Annotated[Calibration | None, Meta(description="Applied to the scores.")] = None
 
 
 class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +115,10 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     signal: Annotated[Signal, Meta(description="See audiomon.models.self_test.")]
-    expected: Annotated[tuple[float, ...], Meta(min_length=1, description="Score of each label.")]
+    expected: Annotated[
+        Annotated[tuple[float, ...], Meta(min_length=1)] | Annotated[dict[Label, float], Meta(min_length=1)],
+        Meta(description="Score of each label in order; or, by label, those of the highest scores alone."),
+    ]
     tolerance: Annotated[float, Meta(gt=0, le=0.5, description="Largest difference of a score.")] = 0.001
 
 
@@ -97,15 +146,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ValueError: repeated labels, a self-test that does not answer for every label, or decisions about labels
                 that there are not; the message starts with the key.
         """
-        repeated = [label for label, count in Counter(self.labels).items() if count > 1]
-        if repeated:
-            raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+        check_labels(self.labels, self.decisions)
         for test in self.self_test:
-            if len(test.expected) != len(self.labels):
-                raise ValueError(
-                    f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
-                )
-        try:
-            decision_rules(self.labels, self.decisions, Decisions())
-        except RulesError as error:
-            raise ValueError(f"decisions.{error}") from None
+            self._check_expected(test)
+        calibration = self.output.calibration
+        if calibration is not None and len(calibration.parameters) != len(self.labels):
+            raise ValueError(
+                f"output.calibration: has parameters for {len(calibration.parameters)} labels, there are "
+                f"{len(self.labels)}"
+            )
+        if calibration is not None and any(len(numbers) in (1, 2) for numbers in calibration.parameters):
+            raise ValueError("output.calibration: a label has none, 3 or 4 parameters")
+
+    def _check_expected(self, test: SelfTest) -> None:
+        if isinstance(test.expected, dict):
+            strangers = test.expected.keys() - set(self.labels)
+            if strangers:
+                raise ValueError(f"self_test: {test.signal} expects a score of {min(strangers)!r}, which is no label")
+        elif len(test.expected) != len(self.labels):
+            raise ValueError(
+                f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
+            )

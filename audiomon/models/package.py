@@ -20,7 +20,7 @@ from audiomon.models.manifest import Manifest
 
 MANIFEST = "model.yaml"
 WEIGHTS = "model.tflite"
-_LARGEST_WEIGHTS_BYTES = 512 << 20
+LARGEST_WEIGHTS_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def _read_weights(path: Path) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{path}: is not a file")
-        if status.st_size > _LARGEST_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: is larger than {_LARGEST_WEIGHTS_BYTES >> 20} MiB")
+        if status.st_size > LARGEST_WEIGHTS_BYTES:
+            raise ModelError(f"{path}: is larger than {LARGEST_WEIGHTS_BYTES >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None

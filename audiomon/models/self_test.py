@@ -28,10 +28,7 @@ def make_signal(signal: Signal, samples: int, sample_rate: int) -> NDArray[np.in
     """
     out = np.zeros(samples, dtype=np.int16)
     if signal == "noise":
-        state = 1
-        for index in range(samples):
-            state = (state * 1_664_525 + 1_013_904_223) & 0xFFFF_FFFF  # Numerical Recipes
-            out[index] = (state >> 18) - _AMPLITUDE
+        out[:] = (_random_words(samples) >> 18).astype(np.int16) - _AMPLITUDE
     elif signal == "chirp":
         low, high = 100.0, min(7000.0, 0.45 * sample_rate)
         duration = samples / sample_rate
@@ -42,3 +39,19 @@ def make_signal(signal: Signal, samples: int, sample_rate: int) -> NDArray[np.in
     elif signal == "clicks":
         out[:: sample_rate // 8] = 32767
     return out
+
+
+def _random_words(count: int) -> NDArray[np.uint32]:
+    """Return the generator's first states after 1: s ← 1 664 525·s + 1 013 904 223 mod 2³² (Numerical Recipes).
+
+    By doubling: what leads from one state to the next leads, applied n times, from n states to the n after them.
+    """
+    words = np.empty(count, dtype=np.uint32)
+    words[:1] = 1_664_525 + 1_013_904_223
+    factor, term, known = 1_664_525, 1_013_904_223, 1
+    while known < count:
+        following = words[known : 2 * known]
+        following[:] = words[: len(following)] * np.uint32(factor) + np.uint32(term)
+        factor, term = factor * factor % 2**32, (factor + 1) * term % 2**32
+        known *= 2
+    return words

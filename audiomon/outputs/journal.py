@@ -8,15 +8,12 @@ import msgspec
 
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.message_ids import MESSAGE_IDS
-from audiomon.outputs.selection import Selection, Selector
+from audiomon.outputs.selection import SCORES_WRITTEN, Selection, Selector
 from audiomon.outputs.terminal import bar, label_width
 from audiomon.pipeline.prediction import Event, Prediction, Status
 
 _PRIORITIES = {"info": 6, "warning": 4, "error": 3}
 _EVENT_PRIORITY = 5
-
-# Highest scores that AUDIOMON_SCORES holds: with all 521 of a large model, each entry would be 13 kB.
-_SCORES_KEPT = 20
 
 
 class Journal:
@@ -31,6 +28,7 @@ class Journal:
         self._socket = socket
         self._instance = instance
         self._selector = Selector("every")
+        self._scores = SCORES_WRITTEN
         # The inference worker and the supervisor write.
         self._writing = threading.Lock()
         self._lost = 0
@@ -48,9 +46,10 @@ class Journal:
         """Entries dropped so far because too many were waiting."""
         return self._socket.lost
 
-    def select(self, selection: Selection) -> None:
-        """Write these predictions from now on, instead of every one."""
+    def select(self, selection: Selection, scores: int = SCORES_WRITTEN) -> None:
+        """Write these predictions from now on, each with so many of its highest scores: 521 would be 13 kB."""
         self._selector = Selector(selection)
+        self._scores = scores
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
@@ -63,7 +62,7 @@ class Journal:
             f"{prediction.label[: self._width]:<{self._width}} {prediction.score:.2f} {bar(prediction.score)} "
             f"features {prediction.features_us:5.0f} µs  inference {prediction.inference_us:5.0f} µs"
         )
-        self._write("prediction", message, _PRIORITIES["info"], _evidence(prediction))
+        self._write("prediction", message, _PRIORITIES["info"], self._evidence(prediction))
 
     def event(self, event: Event) -> None:
         """See `Output.event`. Carries the fields of the prediction that it followed from as well."""
@@ -71,7 +70,7 @@ class Journal:
             message = f"▶ {event.label} ({event.score:.2f})"
         else:
             message = f"■ {event.label} ended after {event.duration_s:.1f} s"
-        fields = _evidence(self._last) if self._last else {}
+        fields = self._evidence(self._last) if self._last else {}
         fields |= {
             "AUDIOMON_LABEL": event.label,
             "AUDIOMON_SCORE": f"{event.score:.3f}",
@@ -89,6 +88,24 @@ class Journal:
         with self._writing:
             self._socket.flush()
             self._admit_losses()
+
+    def _evidence(self, prediction: Prediction) -> dict[str, str]:
+        # Whole microseconds and milliseconds, and three digits of a score: journald stores each value that occurs again
+        # only once, so fewer digits are fewer bytes.
+        labels = prediction.labels
+        scores = {
+            labels[index]: round(float(prediction.scores[index]), 3) for index in prediction.highest(self._scores)
+        }
+        return {
+            "AUDIOMON_LABEL": prediction.label,
+            "AUDIOMON_SCORE": f"{prediction.score:.3f}",
+            "AUDIOMON_SCORES": msgspec.json.encode(scores).decode(),
+            "AUDIOMON_FEATURES_US": f"{prediction.features_us:.0f}",
+            "AUDIOMON_INFERENCE_US": f"{prediction.inference_us:.0f}",
+            "AUDIOMON_LAG_MS": f"{prediction.lag_ms:.0f}",
+            "AUDIOMON_POSITION": str(prediction.position),
+            "AUDIOMON_MODEL": prediction.model,
+        }
 
     def _write(self, kind: str, message: str, priority: int, fields: dict[str, str]) -> None:
         with self._writing:
@@ -123,23 +140,6 @@ def writes_to_journal(fd: int) -> bool:
     except OSError:
         return False
     return stat.S_ISSOCK(there.st_mode) and (device, inode) == (str(there.st_dev), str(there.st_ino))
-
-
-def _evidence(prediction: Prediction) -> dict[str, str]:
-    # Whole microseconds and milliseconds, and three digits of a score: journald stores each value that occurs again
-    # only once, so fewer digits are fewer bytes.
-    best = prediction.scores.argsort()[: -_SCORES_KEPT - 1 : -1]
-    scores = {prediction.labels[index]: round(float(prediction.scores[index]), 3) for index in best}
-    return {
-        "AUDIOMON_LABEL": prediction.label,
-        "AUDIOMON_SCORE": f"{prediction.score:.3f}",
-        "AUDIOMON_SCORES": msgspec.json.encode(scores).decode(),
-        "AUDIOMON_FEATURES_US": f"{prediction.features_us:.0f}",
-        "AUDIOMON_INFERENCE_US": f"{prediction.inference_us:.0f}",
-        "AUDIOMON_LAG_MS": f"{prediction.lag_ms:.0f}",
-        "AUDIOMON_POSITION": str(prediction.position),
-        "AUDIOMON_MODEL": prediction.model,
-    }
 
 
 def _text(value: object) -> str:

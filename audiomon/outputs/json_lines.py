@@ -5,6 +5,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from audiomon.outputs.selection import SCORES_WRITTEN
 from audiomon.pipeline.prediction import Event, Prediction, Status
 
 
@@ -13,14 +14,16 @@ class JsonLines:
 
     Args:
         stream: where to.
+        scores: of each prediction at most; the highest ones.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, scores: int = SCORES_WRITTEN) -> None:
         self._stream = stream
+        self._scores = scores
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
-        self._write({"type": "prediction", **prediction_fields(prediction)})
+        self._write({"type": "prediction", **prediction_fields(prediction, self._scores)})
 
     def event(self, event: Event) -> None:
         """See `Output.event`."""
@@ -54,15 +57,21 @@ class JsonLines:
         self._stream.flush()
 
 
-def prediction_fields(prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction's keys and values as they are written: scores to 9 digits, which keep a float32 whole."""
+def prediction_fields(prediction: Prediction, scores: int) -> dict[str, Any]:
+    """Return a prediction's keys and values as they are written.
+
+    Args:
+        prediction: of any number of labels.
+        scores: how many of them at most: all in the labels' order, or of more labels the highest, falling. To 9 digits,
+            which keep a float32 whole.
+    """
+    labels = prediction.labels
+    written = range(len(labels)) if len(labels) <= scores else prediction.highest(scores)
     return {
         "time": iso_time(prediction.time_ns),
         "label": prediction.label,
         "score": _score(prediction.score),
-        "scores": {
-            label: _score(score) for label, score in zip(prediction.labels, prediction.scores.tolist(), strict=True)
-        },
+        "scores": {labels[index]: _score(float(prediction.scores[index])) for index in written},
         "position_s": round(prediction.position_s, 6),
         "features_us": round(prediction.features_us, 1),
         "inference_us": round(prediction.inference_us, 1),

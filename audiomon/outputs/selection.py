@@ -1,4 +1,4 @@
-"""Which predictions are written at all: a journal on an SD card need not have every one."""
+"""Which predictions are written at all, and how much of each: a journal on an SD card need not have everything."""
 
 from typing import Literal
 
@@ -6,6 +6,9 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Event, Prediction, Status
 
 Selection = Literal["every", "changes", "events"]
+
+# Scores of a prediction that are written unless somebody says otherwise, of a model that has more.
+SCORES_WRITTEN = 20
 
 
 class Selector:

@@ -11,7 +11,8 @@ class Fates:
     """What became of the frames of a stretch, in the source's own sample frames.
 
     Attributes:
-        classified: in a window that the model has read; those in two overlapping windows count once.
+        classified: in a window that the model has read, or that was below the gate; those in two overlapping windows
+            count once.
         shed: in no such window, since the model is too slow and theirs were passed over.
         lost: in no window at all: overwritten before they were read, or too few between two such gaps.
         windows_shed: whole windows passed over. Neighbours that overlap may have heard every frame of them.

@@ -75,9 +75,10 @@ class DecisionStage:
         if labels == self.labels and rules == self.rules:
             return self
         stage = DecisionStage(labels, rules)
+        places = {label: place for place, label in enumerate(self.labels)}
         for index, label in enumerate(labels):
-            if label in self.labels and label in rules.thresholds:
-                before = self.labels.index(label)
+            if label in places and label in rules.thresholds:
+                before = places[label]
                 stage._smoothed[index] = self._smoothed[before]
                 stage._active[index] = self._active[before]
                 stage._active_since_s[index] = self._active_since_s[before]

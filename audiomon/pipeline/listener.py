@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.level import LevelMeter
+from audiomon.audio.level import Gate, LevelMeter
 from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
@@ -30,11 +30,13 @@ class Replacement:
         classifier: loaded and warmed; may be the one that runs already.
         rules: when scores become events.
         hop_s: wanted seconds between windows.
+        gate_dbfs: level below which windows are not classified; None for no such level.
     """
 
     classifier: Classifier
     rules: DecisionRules
     hop_s: float
+    gate_dbfs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,18 @@ class Heard:
     """What one window led to.
 
     Attributes:
-        prediction: of the model.
+        prediction: of the model; None if the window was below the gate and the model was not run.
         events: that followed.
-        fates: what became of all frames since the prediction before.
-        take_over: set when this is the first prediction after a replacement.
+        fates: what became of all frames since the window before.
+        take_over: set when this is the first window after a replacement.
+        lost: sample frames lost since the window before, and not told with ``take_over``.
     """
 
-    prediction: Prediction
+    prediction: Prediction | None
     events: tuple[Event, ...]
     fates: Fates
     take_over: TakeOver | None = None
+    lost: int = 0
 
 
 class Listener:
@@ -80,6 +84,7 @@ class Listener:
         clock: times everything.
         level: measures all samples heard, if given.
         accounts: of the source's frames so far, if somebody has listened to it before.
+        gate_dbfs: level below which windows are not classified; None for no such level.
 
     Attributes:
         position: end of the last window, in the source's sample frames; before the first, where it began.
@@ -101,6 +106,7 @@ class Listener:
         clock: Clock,
         level: LevelMeter | None = None,
         accounts: Accounts | None = None,
+        gate_dbfs: float | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -108,7 +114,9 @@ class Listener:
         self._channel: int | Literal["mix"] = channel
         self._level = level
         self._hop_s = hop_s
+        self._gate_dbfs = gate_dbfs
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
+        self._stream.gate = self._new_gate()
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.pace = Pace(self.windows.hop_s)
@@ -152,6 +160,9 @@ class Listener:
                     window = self.windows.next()
             if window is None:
                 return None
+            gate = self._stream.gate
+            if gate is not None and not gate.is_open(self.classifier.spec.window_samples):
+                return self._not_heard(window)
             late_s = (self._clock.monotonic_ns() - window.captured_ns) / 1e9
             if not (self.source.live and self.pace.sheds(late_s)):
                 return self._heard(window)
@@ -196,13 +207,28 @@ class Listener:
             lost=fates.lost if take_over is None else window.lost,
             model=self.classifier.package.manifest.name,
         )
-        return Heard(prediction, events, fates, take_over)
+        return Heard(prediction, events, fates, take_over, prediction.lost)
+
+    def _not_heard(self, window: Window) -> Heard:
+        """Pass over a window below the gate: to the decisions it is one in which nothing is heard."""
+        fates = self.accounts.classified(self._begin(window), window.end, joined=self._joined(window))
+        take_over = self._first_since_take_over(fates)
+        self.pace.add(window.features_us / 1e6)
+        self.position = window.end
+        time_ns = self._clock.time_ns() - (self._clock.monotonic_ns() - window.captured_ns)
+        nothing = np.zeros(len(self.classifier.labels), dtype=np.float32)
+        events = self._ended_events + self._decide(nothing, window.end / self.source.sample_rate, time_ns)
+        self._ended_events = ()
+        return Heard(None, events, fates, take_over, fates.lost if take_over is None else window.lost)
 
     def _begin(self, window: Window) -> int:
         return window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
 
     def _joined(self, window: Window) -> bool:
         return not window.lost and self._taking_over is None
+
+    def _new_gate(self) -> Gate | None:
+        return None if self._gate_dbfs is None else Gate(self._gate_dbfs, self.classifier.spec.sample_rate)
 
     def _take_over(self, replacement: Replacement) -> bool:
         """Replace what is to be replaced; True if a window that was cut before is of no use any more."""
@@ -214,15 +240,20 @@ class Listener:
         recut = classifier.spec != self.classifier.spec or replacement.hop_s != self._hop_s
         self.classifier = classifier
         self._hop_s = replacement.hop_s
+        other_gate = replacement.gate_dbfs != self._gate_dbfs
+        self._gate_dbfs = replacement.gate_dbfs
         self._taking_over = replacement
         if recut:
             self._cut_anew()
+        elif other_gate:
+            self._stream.gate = self._new_gate()
         return recut
 
     def _cut_anew(self) -> None:
         """Open windows for the classifier's spec, the first of which ends one hop after the last window there was."""
         read_end = self._stream.read_end
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
+        self._stream.gate = self._new_gate()
         self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
         self.pace = Pace(self.windows.hop_s)
         start_s = self.accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s

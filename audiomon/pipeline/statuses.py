@@ -63,7 +63,7 @@ def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_o
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"
         f"{_labels(tally)}; {tally.events} events; inference {inference.p50:.0f} µs "
         f"(99 %: {inference.p99:.0f}), features {features.p50:.0f} µs, lag {lag.p50:.0f} ms (99 %: {lag.p99:.0f}); "
-        f"{_missing(tally)}{left_over}",
+        f"{_missing(tally)}{_gated(tally)}{left_over}",
         clock.time_ns(),
         {"heard_s": round(heard_s, 6), "elapsed_s": round(elapsed_s, 3), **_facts(tally)},
     )
@@ -95,7 +95,7 @@ def period_summary(tally: Tally, heard_s: float, period_s: float, level_dbfs: fl
     return Status(
         "summary",
         f"{tally.predictions} predictions in {period_s:.0f} s{_labels(tally)}; {tally.events} events{timed}; "
-        f"{_missing(tally)}; {level}",
+        f"{_missing(tally)}{_gated(tally)}; {level}",
         clock.time_ns(),
         facts,
     )
@@ -113,6 +113,11 @@ def _missing(tally: Tally) -> str:
     return f"{shed}{tally.lost} samples lost{undelivered}"
 
 
+def _gated(tally: Tally) -> str:
+    saved = f", which saved {tally.saved_s:.2f} s of inference" if tally.saved_s else ""
+    return f"; {tally.gated} windows below the gate{saved}" if tally.gated else ""
+
+
 def _slashed(latency: Percentiles) -> str:
     return "/".join(f"{value:.0f}" for value in (latency.p50, latency.p95, latency.p99, latency.max))
 
@@ -128,6 +133,8 @@ def _facts(tally: Tally) -> Facts:
         "left_over": tally.left_over,
         "windows_shed": tally.windows_shed,
         "undelivered": tally.undelivered,
+        "gated": tally.gated,
+        "gate_saved_s": round(tally.saved_s, 3),
     }
     for name, latency, digits in (
         ("features_us", tally.features_us, 1),

@@ -58,6 +58,8 @@ class Tally:
         left_over: sample frames after the last window of streams that have ended.
         windows_shed: windows passed over.
         undelivered: sample frames, about, that a device never delivered; not among those captured.
+        gated: windows below the gate, for which the model was not run.
+        saved_s: seconds of inference that this saved, going by the mean of what was run.
         features_us: latency of the feature stage, in microseconds.
         inference_us: latency of the model, in microseconds.
         lag_ms: from a window's last sample to its prediction, in milliseconds.
@@ -72,6 +74,8 @@ class Tally:
     left_over: int = 0
     windows_shed: int = 0
     undelivered: int = 0
+    gated: int = 0
+    saved_s: float = 0.0
     features_us: Latency = field(default_factory=Latency)
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
@@ -105,13 +109,24 @@ class Counting:
     def __init__(self) -> None:
         self.total = Tally()
         self._period = Tally()
+        self._inference_s = 0.0
         self._lock = threading.Lock()
 
     def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
         """Count one prediction, how many labels it turned on, and the frames since the one before."""
         with self._lock:
+            self._inference_s += prediction.inference_us / 1e6
             self.total.add(prediction, turned_on, fates)
             self._period.add(prediction, turned_on, fates)
+
+    def add_gated(self, fates: Fates) -> None:
+        """Count a window below the gate, and the frames since the window before."""
+        with self._lock:
+            mean_s = self._inference_s / max(1, self.total.predictions)
+            for tally in (self.total, self._period):
+                tally.gated += 1
+                tally.saved_s += mean_s
+                tally.add_fates(fates)
 
     def add_fates(self, fates: Fates) -> None:
         """Count sample frames that no prediction tells of."""

@@ -108,14 +108,19 @@ class InferenceWorker:
         if heard is None or self._abandoned:
             return
         prediction = heard.prediction
-        self._counting.add(prediction, sum(event.state == "on" for event in heard.events), heard.fates)
-        self.last = prediction
-        self._tell(self._overload.note(heard.fates, self._listener.pace, prediction.model))
-        if prediction.lost:
-            self._output.status(self._loss(prediction.lost))
+        if prediction is None:
+            self._counting.add_gated(heard.fates)
+        else:
+            self._counting.add(prediction, sum(event.state == "on" for event in heard.events), heard.fates)
+            self.last = prediction
+        model = self._listener.classifier.package.manifest.name
+        self._tell(self._overload.note(heard.fates, self._listener.pace, model))
+        if heard.lost:
+            self._output.status(self._loss(heard.lost))
         if heard.take_over is not None and self._on_take_over is not None:
             self._on_take_over(heard)
-        self._output.prediction(prediction)
+        if prediction is not None:
+            self._output.prediction(prediction)
         for event in heard.events:
             self._output.event(event)
 

@@ -39,9 +39,14 @@ class Running:
     rules: DecisionRules
 
     @property
+    def asked_hop_s(self) -> float:
+        """Seconds from one prediction to the next that are asked for."""
+        return self.settings.config.asked_hop_s(self.classifier.spec.window_s)
+
+    @property
     def replacement(self) -> Replacement:
         """This, as a listener takes it over."""
-        return Replacement(self.classifier, self.rules, self.settings.config.hop_s)
+        return Replacement(self.classifier, self.rules, self.asked_hop_s, self.settings.config.gate_dbfs)
 
     def asks_for_the_same(self, other: "Running") -> bool:
         """Say whether another one differs at most in having its model loaded once more."""
@@ -122,11 +127,12 @@ class Hearing:
             source,
             running.classifier,
             running.rules,
-            hop_s=running.settings.config.hop_s,
+            hop_s=running.asked_hop_s,
             channel=running.settings.config.microphone.channel,
             clock=clock,
             level=level,
             accounts=accounts,
+            gate_dbfs=running.settings.config.gate_dbfs,
         )
         self.worker = InferenceWorker(
             self.listener, output, clock, counting=counting, on_take_over=on_first, on_done=on_end

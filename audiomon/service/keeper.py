@@ -269,7 +269,7 @@ class MicrophoneKeeper:
         )
         self._worker_patience.restart()
         self.running = running
-        hop_s, config = self.running.settings.config.hop_s, self.running.settings.source
+        hop_s, config = self.running.asked_hop_s, self.running.settings.source
         self._output.status(listening(hearing.listener, hop_s, config, self._clock))
         hearing.start()
 

@@ -36,6 +36,7 @@ class Standing(msgspec.Struct, frozen=True):
         lost: sample frames.
         left_over: sample frames.
         windows_shed: windows.
+        gated: windows below the gate, for which the model was not run.
         undelivered: sample frames, about, that never came.
         entries_waiting: for journald to take them.
         entries_lost: that journald did not take in time.
@@ -66,6 +67,7 @@ class Standing(msgspec.Struct, frozen=True):
     lost: int
     left_over: int
     windows_shed: int
+    gated: int
     undelivered: int
     entries_waiting: int
     entries_lost: int
@@ -84,4 +86,6 @@ class Standing(msgspec.Struct, frozen=True):
                 *([f"{self.windows_shed} windows shed"] if self.windows_shed else []),
                 f"{self.lost} samples lost",
             ]
+        if self.gated:
+            parts.append(f"{self.gated} windows below the gate")
         return " · ".join(parts)

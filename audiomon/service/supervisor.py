@@ -184,6 +184,7 @@ class Supervisor:
             lost=tally.lost,
             left_over=tally.left_over,
             windows_shed=tally.windows_shed,
+            gated=tally.gated,
             undelivered=tally.undelivered,
             entries_waiting=journal.waiting if journal else 0,
             entries_lost=journal.lost if journal else 0,
@@ -215,7 +216,7 @@ class Supervisor:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
         if self._journal is not None:
-            self._journal.select(settings.config.journal.predictions)
+            self._journal.select(settings.config.journal.predictions, settings.config.journal.scores)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()

@@ -1,4 +1,6 @@
-from tests.models.tiny import LABELS
+from tests.cli.command import noise
+from tests.models.metadata import described_model
+from tests.models.tiny import FIXTURES, LABELS
 
 
 def test_models_are_listed_with_what_they_say_about_themselves(audiomon):
@@ -15,3 +17,62 @@ def test_a_model_is_shown_with_labels_input_and_licence(audiomon):
 
 def test_an_absent_model_is_one_clear_line(audiomon):
     assert "there are: " in audiomon("models", "show", "absent", model=None).refused()
+
+
+def test_a_bare_file_becomes_a_model_that_can_be_named(audiomon):
+    file = audiomon.folder / "claps.tflite"
+    file.write_bytes(described_model())
+    added = audiomon("models", "add", file, model=None)
+    assert added.status == 0, added
+    lines = added.out.splitlines()
+    assert any(line.split(maxsplit=1)[0] == "input.sample_rate" and "16000  [metadata]" in line for line in lines)
+    assert lines[-1].endswith("written, self-test passed; try it: audiomon classify --model claps FILE.wav")
+    heard = audiomon("classify", "--json", audiomon.write_audio("claps.wav", noise(0.5)), model="claps")
+    assert {line["model"] for line in heard.json} == {"claps"}
+    assert "probability" not in audiomon("models", "show", "claps", model=None).out
+    again = audiomon("models", "add", file, model=None).refused()
+    assert "claps: is a model package already; --replace to replace it, or another --name" in again
+    assert audiomon("models", "add", file, "--replace", model=None).status == 0
+
+
+def test_a_file_that_lacks_something_is_refused_after_all_that_is_known(audiomon):
+    finished = audiomon("models", "add", FIXTURES / "float32.tflite", "--name", "bare", model=None)
+    assert "still to be said: --sample-rate (of the sound" in finished.refused()
+    assert "input.frames         20  [the shape of its input; inferred: time comes first" in finished.out
+    assert not (audiomon.folder / "models" / "bare").exists()
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(audiomon):
+    assert (
+        "absent.tflite: cannot be read: No such file"
+        in audiomon("models", "add", "absent.tflite", model=None).refused()
+    )
+
+
+def test_of_many_labels_the_highest_are_written_and_all_in_a_table(audiomon):
+    (audiomon.folder / "many.txt").write_text("\n".join(f"label {number}" for number in range(10_000)))
+    options = ("--labels", "many.txt", "--sample-rate", "16000")
+    assert audiomon("models", "add", FIXTURES / "many.tflite", *options, model=None).status == 0
+    path = audiomon.write_audio("many.wav", noise(2.6))
+    lines = audiomon("classify", "--json", path, model="many").json
+    assert [len(line["scores"]) for line in lines] == [20] * len(lines)
+    for line in lines:
+        assert list(line["scores"].values()) == sorted(line["scores"].values(), reverse=True)
+        assert next(iter(line["scores"])) == line["label"]
+    three = audiomon("run", "--json", "--scores", "3", "--input", path, model="many").json
+    assert [len(line["scores"]) for line in three if line["type"] == "prediction"] == [3] * len(lines)
+    assert len(audiomon("classify", "--csv", path, model="many").out.splitlines()[0].split(",")) == 4 + 10_000
+
+
+def test_events_of_chosen_labels_are_a_line_of_configuration(audiomon):
+    config = audiomon.folder / "some.yaml"
+    config.write_text(
+        'model: many\ndecisions:\n  {allow: ["label 1?"], deny: [label 13], on: 0.2, off: 0.1, smoothing_s: 0}\n'
+    )
+    path = audiomon.write_audio("many.wav", noise(2.6))
+    lines = audiomon("run", "--json", "--config", config, "--input", path, model=None).json
+    on = {line["label"] for line in lines if line["type"] == "event" and line["state"] == "on"}
+    assert on == {f"label {number}" for number in range(10, 20)} - {"label 13"}
+    config.write_text("model: many\ndecisions:\n  allow: [lable 1]\n")
+    refused = audiomon("run", "--config", config, "--input", path, model=None).refused()
+    assert "some.yaml:3: decisions.allow: the model has no label 'lable 1'; did you mean label " in refused

@@ -31,14 +31,14 @@ def test_a_labels_own_entry_wins_over_the_general_one_even_if_that_is_the_config
     assert thresholds["dog.bark"] == Threshold(on=0.8, off=0.1)
 
 
-def test_an_ignored_label_has_no_threshold():
-    assert list(decision_rules(LABELS, Decisions(ignore=("background",)), NOTHING).thresholds) == ["dog.bark", "speech"]
+def test_a_denied_label_has_no_threshold():
+    assert list(decision_rules(LABELS, Decisions(deny=("background",)), NOTHING).thresholds) == ["dog.bark", "speech"]
 
 
-def test_the_configurations_list_of_ignored_labels_replaces_the_manifests_even_if_empty():
-    manifest = Decisions(ignore=("background",))
-    assert "background" in decision_rules(LABELS, manifest, Decisions(ignore=())).thresholds
-    assert list(decision_rules(LABELS, manifest, Decisions(ignore=("speech",))).thresholds) == [
+def test_the_configurations_list_of_denied_labels_replaces_the_manifests_even_if_empty():
+    manifest = Decisions(deny=("background",))
+    assert "background" in decision_rules(LABELS, manifest, Decisions(deny=())).thresholds
+    assert list(decision_rules(LABELS, manifest, Decisions(deny=("speech",))).thresholds) == [
         "background",
         "dog.bark",
     ]
@@ -53,9 +53,9 @@ def test_the_configurations_list_of_ignored_labels_replaces_the_manifests_even_i
             "labels.cat: the model has no label 'cat'; it has background, dog.bark, speech",
         ),
         (
-            Decisions(ignore=("speech", "cat")),
-            ("ignore",),
-            "ignore: the model has no label 'cat'; it has background, dog.bark, speech",
+            Decisions(deny=("speech", "cat")),
+            ("deny",),
+            "deny: the model has no label 'cat'; it has background, dog.bark, speech",
         ),
         (
             Decisions(on=0.3),
@@ -83,10 +83,86 @@ def test_decisions_that_a_model_cannot_follow_are_refused_by_key(decisions, keys
     assert str(caught.value) == said
 
 
-def test_thresholds_of_an_ignored_label_are_not_compared():
-    decisions = Decisions(ignore=("speech",), labels={"speech": LabelDecisions(on=0.1)})
+def test_thresholds_of_a_denied_label_are_not_compared():
+    decisions = Decisions(deny=("speech",), labels={"speech": LabelDecisions(on=0.1)})
     assert "speech" not in decision_rules(LABELS, decisions, NOTHING).thresholds
 
 
 def test_equal_thresholds_are_allowed():
     assert decision_rules(LABELS, Decisions(on=0.5, off=0.5), NOTHING).thresholds["speech"] == Threshold(0.5, 0.5)
+
+
+MANY = ("Dog", "Dog bark", "Domestic animals, pets", "Cat", "Music [live]", "Child speech", "Speech")
+
+
+def test_a_line_with_a_wildcard_is_for_every_label_that_it_matches():
+    config = Decisions(on=0.6, labels={"Do*": LabelDecisions(on=0.8), "?at": LabelDecisions(on=0.7)})
+    thresholds = decision_rules(MANY, NOTHING, config).thresholds
+    assert {label: threshold.on for label, threshold in thresholds.items()} == {
+        "Dog": 0.8,
+        "Dog bark": 0.8,
+        "Domestic animals, pets": 0.8,
+        "Cat": 0.7,
+        "Music [live]": 0.6,
+        "Child speech": 0.6,
+        "Speech": 0.6,
+    }
+
+
+def test_a_labels_own_line_wins_over_a_wildcard_and_a_lower_wildcard_over_a_higher():
+    config = Decisions(
+        labels={"Dog": LabelDecisions(on=0.9), "*": LabelDecisions(on=0.5), "Dog*": LabelDecisions(on=0.7, off=0.3)}
+    )
+    thresholds = decision_rules(MANY, NOTHING, config).thresholds
+    assert thresholds["Dog"] == Threshold(on=0.9, off=0.3)
+    assert thresholds["Dog bark"] == Threshold(on=0.7, off=0.3)
+    assert thresholds["Cat"].on == 0.5
+
+
+def test_a_wildcard_of_the_configuration_wins_over_a_labels_own_line_in_the_manifest():
+    manifest = Decisions(labels={"Dog": LabelDecisions(on=0.9)})
+    thresholds = decision_rules(MANY, manifest, Decisions(labels={"*": LabelDecisions(on=0.5)})).thresholds
+    assert thresholds["Dog"].on == 0.5
+
+
+def test_only_allowed_labels_that_are_not_denied_make_events():
+    config = Decisions(allow=("Do*", "*peech"), deny=("* bark", "Child*"))
+    assert list(decision_rules(MANY, NOTHING, config).thresholds) == ["Dog", "Domestic animals, pets", "Speech"]
+
+
+def test_what_the_configuration_allows_it_allows_whatever_the_manifest_denies():
+    manifest = Decisions(allow=("Dog", "Cat"), deny=("Cat",))
+    assert list(decision_rules(MANY, manifest, NOTHING).thresholds) == ["Dog"]
+    assert list(decision_rules(MANY, manifest, Decisions(allow=("Cat",))).thresholds) == ["Cat"]
+    assert list(decision_rules(MANY, manifest, Decisions(deny=("Dog",))).thresholds) == ["Cat"]
+    assert not decision_rules(MANY, manifest, Decisions(allow=())).thresholds
+
+
+@pytest.mark.parametrize(("pattern", "label"), [("Music [live]", "Music [live]"), ("Music [*", "Music [live]")])
+def test_brackets_are_just_brackets(pattern, label):
+    assert list(decision_rules(MANY, NOTHING, Decisions(allow=(pattern,))).thresholds) == [label]
+
+
+@pytest.mark.parametrize(
+    ("decisions", "said"),
+    [
+        (Decisions(allow=("Dgo*",)), "allow: no label of the model matches 'Dgo*'; did you mean"),
+        (Decisions(deny=("Bird",)), "deny: the model has no label 'Bird'; `audiomon models show` lists its 521 labels"),
+        (
+            Decisions(labels={"Speehc": LabelDecisions()}),
+            "labels.Speehc: the model has no label 'Speehc'; did you mean",
+        ),
+    ],
+)
+def test_of_many_labels_the_nearest_are_named(decisions, said):
+    labels = (*MANY, *(f"{number:03}" for number in range(521 - len(MANY))))
+    with pytest.raises(RulesError) as caught:
+        decision_rules(labels, NOTHING, decisions)
+    assert str(caught.value).startswith(said)
+    assert len(str(caught.value)) < 200
+
+
+def test_thresholds_that_cross_are_named_where_they_do():
+    with pytest.raises(RulesError) as caught:
+        decision_rules(MANY, NOTHING, Decisions(labels={"Do*": LabelDecisions(on=0.2)}))
+    assert str(caught.value) == ("labels.Do*.on: Dog would turn on at 0.2 and off at 0.4; off must be at most on")

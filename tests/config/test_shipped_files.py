@@ -22,7 +22,7 @@ SCHEMA = REPOSITORY / "config" / "audiomon.schema.json"
 
 GROUPS = {"": Config, "microphone": Microphone, "decisions": Decisions, "journal": Journal}
 # What applies where neither the configuration nor the model says anything.
-LAST_RESORT = {"smoothing_s": "1", "ignore": "none", "labels": "none"} | {
+LAST_RESORT = {"smoothing_s": "1", "allow": "every label", "deny": "none", "labels": "none"} | {
     field: f"{getattr(Threshold(), field):g}" for field in Threshold.__slots__
 }
 SINGLE_KEYS = [
@@ -42,7 +42,7 @@ WRONG = [
     "microphone: {block_ms: 500}",
     "decisions: {on: 1.1}",
     "decisions: {labels: {speech: {off: -1}}}",
-    "decisions: {ignore: background}",
+    "decisions: {deny: background}",
     "journal: {predictions: all}",
     "model:",
     "model: ''",
@@ -125,4 +125,4 @@ def validator():
 def _number(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

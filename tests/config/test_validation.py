@@ -25,7 +25,7 @@ decisions:
   off: 0.7
   min_on_s: 1
   min_off_s: 2
-  ignore: [background]
+  deny: [background]
   labels:
     speech: {on: 0.9}
     baby cry.loud: {off: 0.1}
@@ -62,7 +62,7 @@ def test_every_key_is_read(path):
         off=0.7,
         min_on_s=1,
         min_off_s=2,
-        ignore=("background",),
+        deny=("background",),
         labels={"speech": LabelDecisions(on=0.9), "baby cry.loud": LabelDecisions(off=0.1)},
     )
     assert document.lines["decisions", "labels", "speech", "on"] == 18
@@ -85,7 +85,7 @@ def test_what_is_left_out_is_as_by_default(path, text):
         (
             "zzz: 1\n",
             "1: zzz: is not a key that is known here; known here: "
-            "decisions, hop_s, interpreter, journal, microphone, model, threads",
+            "decisions, gate_dbfs, hop_fraction, hop_s, interpreter, journal, microphone, model, threads",
         ),
         (
             "microphone:\n  device: x\n  chanel: 1\n",
@@ -122,8 +122,8 @@ def test_what_is_left_out_is_as_by_default(path, text):
         ("microphone: {device: 1.5}\n", "1: microphone.device: is 1.5, must be text "),
         ("microphone:\n  block_ms: 101\n", "2: microphone.block_ms: is 101, must be a number from 5 to 100"),
         ("decisions:\n  on: 60%\n", "2: decisions.on: is '60%', must be a number from 0 to 1"),
-        ("decisions:\n  ignore: background\n", "2: decisions.ignore: is 'background', must be a list of text"),
-        ("decisions:\n  ignore:\n  - a\n  - 3\n", "4: decisions.ignore[1]: is 3, must be text"),
+        ("decisions:\n  deny: background\n", "2: decisions.deny: is 'background', must be a list of text"),
+        ("decisions:\n  deny:\n  - a\n  - 3\n", "4: decisions.deny[1]: is 3, must be text"),
         ("decisions: {labels: [a]}\n", "1: decisions.labels: is a list, must be `key: value` lines"),
         (
             "decisions:\n  labels:\n    speech:\n      on: 0.5\n    dog bark:\n      off: 0.2\n      on: 2\n",

@@ -9,11 +9,11 @@ import soundfile
 from audiomon.errors import AudiomonError, InputError, ModelError, UserError
 from audiomon.lab.conversion_report import ConversionReport
 from audiomon.lab.convert_package import Request, convert_package
-from audiomon.lab.description import describe
 from audiomon.lab.proof import ProofError
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 from audiomon.models.classifier import Classifier
-from audiomon.models.interpreter import Backend, installed_backends
+from audiomon.models.description import describe
+from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 from audiomon.models.package import read_package
 from tests.lab import keras_models
 from tests.lab.keras_models import FEATURES, LABELS
@@ -289,7 +289,14 @@ def test_features_that_disagree_with_the_input_are_refused(convert, forms):
 
 def test_frames_and_bands_the_other_way_round_are_noticed(convert, forms):
     wrong = ("sample_rate=8000", "n_fft=256", "hop_length=128", "n_mels=12", "frames=8")
-    assert "the other way round" in convert.refused(forms / "keras3.keras", features=wrong)
+    refused = convert.refused(forms / "keras3.keras", features=wrong)
+    assert refused.endswith("; the axes are the other way round in this model: layout=bands-frames")
+
+
+def test_a_model_whose_axes_are_the_other_way_round_is_converted_as_it_is(convert, forms):
+    turned = ("sample_rate=8000", "n_fft=256", "hop_length=128", "n_mels=12", "frames=8", "layout=bands-frames")
+    convert(forms / "keras3.keras", features=turned)
+    assert Classifier(read_package(convert.target), choose_backend("auto")).spec.shape == (8, 12)
 
 
 def test_what_is_no_model_is_refused(convert, tmp_path):

@@ -6,13 +6,14 @@ The files are committed, so that tests need no TensorFlow.
 
 from collections.abc import Callable, Iterator
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
 
 from audiomon.models.classifier import self_test_window
 from audiomon.models.manifest import InputSpec
 from audiomon.models.writing import SIGNALS
-from tests.models.tiny import FIXTURES, LOG_MEL, WAVEFORM
+from tests.models.tiny import FIXTURES, LOG_MEL, METADATA_ROOM, WAVEFORM
 
 
 def log_mel_network(activation: str | None, batch: int | None = 1) -> tf.keras.Model:
@@ -42,6 +43,97 @@ def waveform_network() -> tf.keras.Model:
             tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(4.0)),
         ]
     )
+
+
+def pcm_network() -> tf.keras.Model:
+    """The samples as a sound card gives them, int16, with a channel dimension: 1600x1 -> 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    samples = tf.keras.Input((*WAVEFORM.shape, 1), batch_size=1, dtype="int16")
+    scaled = tf.keras.layers.Rescaling(1 / 32768)(tf.keras.layers.Lambda(lambda pcm: tf.cast(pcm, tf.float32))(samples))
+    convolved = tf.keras.layers.Conv1D(
+        6, 32, strides=16, activation="relu", kernel_initializer=_spread(0.5), bias_initializer="zeros"
+    )(scaled)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(convolved)
+    scores = tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(4.0))(pooled)
+    return tf.keras.Model(samples, scores)
+
+
+def bands_first_network() -> tf.keras.Model:
+    """The float32 model behind a transposition: 16x20 -> 4."""
+    inner = log_mel_network("softmax")
+    return tf.keras.Sequential(
+        [tf.keras.Input((*LOG_MEL.shape[::-1], 1), batch_size=1), tf.keras.layers.Permute((2, 1, 3)), inner]
+    )
+
+
+def flat_network() -> tf.keras.Model:
+    """The float32 model behind a reshape, as Edge Impulse exports its classifiers: 320 -> 4."""
+    inner = log_mel_network("softmax")
+    frames, bands = LOG_MEL.shape
+    return tf.keras.Sequential(
+        [tf.keras.Input((frames * bands,), batch_size=1), tf.keras.layers.Reshape((frames, bands, 1)), inner]
+    )
+
+
+def two_output_network() -> tf.keras.Model:
+    """An embedding beside the scores, as YAMNet's relatives have it: 20x16 -> 6 and 4."""
+    tf.keras.utils.set_random_seed(SEED)
+    window = tf.keras.Input((*LOG_MEL.shape, 1), batch_size=1)
+    flat = tf.keras.layers.Flatten()(tf.keras.layers.MaxPooling2D(2)(window))
+    embedding = tf.keras.layers.Dense(6, activation="relu", kernel_initializer=_spread(0.3))(flat)
+    scores = tf.keras.layers.Dense(4, activation="softmax", kernel_initializer=_spread(0.3))(embedding)
+    return tf.keras.Model(window, [embedding, scores])
+
+
+def stereo_network() -> tf.keras.Model:
+    """Two channels: what audiomon has only one of."""
+    samples = tf.keras.Input((*WAVEFORM.shape, 2), batch_size=1)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
+def any_length_network() -> tf.keras.Model:
+    """As many samples as one likes."""
+    samples = tf.keras.Input((None, 1), batch_size=1)
+    pooled = tf.keras.layers.GlobalAveragePooling1D()(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Dense(4, activation="softmax")(pooled))
+
+
+class OperatorOfTensorFlow(tf.keras.layers.Layer):
+    """What TFLite has no operator of its own for."""
+
+    def call(self, scores: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(scores * tf.linalg.det(tf.reshape(scores, (2, 2))))
+
+
+def foreign_network() -> tf.keras.Model:
+    """An operator that TFLite lacks: TensorFlow's own, or a custom one, as one converts it."""
+    tf.keras.utils.set_random_seed(SEED)
+    samples = tf.keras.Input(WAVEFORM.shape, batch_size=1)
+    return tf.keras.Model(samples, OperatorOfTensorFlow()(tf.keras.layers.Dense(4, use_bias=False)(samples[:, :16])))
+
+
+def with_room_for_metadata(content: bytes) -> bytes:
+    """Add an embedded metadata buffer that holds nothing yet; tests write theirs into it."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    room = schema.BufferT()
+    room.data = np.frombuffer(METADATA_ROOM, dtype=np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(room)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + len(METADATA_ROOM))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def many_network() -> tf.keras.Model:
+    """Sums of four samples each, 10 000 of them: as many labels as there may be, and no weights."""
+    samples = tf.keras.Input((40_000, 1), batch_size=1)
+    summed = tf.keras.layers.AveragePooling1D(4)(samples)
+    return tf.keras.Model(samples, tf.keras.layers.Activation("sigmoid")(tf.keras.layers.Flatten()(summed)))
 
 
 def two_input_network() -> tf.keras.Model:
@@ -106,6 +198,18 @@ def main() -> None:
         "waveform": convert(waveform_network()),
         "two_inputs": convert(two_input_network()),
         "words": convert(word_network()),
+        "waveform_pcm": convert(pcm_network()),
+        "bands_first": convert(bands_first_network()),
+        "flat": convert(flat_network()),
+        "two_outputs": convert(two_output_network()),
+        "stereo": convert(stereo_network()),
+        "any_length": convert(any_length_network()),
+        "many": convert(many_network()),
+        "metadata_room": with_room_for_metadata((FIXTURES / "waveform.tflite").read_bytes()),
+        "flex": convert(
+            foreign_network(), supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        ),
+        "custom": convert(foreign_network(), allow_custom_ops=True),
     }.items():
         (FIXTURES / f"{name}.tflite").write_bytes(content)
         print(f"{name}.tflite: {len(content)} bytes, {answers(content)}")
@@ -114,11 +218,15 @@ def main() -> None:
 def answers(content: bytes) -> str:
     """What a model says to the self-test sounds, to see that it is worth testing with."""
     interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        return f"not run: {str(error)[:60]}"
     inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
-    if len(inputs) > 1 or inputs[0]["dtype"] != np.float32:
+    sizes = {np.prod(spec.shape): spec for spec in (LOG_MEL, WAVEFORM)}
+    spec = sizes.get(np.prod(inputs[0]["shape"]))
+    if len(inputs) > 1 or inputs[0]["dtype"] != np.float32 or spec is None:
         return "not run"
-    spec = next(spec for spec in (LOG_MEL, WAVEFORM) if np.prod(spec.shape) == np.prod(inputs[0]["shape"]))
     lines = []
     for signal in SIGNALS:
         interpreter.set_tensor(inputs[0]["index"], self_test_window(signal, spec).reshape(inputs[0]["shape"]))

@@ -63,6 +63,50 @@ def test_huge_logits_do_not_overflow(tmp_path, backend):
     assert scores.sum() == pytest.approx(1)
 
 
+def test_logits_of_several_labels_at_once_come_out_as_sigmoid_whatever_their_size(tmp_path, backend):
+    folder = write_tiny(tmp_path / "logits", "logits")
+    replace_in_manifest(folder, "activation: logits", "activation: sigmoid-logits")
+    classifier = Classifier(read_package(folder), backend)
+    for sound in SIGNALS:
+        window = self_test_window(sound, classifier.spec)
+        raw = classifier.interpreter.run(window).astype(np.float64)
+        np.testing.assert_allclose(classifier.scores(window), 1 / (1 + np.exp(-raw)), atol=1e-6)
+    huge = classifier.scores(np.full(classifier.spec.shape, 1e6, dtype=np.float32))
+    assert set(huge.tolist()) <= {0.0, 1.0}
+
+
+def test_the_same_network_answers_alike_whatever_the_order_of_its_axes(tmp_path, backend):
+    plain, flat = (Classifier(tiny_package(tmp_path / model, model), backend) for model in ("float32", "flat"))
+    for sound in SIGNALS:
+        window = self_test_window(sound, plain.spec)
+        np.testing.assert_array_equal(plain.scores(window), flat.scores(window))
+    turned = Classifier(tiny_package(tmp_path / "turned", "bands_first"), backend)
+    for sound in SIGNALS:
+        window = self_test_window(sound, turned.spec)
+        np.testing.assert_array_equal(turned.scores(window), turned.interpreter.run(np.ascontiguousarray(window.T)))
+
+
+def test_a_model_of_16_bit_samples_gets_them_as_they_were_captured(tmp_path, backend):
+    classifier = Classifier(tiny_package(tmp_path / "pcm", "waveform_pcm"), backend)
+    samples = np.random.default_rng(3).integers(-32768, 32768, classifier.spec.samples).astype(np.int16)
+    given = []
+    engine = classifier.interpreter._engine
+    set_tensor = engine.set_tensor
+    engine.set_tensor = lambda index, value: (given.append(value.copy()), set_tensor(index, value))
+    classifier.scores(samples.astype(np.float32) / 32768)
+    assert given[0].dtype == np.int16
+    np.testing.assert_array_equal(given[0].ravel(), samples)
+
+
+def test_samples_are_scaled_as_the_manifest_says(tmp_path, backend):
+    folder = write_tiny(tmp_path / "tiny", "waveform")
+    plain = Classifier(read_package(folder), backend)
+    replace_in_manifest(folder, "full_scale: null", "full_scale: 0.5")
+    halved = Classifier(read_package(folder), backend)
+    window = self_test_window("chirp", plain.spec)
+    np.testing.assert_array_equal(halved.scores(window), plain.scores(window / 2))
+
+
 def refusal(folder, backend) -> str:
     """What loading says about a package, without its folder."""
     with pytest.raises((ConfigError, ModelError)) as caught:
@@ -83,6 +127,23 @@ def assert_the_checking_process_says(message: str, folder, backend) -> None:
 def test_a_spec_that_disagrees_with_the_input_tensor_is_refused(folder, backend):
     replace_in_manifest(folder, "  frames: 20", "  frames: 21")
     assert refusal(folder, backend) == "/model.yaml:7: input: describes windows of 21×16, the model reads 1×20×16×1"
+
+
+def test_axes_the_other_way_round_are_refused_with_what_would_be_right(tmp_path, backend):
+    folder = write_tiny(tmp_path / "tiny")
+    replace_in_manifest(folder, "layout: frames-bands", "layout: bands-frames")
+    assert refusal(folder, backend) == (
+        "/model.yaml:7: input: has the axes the other way round: the model reads 1×20×16×1; "
+        "layout: frames-bands is right"
+    )
+
+
+def test_a_model_that_wants_stereo_is_refused_by_name(tmp_path, backend):
+    folder = write_tiny(tmp_path / "tiny", "waveform")
+    replace_weights(folder, content("stereo"))
+    assert refusal(folder, backend) == (
+        "/model.yaml:7: input: describes one channel, the model reads 2 (1×1600×2); audiomon is mono"
+    )
 
 
 def test_labels_that_disagree_with_the_output_tensor_are_refused(folder, backend):

@@ -11,24 +11,33 @@ from audiomon.models.classifier import self_test_window
 from audiomon.models.interpreter import Interpreter, choose_backend, installed_backends
 from audiomon.models.self_test import make_signal
 from audiomon.models.writing import SIGNALS
-from tests.models.tiny import LOG_MEL, RUNNABLE, WAVEFORM, content
+from tests.models.tiny import LOG_MEL, RUNNABLE, SCORES, WAVEFORM, content
 
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 
 
 def windows(model: str) -> list[np.ndarray]:
-    return [self_test_window(signal, RUNNABLE[model][0]) for signal in SIGNALS]
+    """The self-test sounds as the model's input tensor holds them."""
+    found = [self_test_window(signal, RUNNABLE[model][0]) for signal in SIGNALS]
+    if model == "waveform_pcm":
+        return [window * 32768 for window in found]
+    return [window.T for window in found] if model == "bands_first" else found
+
+
+def load(model: str, backend: str) -> Interpreter:
+    return Interpreter(content(model), backend, output=SCORES if model == "two_outputs" else None)
 
 
 def bare_loop(model: str, backend: str) -> list[np.ndarray]:
     """What the runtime's own documentation does."""
     engine = importlib.import_module(MODULES[backend]).Interpreter(model_content=content(model), num_threads=1)
     engine.allocate_tensors()
-    given, got = engine.get_input_details()[0], engine.get_output_details()[0]
+    given = engine.get_input_details()[0]
+    got = next(one for one in engine.get_output_details() if one["name"] == SCORES or model != "two_outputs")
     answers = []
     for window in windows(model):
         value = window.reshape(given["shape"])
-        if given["dtype"] != np.float32:
+        if given["quantization"][0]:
             scale, zero_point = given["quantization"]
             limits = np.iinfo(given["dtype"])
             value = np.clip(np.rint(value / np.float32(scale)) + zero_point, limits.min, limits.max)
@@ -44,7 +53,7 @@ def bare_loop(model: str, backend: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("model", RUNNABLE)
 def test_scores_are_those_of_a_bare_interpreter_loop_to_the_bit(model, backend):
-    interpreter = Interpreter(content(model), backend)
+    interpreter = load(model, backend)
     for window, expected in zip(windows(model), bare_loop(model, backend), strict=True):
         answer = interpreter.run(window)
         assert answer.dtype == np.float32
@@ -67,7 +76,7 @@ def test_smaller_models_agree_with_float32_and_on_every_label(model, bound, back
 @pytest.mark.parametrize("model", RUNNABLE)
 @pytest.mark.skipif(len(installed_backends()) < 2, reason="one TFLite runtime is installed")
 def test_both_runtimes_agree(model):
-    first, second = (Interpreter(content(model), backend) for backend in installed_backends())
+    first, second = (load(model, backend) for backend in installed_backends())
     bound = 0.02 if "int8" in model else 1e-5
     for window in windows(model):
         np.testing.assert_allclose(first.run(window), second.run(window), rtol=bound, atol=bound)
@@ -134,6 +143,10 @@ def test_loading_prints_nothing(backend, capfd):
         (content("float32")[:20], "refuses it: "),
         (content("two_inputs"), "has 2 inputs and 1 outputs; audiomon needs one input and an output"),
         (content("words"), "reads int32; it must be float32, or integers with a scale and a zero point"),
+        (content("flex"), "needs the operator FlexMatrixDeterminant, which "),
+        (content("custom"), "needs the operator MatrixDeterminant, which "),
+        (content("any_length"), "reads windows of no fixed length: convert it with a fixed input shape"),
+        (content("two_outputs"), "has 2 outputs; say which one has the scores (output.tensor): 0: Stateful"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_line(damaged, said, backend):
@@ -141,6 +154,17 @@ def test_what_cannot_be_run_is_refused_in_one_line(damaged, said, backend):
         Interpreter(damaged, backend)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_one_of_several_outputs_is_chosen_by_name_or_by_number(backend):
+    window = windows("two_outputs")[0]
+    by_name = Interpreter(content("two_outputs"), backend, output=SCORES)
+    number = [tensor.name for tensor in by_name.outputs].index(SCORES)
+    by_number = Interpreter(content("two_outputs"), backend, output=number)
+    assert np.array_equal(by_name.run(window), by_number.run(window))
+    assert Interpreter(content("two_outputs"), backend, output=1 - number).run(window).shape == (6,)
+    with pytest.raises(ModelError, match=r"^has no output 'scores'; it has 0: .* \(1×[46]\), 1: "):
+        Interpreter(content("two_outputs"), backend, output="scores")
 
 
 def test_auto_takes_the_first_that_works_here():

@@ -5,6 +5,8 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from audiomon.config import Decisions
 from audiomon.features import LogMelSpec
 from audiomon.features.spec import Normalization
@@ -25,6 +27,10 @@ LOG_MEL = LogMelSpec(
 )
 WAVEFORM = WaveformSpec(sample_rate=16_000, samples=1600)
 
+BANDS_FIRST = msgspec.structs.replace(LOG_MEL, layout="bands-frames")
+METADATA_ROOM = b"room for metadata".ljust(2048, b".")  # in metadata_room.tflite
+SCORES = "StatefulPartitionedCall_1:1"  # of the two outputs, the one that is not an embedding
+
 # Every fixture that audiomon can run, and what its manifest has to say of it.
 RUNNABLE = {
     "float32": (LOG_MEL, "softmax"),
@@ -36,6 +42,10 @@ RUNNABLE = {
     "logits": (LOG_MEL, "logits"),
     "sigmoid": (LOG_MEL, "sigmoid"),
     "waveform": (WAVEFORM, "softmax"),
+    "waveform_pcm": (WAVEFORM, "softmax"),
+    "bands_first": (BANDS_FIRST, "softmax"),
+    "flat": (LOG_MEL, "softmax"),
+    "two_outputs": (LOG_MEL, "softmax"),
 }
 
 
@@ -55,8 +65,8 @@ def manifest(model: str = "float32") -> Manifest:
         input=spec,
         self_test=(SelfTest(signal="silence", expected=(0.0,) * len(LABELS)),),
         license="MIT",
-        output=OutputSpec(activation=activation),
-        decisions=Decisions(ignore=("background",)),
+        output=OutputSpec(activation=activation, tensor=SCORES if model == "two_outputs" else None),
+        decisions=Decisions(deny=("background",)),
     )
 
 

@@ -77,6 +77,14 @@ def test_a_model_with_many_labels_has_its_twenty_highest_scores_written(journal,
     assert list(json.loads(entry["AUDIOMON_SCORES"])) == [f"label {number}" for number in range(520, 500, -1)]
 
 
+def test_as_many_scores_are_written_as_are_asked_for(journal, journald):
+    journal.select("every", 2)
+    journal.prediction(prediction("dog_bark", 0.81))
+    (entry,) = journald.entries()
+    assert next(iter(json.loads(entry["AUDIOMON_SCORES"]))) == "dog_bark"
+    assert len(json.loads(entry["AUDIOMON_SCORES"])) == 2
+
+
 def test_an_event_carries_what_it_followed_from_even_where_predictions_are_not_written(journal, journald):
     journal.select("events")
     journal.prediction(prediction("dog_bark", 0.81))

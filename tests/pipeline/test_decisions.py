@@ -39,6 +39,17 @@ def test_a_label_turns_on_when_its_score_reaches_on_and_off_when_it_falls_below_
     assert decisions.active == ("speech",)
 
 
+def test_ten_thousand_labels_are_followed_across_a_change_of_rules_label_by_label():
+    labels = tuple(f"label {number}" for number in range(10_000))
+    rules = DecisionRules(0.0, dict.fromkeys(labels, Threshold(on=0.5, off=0.5, min_off_s=0)))
+    decisions = DecisionStage(labels, rules)
+    scores = np.zeros(10_000, np.float32)
+    scores[[17, 9999]] = 0.9
+    assert [change.label for change in decisions.update(scores, 1.0, 1.0)] == ["label 17", "label 9999"]
+    turned = decisions.continued(labels[::-1], DecisionRules(0.0, dict.fromkeys(labels, Threshold(0.6, 0.5))))
+    assert turned.active == ("label 9999", "label 17")
+
+
 def test_between_the_thresholds_nothing_changes():
     decisions = stage(Threshold(on=0.75, off=0.25, min_on_s=0, min_off_s=0))
     assert states(play(decisions, [0.5] * 10 + [0.8] + [0.5] * 10)) == [(10, "on")]

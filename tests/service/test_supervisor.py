@@ -282,12 +282,14 @@ def test_what_is_on_when_it_stops_ends(folder, own_virtual_microphone):
 
 
 def test_a_microphone_that_goes_and_comes_back_is_listened_to_again(daemon, own_virtual_microphone):
+    # On a machine that is busy enough, it began without one, too.
+    before = len(daemon.of_kind("device-back"))
     own_virtual_microphone("unplug", "mic")
     gone = daemon.wait_for("device-lost")
     assert gone["severity"] == "error"
     daemon.wait_told("STATUS", "lost: ")
     own_virtual_microphone("plug", "mic")
-    back = daemon.wait_for("device-back")
+    back = daemon.wait_for("device-back", before + 1)
     assert back["lost"] > 0
     daemon.wait_predictions(3)
     assert daemon.process.poll() is None
@@ -330,6 +332,16 @@ def test_the_daemon_never_imports_what_only_the_lab_needs(folder, own_virtual_mi
     modules = set((folder / "modules").read_text().split())
     assert {"numpy", "sounddevice", "audiomon.service.supervisor"} <= modules
     packages = {module.partition(".")[0] for module in modules}
-    assert not packages & {"librosa", "scipy", "numba", "tensorflow", "keras", "tf_keras", "matplotlib", "sklearn"}
+    assert not packages & {
+        "librosa",
+        "scipy",
+        "numba",
+        "tensorflow",
+        "keras",
+        "tf_keras",
+        "matplotlib",
+        "sklearn",
+        "tflite",
+    }
     assert not [module for module in modules if module.startswith("audiomon.lab")]
     assert "soundfile" not in modules

@@ -186,7 +186,7 @@ class _Experiments:
         """The steps, each with what it does without."""
         with_predict = [
             (self.predict, ""),
-            (self.on_batch, "no data adapter, no callbacks, no progress for one window"),
+            (self.on_batch, "no data set, no callbacks, no progress bar"),
         ]
         return [
             *(with_predict if self._has_predict else []),
@@ -292,7 +292,7 @@ def _collected(command: list[str]) -> int:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.lower().startswith(("model name", "hardware", "model\t")):
-            return line.partition(":")[2].strip()
-    return platform.processor() or "unknown processor"
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
+    values = {key.strip(): value.strip() for key, _, value in lines if value}
+    # "Model" with a capital is the whole board, on ARM; "model" is a bare number, on x86.
+    return values.get("model name") or values.get("Model") or values.get("Hardware") or platform.machine()

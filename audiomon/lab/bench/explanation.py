@@ -66,7 +66,12 @@ def sentences(explanation: Explanation) -> list[str]:
 
 
 def _line(line: Line) -> str:
-    return f"{duration(max(line.call_us, 0)):>9} a call + {duration(line.window_us)} a window"
+    return f"{duration(max(line.call_us, 0.0)):>9} a call + {duration(line.window_us)} a window"
+
+
+def _fixed(line: Line) -> str:
+    """Say what a call costs before its first window; a least-squares line can begin below nothing."""
+    return duration(line.call_us) if line.call_us >= 1 else "next to nothing"
 
 
 def _compared(slow: float, fast: float) -> str:
@@ -108,7 +113,7 @@ def _graph(explanation: Explanation) -> list[str]:
     if "tf.function" in found and "TFLite" in found:
         fixed = (
             f", and even that graph costs {duration(max(found['tf.function'].call_us, 0))} a call before any "
-            f"arithmetic, where TFLite's list of operators costs {duration(max(found['TFLite'].call_us, 0))}"
+            f"arithmetic, where TFLite's list of operators costs {_fixed(found['TFLite'])}"
         )
     return [
         f"Calling the model layer by layer takes {duration(eager)}, the same as one traced graph {duration(graph)} "

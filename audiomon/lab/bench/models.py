@@ -122,7 +122,7 @@ def calls(full: bool) -> list[Call]:
     lite: list[Call] = []
     for engine in ENGINES[1:]:
         if full:
-            files = ("float32-any-batch", *precisions)
+            files = [f"{precision}{batch}" for precision in precisions for batch in ("", "-any-batch")]
             lite += [
                 Call(engine, file=file, kernels=kernel, threads=threads)
                 for file in files

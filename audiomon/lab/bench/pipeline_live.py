@@ -121,6 +121,18 @@ def librosa_arguments(spec: LogMelSpec) -> dict[str, Any]:
     }
 
 
+def librosa_levels(spec: LogMelSpec) -> dict[str, Any]:
+    """Return what follows ``melspectrogram``: of ``librosa.power_to_db``, and the model's mean and deviation."""
+    normalization = None if spec.normalization is None or spec.normalization.per_window else spec.normalization
+    return {
+        "ref": spec.ref,
+        "amin": spec.amin,
+        "top_db": spec.top_db,
+        "mean": normalization.mean if normalization else 0.0,
+        "std": normalization.std if normalization else 1.0,
+    }
+
+
 def _contenders(plan: Plan, device: str, config: Path) -> dict[_Key, Sequence[str]]:
     rate = str(plan.spec.sample_rate)
     capture = [sys.executable, "-m", "audiomon.lab.bench.pipeline_capture"]
@@ -145,7 +157,7 @@ def _loop(plan: Plan, device: str, backend: Backend, hop_s: float) -> list[str]:
         str(plan.folder / "model.tflite"),
         *("--backend", backend, "--device", device, "--block-ms", str(Microphone().block_ms)),
         *("--hop", f"{plan.hop_s(hop_s):.9f}", "--window-samples", str(plan.spec.window_samples)),
-        *("--mel", json.dumps(librosa_arguments(plan.spec))),
+        *("--mel", json.dumps(librosa_arguments(plan.spec)), "--levels", json.dumps(librosa_levels(plan.spec))),
     ]
 
 

@@ -12,6 +12,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,17 @@ class LibrosaClassifier:
         model: path of the .tflite file.
         backend: ``litert`` or ``tflite-runtime``.
         mel: keyword arguments of ``librosa.feature.melspectrogram``.
+        levels: ``ref`` (a number or ``max``), ``amin`` and ``top_db`` of ``librosa.power_to_db``; ``mean`` and ``std``
+            that the model was trained with.
     """
 
-    def __init__(self, model: str, backend: str, mel: dict[str, Any]) -> None:
+    def __init__(self, model: str, backend: str, mel: dict[str, Any], levels: dict[str, Any]) -> None:
         import librosa
 
         self._librosa = librosa
         self._mel = mel
+        self._ref = np.max if levels["ref"] == "max" else levels["ref"]
+        self._levels = levels
         self._interpreter = open_interpreter(model, backend)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
@@ -50,12 +55,32 @@ class LibrosaClassifier:
     def predict(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Classify float32 samples of shape (n,); returns float32 of shape (labels,)."""
         mel = self._librosa.feature.melspectrogram(y=samples, **self._mel)
-        decibels = self._librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None)
-        window = decibels.T.reshape(self._input["shape"]).astype(np.float32)
+        levels = self._levels
+        decibels = self._librosa.power_to_db(mel, ref=self._ref, amin=levels["amin"], top_db=levels["top_db"])
+        normalized = (decibels.T - np.asarray(levels["mean"])) / np.asarray(levels["std"])
+        window = normalized.reshape(self._input["shape"]).astype(np.float32)
         self._interpreter.set_tensor(self._input["index"], window)
         self._interpreter.invoke()
         scores: np.ndarray[Any, np.dtype[np.float32]] = self._interpreter.get_tensor(self._output["index"])[0]
         return scores
+
+
+def answers(
+    read: Callable[[int], bytes],
+    model: str,
+    backend: str,
+    mel: dict[str, Any],
+    levels: dict[str, Any],
+    window_samples: int,
+    hop_samples: int,
+) -> Iterator[int]:
+    """Yield the number of each window's best label; `audiomon.lab.bench.peer_loops` says what ``read`` is."""
+    classifier = LibrosaClassifier(model, backend, mel, levels)
+    window = np.zeros(window_samples, dtype=np.float32)
+    while True:
+        block = np.frombuffer(read(hop_samples), np.int16).astype(np.float32) / 32768
+        window = np.concatenate([window[hop_samples:], block])
+        yield int(np.argmax(classifier.predict(window)))
 
 
 def listen(arguments: argparse.Namespace) -> None:
@@ -66,7 +91,8 @@ def listen(arguments: argparse.Namespace) -> None:
     rate = mel["sr"]
     hop = round(arguments.hop * rate)
     window = np.zeros(arguments.window_samples, dtype=np.float32)
-    classifier = None if arguments.capture_alone else LibrosaClassifier(arguments.model, arguments.backend, mel)
+    levels = json.loads(arguments.levels)
+    classifier = None if arguments.capture_alone else LibrosaClassifier(arguments.model, arguments.backend, mel, levels)
     stop = Stop()
     stream = sounddevice.InputStream(
         device=int(arguments.device) if arguments.device.isdigit() else arguments.device,
@@ -123,6 +149,7 @@ def main() -> None:
     parser.add_argument("--block-ms", type=float, required=True)
     parser.add_argument("--window-samples", type=int, required=True)
     parser.add_argument("--mel", required=True, help="JSON: keyword arguments of melspectrogram")
+    parser.add_argument("--levels", required=True, help="JSON: ref, amin and top_db of power_to_db; mean, std")
     parser.add_argument("--capture-alone", action="store_true", help="read, and do nothing with it")
     listen(parser.parse_args())
 

@@ -68,9 +68,9 @@ def write_variants(_: Progress, network: Network) -> None:
     network.folder.mkdir(parents=True, exist_ok=True)
     calibration = _calibration(model.input_shape)
     for precision in PRECISIONS:
-        content = convert(model, precision, calibration).content
-        (network.folder / f"{precision}.tflite").write_bytes(content)
-    (network.folder / "float32-any-batch.tflite").write_bytes(convert(model, "float32", batch=None).content)
+        for name, batch in ((precision, 1), (f"{precision}-any-batch", None)):
+            content = convert(model, precision, calibration, batch).content
+            (network.folder / f"{name}.tflite").write_bytes(content)
     (network.folder / "float32-unfused.tflite").write_bytes(unfused((network.folder / "float32.tflite").read_bytes()))
 
 

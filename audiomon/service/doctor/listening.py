@@ -138,7 +138,9 @@ def look_at_model(settings: Settings, clock: Clock) -> tuple[Finding, Classifier
         costs_s.append((clock.monotonic_ns() - began_ns) / 1e9)
         if sum(costs_s) > LISTEN_S:
             break
-    cost_s, hop_s = sorted(costs_s)[len(costs_s) // 2], classifier.spec.nearest_hop_s(settings.config.hop_s)
+    spec = classifier.spec
+    hop_s = spec.nearest_hop_s(settings.config.asked_hop_s(spec.window_s))
+    cost_s = sorted(costs_s)[len(costs_s) // 2]
     name = classifier.package.manifest.name
     what = f"{name} takes {cost_s * 1e3:.2f} ms a window, and there is one every {hop_s:.3f} s"
     if cost_s > hop_s:

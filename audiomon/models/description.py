@@ -19,13 +19,20 @@ from msgspec import Meta
 from audiomon.config import Decisions, Document, read_document, validate
 from audiomon.errors import ConfigError, UserError
 from audiomon.features import LogMelSpec
-from audiomon.models.manifest import InputSpec, Label, OutputSpec
+from audiomon.models.classifier import misfit, other_layout
+from audiomon.models.manifest import InputSpec, Label, OutputSpec, WaveformSpec, check_labels
 
 # Everything else of a log-mel spec has a value that nearly everybody uses (librosa's); these have none.
 _MUST_BE_SAID = {
     "log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"),
     "waveform": ("sample_rate", "samples"),
 }
+_FEATURES = {*LogMelSpec.__struct_fields__, *WaveformSpec.__struct_fields__, "kind"}
+
+# What scores are, by the operator that makes them.
+ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+# Where values come from that no file has.
+_OPTIONS = Path("options")
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +44,14 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     license: Annotated[str, Meta(min_length=1)] = "not stated"
     decisions: Decisions = Decisions()
+
+    def __post_init__(self) -> None:
+        """Refuse what a manifest would refuse, before anything is converted.
+
+        Raises:
+            ValueError: the message starts with the key.
+        """
+        check_labels(self.labels, self.decisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +79,68 @@ def describe(path: Path | None, options: Mapping[str, Any], features: tuple[str,
         ConfigError: the YAML or an option has a value that cannot be.
         UserError: something is missing; the message names all of it.
     """
-    document = read_document(path) if path else Document(Path("options"), {}, {})
+    said = what_is_said(path, options, features)
+    spec = said.data.get("input")
+    if not spec:
+        said.data["input"] = spec = {}
+    if isinstance(spec, dict):
+        spec.setdefault("kind", "waveform" if "samples" in spec else "log-mel")
+    missing = [*([] if "labels" in said.data else ["--labels"]), *missing_features(spec)]
+    if missing and not _has_unknown_keys(said.data):  # a misspelt key is not missing: its line is what to show
+        raise UserError(
+            f"a model file does not say what it listens to; please give {', '.join(missing)}, or a YAML file with "
+            f"--describe (see audiomon convert --help)"
+        )
+    return described(said)
+
+
+def _has_unknown_keys(data: dict[str, Any]) -> bool:
+    spec = data["input"] if isinstance(data["input"], dict) else {}
+    return not (data.keys() <= set(Description.__struct_fields__) and spec.keys() <= _FEATURES)
+
+
+def what_is_said(path: Path | None, options: Mapping[str, Any], features: tuple[str, ...]) -> Document:
+    """Lay options over a YAML file, as `describe` does; nothing is checked yet, and all of it may be missing.
+
+    Raises:
+        ConfigError: the YAML file is no such file.
+        UserError: a feature is not ``KEY=VALUE`` with a key that there is.
+    """
+    document = read_document(path) if path else Document(_OPTIONS, {}, {})
     if not isinstance(document.data, dict | None):
         raise document.error((), "must be a list of `key: value` lines")
     data = {**(document.data or {}), **{key: value for key, value in options.items() if value is not None}}
-    spec = dict(data["input"]) if isinstance(data.get("input"), dict) else {}
-    spec.update(_feature(feature) for feature in features)
-    if spec or "input" not in data:
-        spec.setdefault("kind", "waveform" if "samples" in spec else "log-mel")
-        data["input"] = spec
-        _check_complete(data, spec)
+    spec = data.get("input") or {}
+    if isinstance(spec, dict):
+        data["input"] = {**spec, **dict(_feature(feature) for feature in features)}
+    return Document(document.path, data, document.lines)
+
+
+def missing_features(spec: Any) -> list[str]:
+    """Return the flags that would say what an ``input`` still lacks."""
+    if not isinstance(spec, dict):
+        return []
+    return [
+        "--sample-rate" if key == "sample_rate" else f"--feature {key}=…"
+        for key in _MUST_BE_SAID.get(str(spec.get("kind")), ())
+        if key not in spec
+    ]
+
+
+def described(said: Document) -> Described:
+    """Check all that is said, nothing of which is missing.
+
+    Raises:
+        ConfigError: the YAML has a value that cannot be.
+        UserError: an option has.
+    """
     try:
-        description = validate(Document(document.path, data, document.lines), Description)
+        description = validate(said, Description)
     except ConfigError as error:
-        if path is None:
-            raise UserError(str(error).replace("options:1: ", "", 1)) from None
+        if said.path is _OPTIONS:
+            raise UserError(str(error).replace(f"{_OPTIONS}:1: ", "", 1)) from None
         raise
+    spec = said.data["input"]
     given = set(spec)
     presumed = {
         field: getattr(description.input, field)
@@ -101,12 +162,10 @@ def check_shapes(description: Description, input_shape: tuple[int, ...], scores:
         UserError: they disagree; the message says about what.
     """
     spec = description.input
-    wanted = tuple(size for size in input_shape if size != 1)
-    described = tuple(size for size in spec.shape if size != 1)
-    if wanted != described:
+    if misfit(spec, input_shape):
         hint = ""
-        if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
-            hint = "; frames and mel bands are the other way round in this model: train it on (frames, n_mels) windows"
+        if isinstance(spec, LogMelSpec) and not misfit(other_layout(spec), input_shape):
+            hint = f"; the axes are the other way round in this model: layout={other_layout(spec).layout}"
         words = "frames × n_mels" if isinstance(spec, LogMelSpec) else "samples"
         raise UserError(
             f"the model reads windows of {times(input_shape)}, the description says {words} = {times(spec.shape)}{hint}"
@@ -130,12 +189,12 @@ def activation(description: Description, last_operators: list[str]) -> OutputSpe
     """
     kinds = [kind for kind in last_operators if kind not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")]
     last = kinds[-1] if kinds else ""
-    found = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(last)
+    found = ACTIVATIONS.get(last)
     said = description.output.activation if description.output else None
     if said is None and found is None:
         raise UserError(
             f"the model ends with {last or 'nothing'}, which does not say what its scores are: --activation logits if "
-            f"softmax is still due, else softmax or sigmoid"
+            f"softmax is still due, sigmoid-logits if a sigmoid is, else softmax or sigmoid"
         )
     if said is not None and found is not None and said != found:
         raise UserError(f"the model ends with {last}, so its scores are {found}, not {said}")
@@ -151,9 +210,8 @@ def _feature(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--feature {text}: must be KEY=VALUE, as in n_fft=2048")
-    known = {*LogMelSpec.__struct_fields__, "kind", "samples"}
-    if key not in known:
-        raise UserError(f"--feature {text}: there is no such option; there are {', '.join(sorted(known))}")
+    if key not in _FEATURES:
+        raise UserError(f"--feature {text}: there is no such option; there are {', '.join(sorted(_FEATURES))}")
     words = {"true": True, "false": False, "null": None}
     if value in words:
         return key, words[value]
@@ -161,17 +219,3 @@ def _feature(text: str) -> tuple[str, Any]:
         with contextlib.suppress(ValueError):
             return key, number(value)
     return key, value
-
-
-def _check_complete(data: dict[str, Any], spec: dict[str, Any]) -> None:
-    missing = [] if "labels" in data else ["--labels"]
-    missing += [
-        "--sample-rate" if key == "sample_rate" else f"--feature {key}=…"
-        for key in _MUST_BE_SAID.get(str(spec["kind"]), ())
-        if key not in spec
-    ]
-    if missing:
-        raise UserError(
-            f"a model file does not say what it listens to; please give {', '.join(missing)}, or a YAML file with "
-            f"--describe (see audiomon convert --help)"
-        )

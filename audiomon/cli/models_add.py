@@ -1,0 +1,124 @@
+"""``audiomon models add``: a model package from a bare .tflite file."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from audiomon.errors import ModelError, UserError
+from audiomon.models.adding import Addition, Asked, Finding, IncompleteError, default_name, examine
+from audiomon.models.package import LARGEST_WEIGHTS_BYTES, MANIFEST, model_folders
+from audiomon.models.writing import STAGES, write_package
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=_FOLDER)
+@click.option("--name", help="What `model:` will call it; otherwise the file's own name.")
+@click.option(
+    "--to", "target", type=_FOLDER, help="Folder of the package, instead of one by its name where models are."
+)
+@click.option("--labels", default="", metavar="FILE", help="Labels, one a line, in the order of the model's scores.")
+@click.option("--sample-rate", type=int, metavar="HZ", help="Of the sound that the model was trained on.")
+@click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="What its input is; may be repeated.")
+@click.option(
+    "--activation",
+    type=click.Choice(["softmax", "sigmoid", "logits", "sigmoid-logits"]),
+    help="What its scores are; for logits, softmax or a sigmoid is still due.",
+)
+@click.option("--output", default="", metavar="NAME", help="Which output has the scores, if it has several.")
+@click.option("--license", "licence", help="Licence of the weights.")
+@click.option("--describe", "description", type=_FOLDER, help="YAML file that says the same, as for audiomon convert.")
+@click.option("--no-calibration", is_flag=True, help="Leave out the calibration of scores that the metadata has.")
+@click.option("--replace", is_flag=True, help="Replace a package that is there.")
+def add(
+    file: Path,
+    name: str | None,
+    target: Path | None,
+    labels: str,
+    sample_rate: int | None,
+    features: tuple[str, ...],
+    activation: str | None,
+    output: str,
+    licence: str | None,
+    description: Path | None,
+    no_calibration: bool,
+    replace: bool,
+) -> None:
+    """Make a model package of FILE, a .tflite model, so that `model:` can name it.
+
+    What the file says of itself (tensors, embedded metadata, packed label files) is taken from it; what follows from
+    that is shown as inferred; what is still missing is listed, with the flag that says it.
+
+    \b
+    Examples:
+      audiomon models add yamnet.tflite
+      audiomon models add soundclassifier.tflite --labels labels.txt --sample-rate 44100
+      audiomon models add mine.tflite --labels labels.txt --sample-rate 16000 \\
+        --feature n_fft=1024 --feature hop_length=256
+    """
+    if target is not None:
+        name = target.resolve().name
+    folder = target or model_folders()[0] / (name or default_name(file))
+    if (folder / MANIFEST).exists() and not replace:
+        raise UserError(f"{folder}: is a model package already; --replace to replace it, or another --name")
+    content = _read(file)
+    asked = Asked(
+        name or "",
+        labels,
+        sample_rate,
+        features,
+        activation,
+        output,
+        licence,
+        description,
+        calibrated=not no_calibration,
+    )
+    try:
+        addition = examine(file, content, asked)
+    except IncompleteError as error:
+        _show(error.findings)
+        raise
+    _show(addition.findings)
+    with click.progressbar(
+        length=STAGES, file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=lambda stage: stage or ""
+    ) as bar:
+        write_package(
+            folder,
+            content,
+            addition.manifest,
+            _card(file, addition),
+            tolerance=addition.tolerance,
+            progress=lambda stage: bar.update(1, stage),
+        )
+    click.echo(f"\n{folder}: written, self-test passed; try it: audiomon classify --model {_as_model(folder)} FILE.wav")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
+            raise ModelError(f"{path}: is larger than {LARGEST_WEIGHTS_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _show(findings: list[Finding]) -> None:
+    for finding in findings:
+        click.echo(f"{finding.key:<20} {finding.value}  {click.style(f'[{finding.origin}]', dim=True)}")
+
+
+def _card(file: Path, addition: Addition) -> str:
+    lines = "\n".join(f"| {one.key} | {one.value} | {one.origin} |" for one in addition.findings)
+    return (
+        f"# {addition.manifest.name}\n\n{addition.manifest.description}\n\n"
+        f"Added from `{file.name}` by `audiomon models add`, which found out:\n\n"
+        f"| what | value | says who |\n| --- | --- | --- |\n{lines}\n"
+    )
+
+
+def _as_model(folder: Path) -> str:
+    if folder.parent in model_folders():
+        return folder.name
+    return str(folder) if "/" in str(folder) else f"./{folder}"

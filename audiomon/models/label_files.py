@@ -1,0 +1,86 @@
+"""Files of labels, one a line, in the order of a model's scores: what people have, read strictly."""
+
+import codecs
+import csv
+import re
+from collections import defaultdict
+
+from audiomon.errors import ModelError
+
+# Lines as Teachable Machine writes them: `0 Background Noise`.
+_NUMBERED = re.compile(r"(\d+)[ \t:,]+(.+)")
+_LONGEST_LABEL = 200
+
+
+def read_labels(content: bytes, where: str) -> tuple[tuple[str, ...], str]:
+    """Read a file of labels.
+
+    Args:
+        content: UTF-8, or UTF-16 with a byte order mark.
+        where: what to call the file.
+
+    Returns:
+        The labels, and what was done to them beyond reading lines; empty for nothing.
+
+    Raises:
+        ModelError: it is not text, a line is empty, or a label is there more than once; the message names the line.
+    """
+    lines = [line.strip() for line in _decoded(content, where).splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise ModelError(f"{where}: holds no labels")
+    lines, note = _without_numbers(lines)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, label in enumerate(lines, 1):
+        if not label:
+            raise ModelError(f"{where}: line {number} is empty, but each line is a label, in the order of the scores")
+        if not label.isprintable():
+            raise ModelError(f"{where}: line {number} has characters in it that cannot be printed")
+        if len(label) > _LONGEST_LABEL:
+            raise ModelError(f"{where}: line {number} is longer than {_LONGEST_LABEL} characters; that is not a label")
+        numbers[label].append(number)
+    for label, places in numbers.items():
+        if len(places) > 1:
+            raise ModelError(
+                f"{where}: {label!r} is on the lines {', '.join(map(str, places[:5]))}; labels must differ"
+            )
+    return tuple(lines), note
+
+
+def read_calibration(content: bytes, where: str) -> tuple[tuple[float, ...], ...]:
+    """Read a file of score calibrations as TFLite's metadata has it: scale, slope, offset and perhaps a least score.
+
+    Returns:
+        Three or four numbers for each label; none where its line is empty.
+
+    Raises:
+        ModelError: a line is something else.
+    """
+    found: list[tuple[float, ...]] = []
+    for number, cells in enumerate(csv.reader(_decoded(content, where).splitlines()), 1):
+        try:
+            values = tuple(float(cell) for cell in cells if cell.strip())
+        except ValueError:
+            raise ModelError(f"{where}: line {number} has something in it that is not a number") from None
+        if len(values) not in (0, 3, 4):
+            raise ModelError(f"{where}: line {number} has {len(values)} numbers; it must be none, 3 or 4")
+        found.append(values)
+    return tuple(found)
+
+
+def _decoded(content: bytes, where: str) -> str:
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ModelError(f"{where}: line {line} is not UTF-8 text; save the file as UTF-8") from None
+
+
+def _without_numbers(lines: list[str]) -> tuple[list[str], str]:
+    """Take the numbers off lines that are numbered from 0 without a gap."""
+    matches = [_NUMBERED.fullmatch(line) for line in lines]
+    if all(match is not None and int(match[1]) == index for index, match in enumerate(matches)):
+        return [match[2].strip() for match in matches if match], "the numbers before them left out"
+    return lines, ""
