@@ -31,7 +31,9 @@ _STAGES = 5
 @click.option("--labels", help="Labels in the order of the model's scores, separated by commas.")
 @click.option("--sample-rate", type=int, help="Hz.")
 @click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="Feature option; may be repeated.")
-@click.option("--activation", type=click.Choice(["softmax", "sigmoid", "logits"]), help="What the scores are.")
+@click.option(
+    "--activation", type=click.Choice(["softmax", "sigmoid", "logits", "sigmoid-logits"]), help="What the scores are."
+)
 @click.option("--license", "licence", help="Licence of the weights, and of what they were made from.")
 @click.option("--audio", type=_FOLDER, help="Folder of recordings: for the proof, and to calibrate int8.")
 @click.option("--labelled", type=_FOLDER, help="Folder with a folder of recordings for each label: for accuracy.")

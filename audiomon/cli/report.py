@@ -91,6 +91,8 @@ def _table(found: Report, instance: str) -> list[str]:
         f"changes       model {_times(found.swaps)}, refused {_times(found.refusals)}; "
         f"began to listen {_times(found.starts)}",
     ]
+    if found.gated:
+        lines.append(f"gate          {found.gated} windows below it: {_duration(found.saved_s)} of inference saved")
     if found.levels_dbfs:
         low, median, high = found.levels_dbfs
         lines.append(f"level         {low:.0f} to {high:.0f} dBFS by the minute, median {median:.0f}")

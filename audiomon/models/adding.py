@@ -21,8 +21,8 @@ from audiomon.models.label_files import read_calibration, read_labels
 from audiomon.models.manifest import Calibration, Manifest, OutputSpec
 
 _SELF_TEST_TOLERANCE = 0.001
-# A quantised model turns the last bit of a sum into a step, and every layer passes it on: YAMNet's scores of white noise
-# differ by 0.09 between LiteRT and tflite-runtime on one machine.
+# A quantised model turns the last bit of a sum into a step, and every layer passes it on: YAMNet's scores of white
+# noise differ by 0.09 between LiteRT and tflite-runtime on one machine.
 _SELF_TEST_TOLERANCE_INTEGERS = 0.2
 _LABELS_SHOWN = 6
 

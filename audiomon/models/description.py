@@ -181,7 +181,7 @@ def activation(description: Description, last_operators: list[str]) -> OutputSpe
     if said is None and found is None:
         raise UserError(
             f"the model ends with {last or 'nothing'}, which does not say what its scores are: --activation logits if "
-            f"softmax is still due, else softmax or sigmoid"
+            f"softmax is still due, sigmoid-logits if a sigmoid is, else softmax or sigmoid"
         )
     if said is not None and found is not None and said != found:
         raise UserError(f"the model ends with {last}, so its scores are {found}, not {said}")

@@ -75,6 +75,8 @@ class Report:
         latencies_of: how many predictions those are measured on; 0 if they are put together from the summaries, where
             50 % is the median of theirs, and the others the highest.
         levels_dbfs: lowest, median and highest level of a minute; None where there was none.
+        gated: windows below the gate.
+        saved_s: seconds of inference that the gate saved.
         lost: samples overwritten before they were classified, or not captured while the microphone was opened anew.
         away: how often the microphone was away.
         away_s: for how long, as far as it came back.
@@ -93,6 +95,8 @@ class Report:
     latencies: dict[str, Percentiles] = field(default_factory=dict)
     latencies_of: int = 0
     levels_dbfs: tuple[float, float, float] | None = None
+    gated: int = 0
+    saved_s: float = 0.0
     lost: int = 0
     away: int = 0
     away_s: float = 0.0
@@ -203,12 +207,15 @@ def _label(report: Report, name: str) -> LabelReport:
 
 
 def _add_minute(report: Report, entry: Entry) -> None:
-    heard_s, predictions = entry.number("heard_s"), entry.number("predictions")
+    # What was below the gate was heard too, and nothing in it.
+    heard_s, windows = entry.number("heard_s"), entry.number("predictions") + entry.number("gated")
     report.heard_s += heard_s
+    report.gated += int(entry.number("gated"))
+    report.saved_s += entry.number("gate_saved_s")
     for name, count in msgspec.json.decode(entry.fields.get("by_label", "{}"), type=dict[str, int]).items():
         label = _label(report, name)
         label.predictions += count
-        label.heard_s += heard_s * count / predictions
+        label.heard_s += heard_s * count / windows
 
 
 def _add_incident(report: Report, entry: Entry) -> None:

@@ -43,6 +43,15 @@ def test_time_by_label_is_what_the_minutes_say():
     assert found.labels["background"] == LabelReport(predictions=210, heard_s=105)
 
 
+def test_time_below_the_gate_was_heard_and_belongs_to_no_label():
+    found = summarise(
+        [minute(1, {"speech": 30}, heard_s="60", gated="90", gate_saved_s="0.25"), minute(2, {"speech": 120})]
+    )
+    assert found.heard_s == 120
+    assert found.labels == {"speech": LabelReport(predictions=150, heard_s=75)}
+    assert (found.gated, found.saved_s) == (90, 0.25)
+
+
 def test_a_minute_without_a_microphone_adds_nothing():
     found = summarise([minute(1, {}, level_dbfs=""), minute(2, {"speech": 120})])
     assert found.heard_s == 60

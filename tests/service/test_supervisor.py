@@ -312,6 +312,16 @@ def test_the_daemon_never_imports_what_only_the_lab_needs(folder, own_virtual_mi
     modules = set((folder / "modules").read_text().split())
     assert {"numpy", "sounddevice", "audiomon.service.supervisor"} <= modules
     packages = {module.partition(".")[0] for module in modules}
-    assert not packages & {"librosa", "scipy", "numba", "tensorflow", "keras", "tf_keras", "matplotlib", "sklearn"}
+    assert not packages & {
+        "librosa",
+        "scipy",
+        "numba",
+        "tensorflow",
+        "keras",
+        "tf_keras",
+        "matplotlib",
+        "sklearn",
+        "tflite",
+    }
     assert not [module for module in modules if module.startswith("audiomon.lab")]
     assert "soundfile" not in modules
