@@ -91,6 +91,8 @@ class ConversionReport:
             if operator.activation != "NONE" and operator.activation.replace("_", "") in layer.kind.upper():
                 return f"fused into {index} {operator.kind}"
             return ", ".join(f"{number} {self.inside.operators[number].kind}" for number in positions)
+        if "BatchNorm" in layer.kind:
+            return "folded into its neighbours' weights"  # whose names alone the converter kept
         return "gone: only for training" if layer.kind in _ONLY_IN_TRAINING else "gone: nothing to do"
 
     def _after(self) -> list[str]:

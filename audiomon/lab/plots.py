@@ -115,12 +115,12 @@ def check_plotting(path: Path) -> None:
     Raises:
         UserError: matplotlib is not installed, or there is no such folder or format.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError(f"--plot needs matplotlib, which is not installed: {INSTALL}")
     if path.suffix.lower() not in _FORMATS:
         raise UserError(f"{path}: must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError(f"--plot needs matplotlib, which is not installed: {INSTALL}")
 
 
 def _pyplot() -> Any:

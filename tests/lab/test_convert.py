@@ -223,7 +223,8 @@ def test_two_outputs_are_refused(convert, odd):
 
 def test_a_model_that_does_not_say_what_its_scores_are_is_asked_about(convert, odd):
     assert "--activation" in convert.refused(odd / "logits.keras")
-    convert(odd / "logits.keras", activation="logits")
+    report = convert(odd / "logits.keras", activation="logits", backends=installed_backends()[:1])
+    assert "not tried on" in report.text  # the other runtime
     assert read_package(convert.target).manifest.output.activation == "logits"
 
 
@@ -300,6 +301,7 @@ def test_a_model_whose_axes_are_the_other_way_round_is_converted_as_it_is(conver
 
 
 def test_what_is_no_model_is_refused(convert, tmp_path):
+    (tmp_path / "w.h5").touch()
     for name, content, expected in (
         ("a.json", "{", "is not a Keras architecture"),
         ("b.json", "[]", "is not a Keras architecture"),
@@ -308,6 +310,7 @@ def test_what_is_no_model_is_refused(convert, tmp_path):
         (tmp_path / name).write_text(content)
         assert expected in convert.refused(tmp_path / name, tmp_path / "w.h5" if name.endswith("json") else None)
     assert "no such file" in convert.refused(tmp_path / "none.keras")
+    assert "none.h5: no such file" in convert.refused(tmp_path / "a.json", tmp_path / "none.h5")
     (tmp_path / "folder").mkdir()
     assert "no SavedModel" in convert.refused(tmp_path / "folder")
 

@@ -69,9 +69,9 @@ def _line(line: Line) -> str:
     return f"{duration(max(line.call_us, 0.0)):>9} a call + {duration(line.window_us)} a window"
 
 
-def _fixed(line: Line) -> str:
-    """Say what a call costs before its first window; a least-squares line can begin below nothing."""
-    return duration(line.call_us) if line.call_us >= 1 else "next to nothing"
+def _small(us: float) -> str:
+    """Say a difference of measurements, which can come out below nothing."""
+    return duration(us) if us >= 1 else "next to nothing"
 
 
 def _compared(slow: float, fast: float) -> str:
@@ -113,7 +113,7 @@ def _graph(explanation: Explanation) -> list[str]:
     if "tf.function" in found and "TFLite" in found:
         fixed = (
             f", and even that graph costs {duration(max(found['tf.function'].call_us, 0))} a call before any "
-            f"arithmetic, where TFLite's list of operators costs {_fixed(found['TFLite'])}"
+            f"arithmetic, where TFLite's list of operators costs {_small(found['TFLite'].call_us)}"
         )
     return [
         f"Calling the model layer by layer takes {duration(eager)}, the same as one traced graph {duration(graph)} "
@@ -126,7 +126,7 @@ def _folding(explanation: Explanation) -> str:
         f"The conversion folds batch normalisation into the convolutions' weights and ReLU into their last step, which "
         f"makes it {_compared(explanation.unfused_us, explanation.fused_us)} "
         f"({duration(explanation.unfused_us)} without), and plans all memory once, where planning it for every call "
-        f"would cost {duration(max(explanation.replanned_us - explanation.fused_us, 0))} each time."
+        f"would cost {_small(explanation.replanned_us - explanation.fused_us)} each time."
     )
 
 
