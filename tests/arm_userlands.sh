@@ -78,7 +78,9 @@ results=()
 for name; do
   if [ ! -d "$roots/$name" ]; then
     say "making $roots/$name; this takes some minutes"
-    make_root "$roots/$name" "${name%-*}" "${name#*-}"
+    rm -rf "$roots/$name.part" # one that was not finished
+    make_root "$roots/$name.part" "${name%-*}" "${name#*-}"
+    mv "$roots/$name.part" "$roots/$name"
   fi
   say "installing and testing in $name"
   began=$SECONDS result=passed
