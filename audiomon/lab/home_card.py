@@ -100,7 +100,7 @@ Thresholds were chosen on the same held-out recordings, which flatters these fig
   Everything is resampled to 22,050 Hz. Speech was recorded at 16 kHz, which is why the mel bands end at 7 kHz.
 - Windows are mixed afresh for every step: a recording at another speed, in an invented room, through an invented
   microphone, over some other background, at any level; pauses between the sounds are background, and so is silence.
-- Network: `seed` in `audiomon/lab/networks.py`, trained by `audiomon/lab/seed_trainer.py`.
+- Network: `seed` in `audiomon/lab/networks/seed.py`, trained by `audiomon/lab/seed_trainer.py`.
 - `sample.flac` is synthetic (espeak-ng and arithmetic, `audiomon/lab/sample.py`) and was not trained on.
 
 ## Licence and credits

@@ -19,7 +19,7 @@ from audiomon.lab.home_card import clip_authors, model_card, training_record
 from audiomon.lab.home_data import LABELS, generated_recordings, judged_windows, load_recordings, training_mixer
 from audiomon.lab.home_judgement import count_events, count_windows, hear
 from audiomon.lab.mixing import Mixer
-from audiomon.lab.networks import NETWORKS
+from audiomon.lab.networks import network
 from audiomon.lab.recordings import FramePower, Recording
 from audiomon.lab.seed_trainer import SeedTrainer, SeedWeights
 from audiomon.models.interpreter import Interpreter, choose_backend
@@ -98,7 +98,7 @@ def to_tflite(weights: SeedWeights) -> bytes:
     import tensorflow
     from tensorflow import keras
 
-    model = NETWORKS["seed"](SPEC.shape, len(LABELS))
+    model = network("seed")(SPEC.shape, len(LABELS))
     weights.into_keras(model)
     fixed = keras.Sequential([keras.Input((*SPEC.shape, 1), batch_size=1), *model.layers], name="home")
     converter: Any = tensorflow.lite.TFLiteConverter.from_keras_model(fixed)
