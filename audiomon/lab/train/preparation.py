@@ -128,7 +128,9 @@ def prepare(
         advance("Features", total, done)
 
     first, refused = compute_frames(sounds, settings.spec, 1.0, count)
-    pairs = duplicates(sounds, first)
+    pairs = duplicates(
+        sounds, [one if sound.name not in refused else None for sound, one in zip(sounds, first, strict=True)]
+    )
     if not skip_bad:
         refuse(folder, refused, pairs)
     left_out = refused | {other.name: f"{other.path}: the same recording as {one.name}" for one, other in pairs}
