@@ -138,7 +138,7 @@ def train(
     )
     split = Split(folds=folds, groups=groups)
     check_target(output, replace)
-    told = _read(notes)
+    _read(notes)  # before minutes of work
     started_s = time.monotonic()
     with features_bar() as advance:
         prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)
@@ -158,7 +158,7 @@ def train(
     heard = _heard(prepared, settings, trained, held, cross)
     result = Result(
         output, trained[-1], prepared, settings, split, held, heard, cross, _command(context, dataset, output),
-        description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}.", licence, told,
+        description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}.", licence, _read(notes),
     )  # fmt: skip
     written, judgement = write_result(result)
     forget(trainings)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from audiomon.lab.evaluate.judgement import poisson_bound
 from audiomon.lab.home_data import LABELS
 from audiomon.lab.home_judgement import QUIETEST_DB, EventCounts, WindowCounts
 
@@ -73,7 +74,7 @@ of.
 {_event_rows(events)}
 
 {background.false_events} false events in {background.minutes:.1f} minutes of held-out background bound the rate only
-loosely: with 95 % confidence it is below {_upper_bound(background):.1f} per hour of sounds like these.
+loosely: with 95 % confidence it is below {_bound(background):.1f} per hour of sounds like these.
 Thresholds were chosen on the same held-out recordings, which flatters these figures.
 
 ## What it does not do
@@ -137,10 +138,8 @@ def _event_rows(events: dict[str, EventCounts]) -> str:
     return "\n".join(rows)
 
 
-def _upper_bound(count: EventCounts) -> float:
-    """Events per hour that so few in so many minutes are still likely under: Poisson, 95 %, Wilson-Hilferty."""
-    shape = count.false_events + 1
-    return float(shape * (1 - 1 / (9 * shape) + 1.645 / (3 * shape**0.5)) ** 3 / count.minutes * 60)
+def _bound(count: EventCounts) -> float:
+    return poisson_bound(count.false_events) / count.minutes * 60
 
 
 def _input_line() -> str:

@@ -1,5 +1,6 @@
 """Figures from what was heard: accuracy, precision, recall, calibration, and events through the decision stage."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -188,9 +189,13 @@ class Judgement:
 
 
 def poisson_bound(count: int) -> float:
-    """Return the mean under which so few events are still likely (95 %, one-sided): chi-squared by Wilson-Hilferty."""
-    shape = count + 1
-    return float(shape * (1 - 1 / (9 * shape) + 1.645 / (3 * shape**0.5)) ** 3)
+    """Return the mean of a Poisson distribution of which so few, or fewer, come in one case of 20: 3.0 for none."""
+    low, high = 0.0, count + 10.0 + 5 * math.sqrt(count)
+    for _ in range(60):
+        mean = (low + high) / 2
+        terms = (math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+        low, high = (mean, high) if sum(terms) > 0.05 else (low, mean)
+    return high
 
 
 def judge(heard: Sequence[HeardSound], labels: tuple[str, ...], event_labels: Sequence[str]) -> Judgement:
