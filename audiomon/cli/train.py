@@ -156,9 +156,10 @@ def train(
     with training_bar(trainings) as epoch_done:
         trained = run_jobs(trainings, processes, epoch_done)
     heard = _heard(prepared, settings, trained, held, cross)
+    description = description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}."
     result = Result(
         output, trained[-1], prepared, settings, split, held, heard, cross, _command(context, dataset, output),
-        description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}.", licence, _read(notes),
+        description, licence, _read(notes),
     )  # fmt: skip
     written, judgement = write_result(result)
     forget(trainings)
