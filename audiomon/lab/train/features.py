@@ -71,8 +71,11 @@ class Frames:
 
 
 def powers_spec(spec: LogMelSpec) -> LogMelSpec:
-    """Return the spec of the mel powers behind a log-mel spec, which add where sounds are mixed."""
-    return msgspec.structs.replace(spec, power=2, log="none", ref=1.0, top_db=None, normalization=None)
+    """Return the spec of the mel powers behind a log-mel spec, which add where sounds are mixed.
+
+    The same for windows of any length, so that they share what is cached.
+    """
+    return msgspec.structs.replace(spec, power=2, log="none", ref=1.0, top_db=None, normalization=None, frames=1)
 
 
 def check_spec(spec: LogMelSpec) -> None:

@@ -18,6 +18,8 @@ from audiomon.lab.train.loop import Epoch, Fit, Validation
 from audiomon.lab.train.settings import TrainingSettings
 
 _CALIBRATION_WINDOWS = 400
+# Of one recording, so that one of ten hours is not all that counts.
+_VALIDATION_WINDOWS_EACH = 100
 _PROOF_WINDOWS = 100
 
 
@@ -96,7 +98,7 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     drawer = Drawer(job.training, job.classes, job.settings, job.noise)
     validation = None
     if job.validation and job.settings.patience:
-        windows, labels, _ = plain_windows(job.validation, spec)
+        windows, labels, _ = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)
         validation = Validation(windows, labels)
     fit = Fit(drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation)
     fit.run(progress)
