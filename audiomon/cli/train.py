@@ -42,8 +42,8 @@ _STEPS = {
     "mask": "SpecAugment: bands and frames blanked out.",
     "mixup": "Two recordings at once.",
 }
-# What does not change the model.
-_NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8"}
+# What does not change the weights.
+_NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8", "licence", "description"}
 
 
 def _switches(command: Any) -> Any:

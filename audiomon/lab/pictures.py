@@ -124,12 +124,13 @@ def spectrograms_picture(windows: dict[str, Float32], spec: LogMelSpec) -> bytes
             n_fft=spec.n_fft,
             fmin=spec.fmin,
             fmax=spec.fmax or spec.sample_rate / 2,
-            x_axis="time",
+            x_axis="s",
             y_axis="mel",
             ax=panel,
             cmap="magma",
         )
         panel.set_title(label, fontsize=9)
+        panel.set_xticks(np.arange(0, spec.window_s, max(0.5, spec.window_s // 3)))
         panel.label_outer()
         panel.tick_params(labelsize=7)
         panel.set_xlabel("")

@@ -118,12 +118,12 @@ def write_judged_package(
         license=LICENSE, decisions=DECISIONS, training=training_record(windows, events, settings),
     )  # fmt: skip
     write_package(output, content, manifest, model_card(windows, events, settings, authors))
-    click.echo(f"{output}: macro recall {windows.recall.mean():.1%} over {windows.confusion.sum()} held-out windows")
-    for label, recall, precision in zip(LABELS, windows.recall, windows.precision, strict=True):
-        one = events[label]
+    click.echo(f"{output}: macro recall {windows.macro_recall:.1%} over {len(windows.right)} held-out windows")
+    for each in windows.per_class:
+        one = events[each.label]
         click.echo(
-            f"  {label:<11} recall {recall:.1%}  precision {precision:.1%}  "
-            f"heard {one.heard}/{one.recordings}  false events {one.false_events} in {one.minutes:.1f} min"
+            f"  {each.label:<11} recall {each.recall:.1%}  precision {each.precision:.1%}  "
+            f"heard {one.heard}/{one.recordings}  false events {one.false_events} in {one.hours * 60:.1f} min"
         )
 
 

@@ -7,8 +7,14 @@ from audiomon.lab.evaluate.hearing import COUNTED_BELOW_LOUDEST_DB, ROOM_DBFS
 from audiomon.lab.evaluate.judgement import Judgement
 from audiomon.lab.evaluate.report import percent
 from audiomon.lab.proof import Proof
+from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.lab.train.preparation import Prepared
 from audiomon.lab.train.settings import TrainingSettings
+
+_NO_BACKGROUND = (
+    " It has no class for a quiet room, and takes one for\nsome sound, too: those are among the false events above."
+)
+_OBVIOUS = ("kind", "center", "normalization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,11 @@ def model_card(facts: CardFacts) -> str:
     pictures = "\n".join(f"![{name.removesuffix('.png')}]({name})" for name in facts.pictures)
     left_out = facts.prepared.left_out
     without = f" {len(left_out)} recordings were left out as unusable." if left_out else ""
+    quiet = "" if BACKGROUND in counts else _NO_BACKGROUND
     return f"""# {facts.name}: {facts.description}
 
-A network of {facts.parameters:,} parameters (`{facts.settings.network}`) that answers, for
-{facts.settings.spec.window_s:.2f} s of sound, which of {len(counts)} things it holds: {", ".join(counts)}.
+A network of {facts.parameters:,} parameters (`{facts.settings.network}`) that answers, for {_seconds(facts)} of sound,
+which of {len(counts)} things it holds: {", ".join(counts)}.
 This card is written by `audiomon train`; its figures come from the run that made these weights.
 
 ## How good it is
@@ -90,12 +97,17 @@ The converted models answer as the Keras model does:
 ## What it does not do
 
 It was judged on recordings like those that it learned from. Other microphones, rooms and sounds are another matter: of
-a sound that is none of its classes, it still says the most similar one. Do not let anybody's safety depend on it.
+a sound that is none of its classes, it still says the most similar one.{quiet}
+Do not let anybody's safety depend on it.
 
 ## Licence
 
 {facts.license}
 {notes}"""
+
+
+def _seconds(facts: CardFacts) -> str:
+    return f"{facts.settings.spec.window_s:.2f} s"
 
 
 def _judged(facts: CardFacts, judgement: Judgement) -> str:
@@ -154,7 +166,7 @@ def _settings(settings: TrainingSettings) -> str:
     spec = plain.pop("spec")
     steps = plain.pop("augmentation")
     plain["augmentation"] = ", ".join(name for name, on in steps.items() if on) or "none"
-    plain["features"] = ", ".join(f"{key} {value}" for key, value in spec.items() if key not in ("kind", "center"))
+    plain["features"] = ", ".join(f"{key} {value}" for key, value in spec.items() if key not in _OBVIOUS and value)
     return "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in plain.items())
 
 

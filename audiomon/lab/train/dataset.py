@@ -22,6 +22,8 @@ SPLIT_TABLE = "split.csv"
 # Words of a split table that are no folds.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 FEWEST_PER_CLASS = 5
+# The class that makes no events.
+BACKGROUND = "background"
 # What `audiomon record` calls its files: all takes of one session are one source.
 _RECORDED = re.compile(r"^(\d{8}-\d{6})-\d+$")
 _MOST_NAMED = 5

@@ -27,7 +27,7 @@ from audiomon.lab.pictures import (
 )
 from audiomon.lab.proof import Proof, ProofError, prove
 from audiomon.lab.train.card import CardFacts, model_card
-from audiomon.lab.train.dataset import Sound, Split
+from audiomon.lab.train.dataset import BACKGROUND, Sound, Split
 from audiomon.lab.train.drawing import plain_windows
 from audiomon.lab.train.fitting import Trained
 from audiomon.lab.train.preparation import Prepared
@@ -36,7 +36,6 @@ from audiomon.models.interpreter import installed_backends
 from audiomon.models.manifest import Manifest
 from audiomon.models.writing import write_package
 
-BACKGROUND = "background"
 _INT8 = "-int8"
 
 
