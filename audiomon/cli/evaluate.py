@@ -139,6 +139,8 @@ def _cross_validated(
     from audiomon.lab.train.training import cores, forget, run_jobs
 
     settings = _trained_so(manifest, "settings", TrainingSettings)
+    if manifest.training.get("noise_recordings") and noise is None:
+        raise UserError(f"{manifest.name}: was trained with --noise FOLDER; name the folder here too")
     split = _trained_so(manifest, "split", Split)
     with features_bar() as advance:
         prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)

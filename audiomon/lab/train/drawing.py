@@ -18,8 +18,9 @@ Int64 = NDArray[np.int64]
 SPEEDS = (0.88, 0.94, 1.0, 1.06, 1.12)
 # A window holds a sound when this part of its frames do (or all that the recording has).
 _ENOUGH = 0.25
+# Between windows that are taken as they are.
 _HOP_FRAMES = 8
-# What silence of a room is, for windows that reach beyond a recording: 16 bits' smallest step, squared.
+# From the far end of a house to beside the microphone.
 _LEVELS_DB = (-55.0, -8.0)
 
 

@@ -185,6 +185,7 @@ def _manifest(result: Result, name: str, precision: Precision, proof: Proof, jud
     training = {
         "command": result.command,
         "data": f"{result.prepared.folder.name}: {len(result.prepared.sounds)} recordings",
+        "noise_recordings": len(result.prepared.noise),
         "precision": precision,
         "largest_difference_from_keras": float(f"{proof.largest_difference:.3g}"),
         **figures,
