@@ -17,7 +17,6 @@ from audiomon.cli.training_options import (
     training_bar,
 )
 from audiomon.errors import InputError, UserError
-from audiomon.lab.description import feature_option
 from audiomon.lab.evaluate.hearing import HeardSound
 from audiomon.lab.evaluate.report import text
 from audiomon.lab.networks import network
@@ -29,6 +28,7 @@ from audiomon.lab.train.packaging import Result, check_target, hear_held, write_
 from audiomon.lab.train.preparation import Prepared, prepare
 from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_features
 from audiomon.lab.train.training import checkpoint_of, cores, forget, run_jobs
+from audiomon.models.description import feature_option
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _DEFAULTS = TrainingSettings()

@@ -144,7 +144,7 @@ def hear(
     try:
         while not listener.ended:
             heard = listener.next()
-            if heard is None:
+            if heard is None or heard.prediction is None:
                 continue
             ends.append(heard.prediction.position_s - ROOM_S)
             scores.append(heard.prediction.scores)

@@ -82,7 +82,7 @@ def test_a_package_its_int8_sister_a_card_and_pictures_are_written(four, tmp_pat
         assert f"| {label} | 3 |" in card
     manifest = read_package(tmp_path / "models" / "mine").manifest
     assert manifest.training["clip_accuracy"] == pytest.approx(judgement.clips.accuracy, abs=1e-4)
-    assert manifest.decisions.ignore == ("background",)
+    assert manifest.decisions.deny == ("background",)
 
 
 @pytest.mark.usefixtures("drawn")
