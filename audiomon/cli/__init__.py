@@ -24,6 +24,9 @@ _COMMANDS = {
     "doctor": ("audiomon.cli.doctor:doctor", "Say what is wrong, and what to do; pack a bug report."),
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),
     "models": ("audiomon.cli.models:models", "List and show model packages."),
+    "record": ("audiomon.cli.record:record", "Record labelled clips to train on."),
+    "train": ("audiomon.cli.train:train", "Train a model on your own recordings."),
+    "evaluate": ("audiomon.cli.evaluate:evaluate", "Judge a model on labelled recordings."),
     "convert": ("audiomon.cli.convert:convert", "Turn a Keras model into a model package, and prove it."),
     "bench": ("audiomon.cli.bench:bench", "Measure here what listening and models cost, and explain it."),
 }

@@ -123,7 +123,7 @@ def convert_package(request: Request, tensorflow: TensorFlowProcess, progress: P
     except ModelError as error:
         raise ModelError(f"{request.source}: converted, but {error}{_INT8_HINT if calibrated else ''}") from None
     if request.precision == "float32" and not proof.is_close:
-        raise ProofError(_not_close(proof))
+        raise ProofError(not_close(proof))
     report = ConversionReport(
         source=request.source,
         origin=converted.origin,
@@ -233,12 +233,18 @@ def _write(request: Request, converted: _Converted, report: ConversionReport) ->
         converted.content,
         manifest,
         card(request.target.name, report, description.labels),
-        tolerance=min(_LARGEST_TOLERANCE, max(_LEAST_TOLERANCE[request.precision], 4 * report.proof.between_runtimes)),
+        tolerance=self_test_tolerance(request.precision, report.proof),
         backend=request.backends[0],
     )
 
 
-def _not_close(proof: Proof) -> str:
+def self_test_tolerance(precision: Precision, proof: Proof) -> float:
+    """Return what a package's self-test allows a score to differ by on other machines."""
+    return min(_LARGEST_TOLERANCE, max(_LEAST_TOLERANCE[precision], 4 * proof.between_runtimes))
+
+
+def not_close(proof: Proof) -> str:
+    """Say how far a converted model is from its original."""
     worst = max(proof.agreements, key=lambda agreement: agreement.windows - agreement.close)
     return (
         f"the converted model does not answer as the original does: {worst.windows - worst.close} of {worst.windows} "

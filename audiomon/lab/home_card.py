@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+from audiomon.lab.evaluate.judgement import Answers, EventFigures, poisson_bound
 from audiomon.lab.home_data import LABELS
-from audiomon.lab.home_judgement import QUIETEST_DB, EventCounts, WindowCounts
+from audiomon.lab.home_judgement import QUIETEST_DB
 
 
-def training_record(windows: WindowCounts, events: dict[str, EventCounts], settings: dict[str, Any]) -> dict[str, Any]:
+def training_record(windows: Answers, events: dict[str, EventFigures], settings: dict[str, Any]) -> dict[str, Any]:
     """Return what the manifest says of the training, for people."""
     return {
         "data": "ESC-10; public-domain speech of four people; generated noises, tones, knocks and espeak-ng voices",
         "command": command(settings),
         **settings,
-        "held_out_windows": int(windows.confusion.sum()),
-        "held_out_macro_recall": round(float(windows.recall.mean()), 4),
-        "held_out_recall": {label: round(float(part), 4) for label, part in zip(LABELS, windows.recall, strict=True)},
+        "held_out_windows": len(windows.right),
+        "held_out_macro_recall": round(windows.macro_recall, 4),
+        "held_out_recall": {one.label: round(one.recall, 4) for one in windows.per_class},
         "held_out_false_events": {label: events[label].false_events for label in LABELS},
     }
 
@@ -33,9 +34,7 @@ def clip_authors(source: Path) -> list[str]:
     return sorted(names, key=str.lower)
 
 
-def model_card(
-    windows: WindowCounts, events: dict[str, EventCounts], settings: dict[str, Any], authors: list[str]
-) -> str:
+def model_card(windows: Answers, events: dict[str, EventFigures], settings: dict[str, Any], authors: list[str]) -> str:
     """Return the card, Markdown."""
     background = events["background"]
     return f"""# home: a crying baby, a barking dog, speech
@@ -56,7 +55,7 @@ level. Windows start every 0.12 s. The answer is the highest score.
 | class | windows | recall | precision |
 | --- | --- | --- | --- |
 {_window_rows(windows)}
-| mean | {windows.confusion.sum()} | {windows.recall.mean():.1%} | {windows.precision.mean():.1%} |
+| mean | {len(windows.right)} | {windows.macro_recall:.1%} | {_mean_precision(windows):.1%} |
 
 What was taken for what (rows: what it was):
 
@@ -72,8 +71,8 @@ of.
 | --- | --- | --- | --- | --- |
 {_event_rows(events)}
 
-{background.false_events} false events in {background.minutes:.1f} minutes of held-out background bound the rate only
-loosely: with 95 % confidence it is below {_upper_bound(background):.1f} per hour of sounds like these.
+{background.false_events} false events in {background.hours * 60:.1f} minutes of held-out background bound the rate only
+loosely: with 95 % confidence it is below {_bound(background):.1f} per hour of sounds like these.
 Thresholds were chosen on the same held-out recordings, which flatters these figures.
 
 ## What it does not do
@@ -100,7 +99,7 @@ Thresholds were chosen on the same held-out recordings, which flatters these fig
   Everything is resampled to 22,050 Hz. Speech was recorded at 16 kHz, which is why the mel bands end at 7 kHz.
 - Windows are mixed afresh for every step: a recording at another speed, in an invented room, through an invented
   microphone, over some other background, at any level; pauses between the sounds are background, and so is silence.
-- Network: `seed` in `audiomon/lab/networks.py`, trained by `audiomon/lab/seed_trainer.py`.
+- Network: `seed` in `audiomon/lab/networks/seed.py`, trained by `audiomon/lab/seed_trainer.py`.
 - `sample.flac` is synthetic (espeak-ng and arithmetic, `audiomon/lab/sample.py`) and was not trained on.
 
 ## Licence and credits
@@ -116,31 +115,32 @@ recordings that they were made from (some are CC0).
 """
 
 
-def _window_rows(windows: WindowCounts) -> str:
-    rows = zip(LABELS, windows.confusion.sum(axis=1), windows.recall, windows.precision, strict=True)
+def _mean_precision(windows: Answers) -> float:
+    return sum(one.precision for one in windows.per_class) / len(LABELS)
+
+
+def _window_rows(windows: Answers) -> str:
     return "\n".join(
-        f"| {label} | {count} | {recall:.1%} | {precision:.1%} |" for label, count, recall, precision in rows
+        f"| {one.label} | {one.count} | {one.recall:.1%} | {one.precision:.1%} |" for one in windows.per_class
     )
 
 
-def _confusion_rows(windows: WindowCounts) -> str:
+def _confusion_rows(windows: Answers) -> str:
     rows = zip(LABELS, windows.confusion.tolist(), strict=True)
     return "\n".join(f"| **{label}** | {' | '.join(map(str, counts))} |" for label, counts in rows)
 
 
-def _event_rows(events: dict[str, EventCounts]) -> str:
+def _event_rows(events: dict[str, EventFigures]) -> str:
     rows = []
     for label, count in events.items():
         heard = "–" if label == "background" else f"{count.heard} of {count.recordings}"
         delay = "–" if label == "background" else f"{count.delay_s:.1f} s"
-        rows.append(f"| {label} | {heard} | {count.false_events} | {count.minutes:.1f} | {delay} |")
+        rows.append(f"| {label} | {heard} | {count.false_events} | {count.hours * 60:.1f} | {delay} |")
     return "\n".join(rows)
 
 
-def _upper_bound(count: EventCounts) -> float:
-    """Events per hour that so few in so many minutes are still likely under: Poisson, 95 %, Wilson-Hilferty."""
-    shape = count.false_events + 1
-    return float(shape * (1 - 1 / (9 * shape) + 1.645 / (3 * shape**0.5)) ** 3 / count.minutes * 60)
+def _bound(count: EventFigures) -> float:
+    return poisson_bound(count.false_events) / count.hours
 
 
 def _input_line() -> str:

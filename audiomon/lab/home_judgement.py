@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from audiomon.config import DecisionRules
 from audiomon.features import LogMel, LogMelSpec
+from audiomon.lab.evaluate.judgement import Answers, EventFigures
 from audiomon.lab.home_data import LABELS, JudgedWindows
 from audiomon.lab.recordings import Recording
 from audiomon.models.interpreter import Interpreter
 from audiomon.pipeline.decisions import DecisionStage
 
 Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
 
 # Sounds below this are not counted: a microphone's own noise is not far.
 QUIETEST_DB = -50.0
@@ -28,29 +28,10 @@ _ROOM_S = 3.0
 _ROOM_RMS = 10 ** (-70 / 20)
 
 
-@dataclass(frozen=True, slots=True)
-class WindowCounts:
-    """Windows of each true class (row) by what they were taken for (column), in the order of LABELS."""
-
-    confusion: Int64
-
-    @property
-    def recall(self) -> NDArray[np.float64]:
-        """Of the windows of each class, the share that was recognised."""
-        return np.asarray(self.confusion.diagonal() / np.maximum(1, self.confusion.sum(axis=1)))
-
-    @property
-    def precision(self) -> NDArray[np.float64]:
-        """Of the windows taken for each class, the share that was."""
-        return np.asarray(self.confusion.diagonal() / np.maximum(1, self.confusion.sum(axis=0)))
-
-
-def count_windows(scores: Float32, judged: JudgedWindows) -> WindowCounts:
-    """Count windows by their highest score: background at any level, the other classes from QUIETEST_DB up."""
+def count_windows(scores: Float32, judged: JudgedWindows) -> Answers:
+    """Choose the windows that count: background at any level, the other classes from QUIETEST_DB up."""
     counted = (judged.labels == 0) | (judged.level_db >= QUIETEST_DB)
-    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
-    np.add.at(confusion, (judged.labels[counted], scores.argmax(axis=1)[counted]), 1)
-    return WindowCounts(confusion)
+    return Answers(LABELS, judged.labels[counted], scores[counted])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +64,7 @@ def hear(recordings: list[Recording], interpreter: Interpreter, spec: LogMelSpec
         yield HeardRecording(recording, ends, np.array(scores, dtype=np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class EventCounts:
-    """What the decision stage made of the recordings of one class.
-
-    Attributes:
-        recordings: how many.
-        heard: recordings with an event of their own class.
-        false_events: events of any other class (of any class at all, for background).
-        delay_s: median time from the recording's start to its event, NaN without any.
-        minutes: of sound, the quiet room included.
-    """
-
-    recordings: int
-    heard: int
-    false_events: int
-    delay_s: float
-    minutes: float
-
-
-def count_events(heard: list[HeardRecording], rules: DecisionRules) -> dict[str, EventCounts]:
+def count_events(heard: list[HeardRecording], rules: DecisionRules) -> dict[str, EventFigures]:
     """Run each recording's scores through a fresh decision stage, and count what it says, by class."""
     return {label: _count_events([one for one in heard if _label(one) == label], label, rules) for label in LABELS}
 
@@ -111,7 +73,7 @@ def _label(heard: HeardRecording) -> str:
     return heard.recording.label if heard.recording.label in LABELS else "background"
 
 
-def _count_events(heard: list[HeardRecording], label: str, rules: DecisionRules) -> EventCounts:
+def _count_events(heard: list[HeardRecording], label: str, rules: DecisionRules) -> EventFigures:
     found = false = 0
     delays_s, seconds = [], 0.0
     for one in heard:
@@ -129,4 +91,4 @@ def _count_events(heard: list[HeardRecording], label: str, rules: DecisionRules)
         found += bool(own)
         delays_s += own[:1]
     delay_s = float(np.median(delays_s)) if delays_s else float("nan")
-    return EventCounts(len(heard), found, false, delay_s, seconds / 60)
+    return EventFigures(label, len(heard), found, false, seconds / 3600, delay_s, label in rules.thresholds)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.lab.recordings import Bool, FramePower
+from audiomon.lab.train.augmentation import equalize, power_ratio, reverberate, steady_noise
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -90,9 +91,9 @@ class Mixer:
             wanted = int((labels == label).sum())
             if wanted:
                 drawn = self._sounds[label - 1].draw(wanted, self._frames, rng) if label else self._noises(wanted, rng)
-                foreground.append(_equalize(_reverberate(drawn, rng), rng))
+                foreground.append(equalize(reverberate(drawn, rng), rng))
         sound = np.concatenate(foreground)
-        behind = _equalize(self._noises(count, rng), rng)
+        behind = equalize(self._noises(count, rng), rng)
         # Decibels: the sound over what is behind it, the sound itself, and the microphone's own noise.
         over_db = np.where(rng.random(count) < 0.2, 80.0, rng.uniform(3, 40, count))
         level_db = rng.uniform(-60, -8, count)
@@ -100,8 +101,10 @@ class Mixer:
         level_db = np.where((labels == 0) & (rng.random(count) < 0.2), rng.uniform(-110, -50, count), level_db)
         floor_db = np.where(rng.random(count) < 0.15, -140.0, rng.uniform(-100, -60, count))
         floor_db = np.where(labels > 0, np.minimum(floor_db, level_db - 12), floor_db)
-        mixed = sound + behind * _power(-np.where(labels > 0, over_db, rng.uniform(0, 60, count)))
-        mixed = mixed * _power(level_db) + self._flat * _noise_floor(mixed, rng) * _power(floor_db)
+        mixed = sound + behind * power_ratio(-np.where(labels > 0, over_db, rng.uniform(0, 60, count)))
+        mixed = mixed * power_ratio(level_db) + self._flat * steady_noise((count, *mixed.shape[1:]), rng) * power_ratio(
+            floor_db
+        )
         silent = (labels == 0) & (rng.random(count) < 0.01)
         mixed[silent] = 0
         order = rng.permutation(count)
@@ -113,47 +116,3 @@ class Mixer:
         drawn = [kind.draw(int(n), self._frames, rng) for kind, n in zip(self._background, counts, strict=True) if n]
         windows = np.concatenate(drawn)
         return np.asarray(windows[rng.permutation(count)], dtype=np.float32)
-
-
-def _power(decibels: NDArray[np.float64]) -> Float32:
-    return np.asarray(10 ** (decibels / 10), dtype=np.float32)[:, np.newaxis, np.newaxis]
-
-
-def _reverberate(windows: Float32, rng: np.random.Generator) -> Float32:
-    """Smear a third of the windows in time, as a room does: reverberation times up to 0.8 s, tails 8 to 25 dB down."""
-    count = len(windows)
-    rt60_frames = rng.uniform(4, 35, count)
-    keep = (10 ** (-6 / rt60_frames)).astype(np.float32)[:, np.newaxis]
-    wet = _power(-rng.uniform(8, 25, count))[:, 0] * (rng.random((count, 1)) < 0.35) * (1 - keep) * 4
-    out = windows.copy()
-    tail = np.zeros_like(windows[:, 0])
-    for frame in range(windows.shape[1]):
-        out[:, frame] += wet * tail
-        tail = keep * tail + windows[:, frame]
-    return out
-
-
-def _equalize(windows: Float32, rng: np.random.Generator) -> Float32:
-    """Colour windows as microphones do: a smooth random response within ±6 dB, and now and then a band limit."""
-    count, _, bands = windows.shape
-    knots = rng.normal(0, 2, (count, 5)).clip(-6, 6)
-    at = np.linspace(0, 4, bands)
-    low = np.minimum(at.astype(int), 3)
-    part = at - low
-    curve_db = knots[:, low] * (1 - part) + knots[:, low + 1] * part
-    cut = np.where(rng.random(count) < 0.2, rng.uniform(0.7, 1.0, count), 2.0)[:, np.newaxis] * bands
-    curve_db -= np.clip((np.arange(bands) - cut) * 6, 0, 60)
-    high_pass = np.where(rng.random(count) < 0.3, rng.uniform(0, 5, count), -1)[:, np.newaxis]
-    curve_db -= np.clip((high_pass - np.arange(bands)) * 6, 0, 30)
-    return np.asarray(windows * (10 ** (curve_db / 10)).astype(np.float32)[:, np.newaxis, :])
-
-
-def _noise_floor(like: Float32, rng: np.random.Generator) -> Float32:
-    """Steady noise of a random tilt; a band's power over a frame is a mean of a few chi-squared values."""
-    count, frames, bands = like.shape
-    # Slaney's bands widen towards the top, averaging more bins.
-    averaged = np.geomspace(6, 18, bands)
-    drawn = rng.gamma(averaged, 1 / averaged, (4096, bands)).astype(np.float32)
-    tilt_db = rng.uniform(-15, 3, (count, 1, 1)) * np.linspace(0, 1, bands)
-    noise = drawn[rng.integers(0, 4096, (count, frames))]
-    return np.asarray(noise * 10 ** (tilt_db / 10), dtype=np.float32)

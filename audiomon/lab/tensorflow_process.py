@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +20,7 @@ from audiomon.errors import AudiomonError, UserError
 INSTALL = "pip install 'audiomon[lab]'"
 
 Result = TypeVar("Result")
-Progress = Callable[[str], None]
+Progress = Callable[[Any], None]
 
 
 class TensorFlowProcess:
@@ -45,7 +46,7 @@ class TensorFlowProcess:
         Args:
             function: of a module; called with a `Progress` first, then the arguments.
             arguments: anything that can be pickled, as must be the result.
-            progress: is called here with what the function says there.
+            progress: is called here with what the function says there: anything that can be pickled.
 
         Raises:
             AudiomonError: what the function raised, or that the process died.
@@ -73,9 +74,13 @@ class TensorFlowProcess:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self.end()
+
+    def end(self) -> None:
+        """End the process. A `call` that waits for it in another thread fails."""
         self._process.terminate()
         self._process.join()
+        self._connection.close()
 
 
 def is_installed() -> bool:
@@ -83,10 +88,14 @@ def is_installed() -> bool:
     return importlib.util.find_spec("tensorflow") is not None
 
 
-def import_tensorflow() -> Any:
-    """Import TensorFlow with the GPU hidden, as in the measurement that this project began with."""
+def import_tensorflow(*, gpu: bool = False) -> Any:
+    """Import TensorFlow, with the GPU hidden, as in the measurement that this project began with, unless it is wanted.
+
+    The first import of a process decides.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if not gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     import tensorflow
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -109,6 +118,7 @@ def import_legacy_keras() -> Any:
 
 def _serve(connection: Connection) -> None:
     """Answer calls until the other end closes. Runs in the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())

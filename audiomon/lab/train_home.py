@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.config import Decisions, decision_rules
-from audiomon.features import LogMel, LogMelSpec, Normalization
+from audiomon.features import LogMelSpec, Normalization
 from audiomon.lab.home_card import clip_authors, model_card, training_record
 from audiomon.lab.home_data import LABELS, generated_recordings, judged_windows, load_recordings, training_mixer
 from audiomon.lab.home_judgement import count_events, count_windows, hear
 from audiomon.lab.mixing import Mixer
-from audiomon.lab.networks import NETWORKS
+from audiomon.lab.networks import network
 from audiomon.lab.recordings import FramePower, Recording
 from audiomon.lab.seed_trainer import SeedTrainer, SeedWeights
+from audiomon.lab.train.features import finish_windows
 from audiomon.models.interpreter import Interpreter, choose_backend
 from audiomon.models.manifest import Manifest
 from audiomon.models.writing import write_package
@@ -69,12 +70,12 @@ def train(mixer: Mixer, steps: int, seed: int) -> SeedWeights:
     """Train the seed network on fresh windows, the learning rate falling along a cosine."""
     rng = np.random.default_rng(seed)
     first, _ = mixer.draw(512, rng)
-    trainer = SeedTrainer(log_windows(first), len(LABELS), rng)
+    trainer = SeedTrainer(finish_windows(first, SPEC), len(LABELS), rng)
     wanted = np.eye(len(LABELS), dtype=np.float32) * (1 - _LABEL_SMOOTHING) + _LABEL_SMOOTHING / len(LABELS)
     with click.progressbar(length=steps, label="Training") as bar:
         for start in range(0, steps, _DRAWN_AT_ONCE // _BATCH):
             powers, labels = mixer.draw(_DRAWN_AT_ONCE, rng)
-            windows = log_windows(powers)
+            windows = finish_windows(powers, SPEC)
             results = []
             for step in range(start, min(start + _DRAWN_AT_ONCE // _BATCH, steps)):
                 batch = slice((step - start) * _BATCH, (step - start + 1) * _BATCH)
@@ -86,19 +87,12 @@ def train(mixer: Mixer, steps: int, seed: int) -> SeedWeights:
     return trainer.mean
 
 
-def log_windows(powers: Float32) -> Float32:
-    """Turn windows of mel powers into what the model reads, many at once: as `LogMel.finish` does for one."""
-    front_end = LogMel(SPEC)
-    decibels = 10 * np.log10(np.maximum(powers, np.float32(SPEC.amin)))
-    return np.stack([front_end.finish(window) for window in decibels])
-
-
 def to_tflite(weights: SeedWeights) -> bytes:
     """Convert to float32 TFLite for one window at a time: with an open batch dimension it runs several times slower."""
     import tensorflow
     from tensorflow import keras
 
-    model = NETWORKS["seed"](SPEC.shape, len(LABELS))
+    model = network("seed")(SPEC.shape, len(LABELS))
     weights.into_keras(model)
     fixed = keras.Sequential([keras.Input((*SPEC.shape, 1), batch_size=1), *model.layers], name="home")
     converter: Any = tensorflow.lite.TFLiteConverter.from_keras_model(fixed)
@@ -124,12 +118,12 @@ def write_judged_package(
         license=LICENSE, decisions=DECISIONS, training=training_record(windows, events, settings),
     )  # fmt: skip
     write_package(output, content, manifest, model_card(windows, events, settings, authors))
-    click.echo(f"{output}: macro recall {windows.recall.mean():.1%} over {windows.confusion.sum()} held-out windows")
-    for label, recall, precision in zip(LABELS, windows.recall, windows.precision, strict=True):
-        one = events[label]
+    click.echo(f"{output}: macro recall {windows.macro_recall:.1%} over {len(windows.right)} held-out windows")
+    for each in windows.per_class:
+        one = events[each.label]
         click.echo(
-            f"  {label:<11} recall {recall:.1%}  precision {precision:.1%}  "
-            f"heard {one.heard}/{one.recordings}  false events {one.false_events} in {one.minutes:.1f} min"
+            f"  {each.label:<11} recall {each.recall:.1%}  precision {each.precision:.1%}  "
+            f"heard {one.heard}/{one.recordings}  false events {one.false_events} in {one.hours * 60:.1f} min"
         )
 
 

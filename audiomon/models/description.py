@@ -112,7 +112,7 @@ def what_is_said(path: Path | None, options: Mapping[str, Any], features: tuple[
     data = {**(document.data or {}), **{key: value for key, value in options.items() if value is not None}}
     spec = data.get("input") or {}
     if isinstance(spec, dict):
-        data["input"] = {**spec, **dict(_feature(feature) for feature in features)}
+        data["input"] = {**spec, **dict(feature_option(feature) for feature in features)}
     return Document(document.path, data, document.lines)
 
 
@@ -206,7 +206,12 @@ def times(shape: tuple[int | None, ...]) -> str:
     return "×".join("?" if size is None else str(size) for size in shape)
 
 
-def _feature(text: str) -> tuple[str, Any]:
+def feature_option(text: str) -> tuple[str, Any]:
+    """Read a ``--feature`` option.
+
+    Raises:
+        UserError: it is not ``KEY=VALUE``, or there is no such key.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--feature {text}: must be KEY=VALUE, as in n_fft=2048")

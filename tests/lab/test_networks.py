@@ -9,9 +9,9 @@ pytestmark = pytest.mark.tensorflow
 @pytest.fixture(scope="module")
 def seed():
     pytest.importorskip("tensorflow", reason="needs the lab extra")
-    from audiomon.lab.networks import NETWORKS
+    from audiomon.lab.networks import network
 
-    return NETWORKS["seed"]((43, 40), 4)
+    return network("seed")((43, 40), 4)
 
 
 def test_the_seed_network_has_5124_parameters_of_which_5028_are_trained(seed):
@@ -40,8 +40,8 @@ def test_the_seed_network_has_the_layers_of_its_origin(seed):
 @pytest.mark.parametrize(("shape", "classes"), [((21, 32), 2), ((98, 64), 10)])
 def test_the_seed_network_fits_other_windows_and_class_counts(shape, classes):
     pytest.importorskip("tensorflow", reason="needs the lab extra")
-    from audiomon.lab.networks import NETWORKS
+    from audiomon.lab.networks import network
 
-    scores = NETWORKS["seed"](shape, classes)(np.zeros((3, *shape, 1), dtype=np.float32)).numpy()
+    scores = network("seed")(shape, classes)(np.zeros((3, *shape, 1), dtype=np.float32)).numpy()
     assert scores.shape == (3, classes)
     assert scores.sum(axis=1) == pytest.approx(1)

@@ -28,9 +28,9 @@ def trainer(batch):
 
 def keras_model(trainer):
     pytest.importorskip("tensorflow", reason="needs the lab extra")
-    from audiomon.lab.networks import NETWORKS
+    from audiomon.lab.networks import network
 
-    model = NETWORKS["seed"](SHAPE, 4)
+    model = network("seed")(SHAPE, 4)
     trainer.weights.into_keras(model)
     return model
 

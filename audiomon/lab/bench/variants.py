@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from audiomon.features import LogMelSpec
 from audiomon.lab.convert import PRECISIONS, convert
 from audiomon.lab.keras_files import read_keras
-from audiomon.lab.networks import seed
+from audiomon.lab.networks import network
 from audiomon.lab.original import OriginalModel
 from audiomon.lab.tensorflow_process import Progress, TensorFlowProcess, import_tensorflow
 from audiomon.lab.unfused import unfused
@@ -49,12 +49,12 @@ class Network:
 SEED = Network("the 5,124-parameter CNN (43×40×1 → 4)", SEED_FOLDER)
 
 
-def original(network: Network) -> OriginalModel:
+def original(chosen: Network) -> OriginalModel:
     """Read or build the network. Needs TensorFlow in this process."""
-    if network.model is not None:
-        return read_keras(network.model, network.weights)
+    if chosen.model is not None:
+        return read_keras(chosen.model, chosen.weights)
     import_tensorflow()
-    model = seed(SEED_SPEC.shape, _CLASSES)
+    model = network("seed")(SEED_SPEC.shape, _CLASSES)
     random = np.random.default_rng(2020)
     for layer in model.layers:
         low, high = (0.5, 1.5) if "batch" in layer.name else (-0.2, 0.2)

@@ -1,0 +1,220 @@
+"""``audiomon train``: from a folder of recordings to a model package."""
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from audiomon.cli.training_options import (
+    features_bar,
+    jobs_option,
+    noise_option,
+    shared_threads,
+    skip_bad_option,
+    training_bar,
+)
+from audiomon.errors import InputError, UserError
+from audiomon.lab.evaluate.hearing import HeardSound
+from audiomon.lab.evaluate.report import text
+from audiomon.lab.networks import network
+from audiomon.lab.pictures import check_drawing
+from audiomon.lab.tensorflow_process import INSTALL, is_installed
+from audiomon.lab.train.cross_validation import fold_jobs, hear_folds, job
+from audiomon.lab.train.dataset import TEST, Split
+from audiomon.lab.train.packaging import Result, check_target, hear_held, write_result
+from audiomon.lab.train.preparation import Prepared, prepare
+from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_features
+from audiomon.lab.train.training import checkpoint_of, cores, forget, run_jobs
+from audiomon.models.description import feature_option
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_DEFAULTS = TrainingSettings()
+_STEPS = {
+    "level": "Any level that a room has.",
+    "eq": "Microphones' frequency responses and band limits.",
+    "room": "Reverberation.",
+    "background": "Noise behind it, at a random signal-to-noise ratio.",
+    "shift": "The sound anywhere in the window.",
+    "speed": "Played slower and faster.",
+    "mask": "SpecAugment: bands and frames blanked out.",
+    "mixup": "Two recordings at once.",
+}
+# What does not change the weights.
+_NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8", "licence", "description"}
+
+
+def _switches(command: Any) -> Any:
+    for name, words in reversed(_STEPS.items()):
+        command = click.option(f"--{name}/--no-{name}", default=True, help=words)(command)
+    return command
+
+
+@click.command()
+@click.argument("dataset", type=_FOLDER)
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder of the package to write, as in models/mine.")
+@click.option(
+    "--network", "network_name", default=_DEFAULTS.network, show_default=True, help="seed, compact, or yours."
+)
+@click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="Feature option; may be repeated.")
+@click.option("--folds", help="Regular expression that finds a file's fold in its name, as in '([1-5])-'.")
+@click.option("--groups", help="The same for the source it comes from, as in '^[^/]+/([a-z]+)-'.")
+@click.option("--hold-out", "hold_out", help="Fold that is only judged on, or none. [default: test, else the last]")
+@click.option("--cv", "cross", is_flag=True, help="Judge by a model for each fold; the one that ships learns from all.")
+@click.option("--epochs", type=click.IntRange(1), default=_DEFAULTS.epochs, show_default=True)
+@click.option(
+    "--windows", type=click.IntRange(1, 1000), default=_DEFAULTS.windows, show_default=True, help="Of each recording."
+)
+@click.option("--batch", type=click.IntRange(2, 4096), default=_DEFAULTS.batch, show_default=True)
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=_DEFAULTS.learning_rate, show_default=True
+)
+@click.option("--weight-decay", type=click.FloatRange(0, 1), default=_DEFAULTS.weight_decay, show_default=True)
+@click.option("--label-smoothing", type=click.FloatRange(0, 1), default=_DEFAULTS.label_smoothing, show_default=True)
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    default=_DEFAULTS.patience,
+    show_default=True,
+    help="Stop after so many epochs without a better validation loss, and keep the best weights; 0: never stop early.",
+)
+@click.option("--seed", type=click.IntRange(0), default=_DEFAULTS.seed, show_default=True)
+@_switches
+@noise_option
+@skip_bad_option
+@jobs_option
+@click.option("--int8/--no-int8", "int8", default=True, help="Write the 8-bit package OUTPUT-int8 too.")
+@click.option("--license", "licence", default="not stated", help="Licence of the recordings, and so of the weights.")
+@click.option("--description", help="One line for people.")
+@click.option("--notes", type=click.Path(path_type=Path, dir_okay=False), help="Markdown that ends the card.")
+@click.option("--replace", is_flag=True, help="Replace a package that is there.")
+@click.option("--fresh", is_flag=True, help="Begin anew where an interrupted training could go on.")
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    dataset: Path,
+    output: Path,
+    network_name: str,
+    features: tuple[str, ...],
+    folds: str | None,
+    groups: str | None,
+    hold_out: str | None,
+    cross: bool,
+    noise: Path | None,
+    skip_bad: bool,
+    jobs: int | None,
+    int8: bool,
+    licence: str,
+    description: str | None,
+    notes: Path | None,
+    replace: bool,
+    fresh: bool,
+    **options: Any,
+) -> None:
+    """Train a model on DATASET, a folder with a folder of recordings for each class, and write a model package.
+
+    A part of the recordings is held out and only judged on. Recordings of one source stay on one side: say with --folds
+    or --groups, or in DATASET/split.csv (columns file,fold), what belongs together. Ctrl-C, and the same command goes
+    on where it was. The result is proved to answer as the Keras model does, in float32 and in 8 bits.
+
+    \b
+    Examples:
+      audiomon train recordings -o models/mine
+      audiomon train recordings -o models/mine --network compact --patience 15
+      audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
+    """
+    if not is_installed():
+        raise UserError(f"training needs TensorFlow, which is not installed: {INSTALL}")
+    check_drawing()
+    network(network_name)
+    settings = TrainingSettings(
+        network=network_name,
+        spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
+        augmentation=Augmentation(**{name: options.pop(name) for name in _STEPS}),
+        **options,
+    )
+    split = Split(folds=folds, groups=groups)
+    check_target(output, replace)
+    _read(notes)  # before minutes of work
+    started_s = time.monotonic()
+    with features_bar() as advance:
+        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)
+    for reason in prepared.left_out.values():
+        click.echo(f"audiomon: left out: {reason}", err=True)
+    held = None if cross else _held_fold(prepared, hold_out)
+    processes = min(jobs or cores(), len(prepared.folds) + 1 if cross else 1)
+    threads = shared_threads(processes)
+    trainings = fold_jobs(prepared, settings, threads) if cross else []
+    trainings.append(job(prepared, settings, held, threads, int8=int8))
+    if fresh:
+        forget(trainings)
+    elif any(checkpoint_of(one).exists() for one in trainings):
+        click.echo("audiomon: going on with an interrupted training (--fresh to begin anew)", err=True)
+    with training_bar(trainings) as epoch_done:
+        trained = run_jobs(trainings, processes, epoch_done)
+    heard = _heard(prepared, settings, trained, held, cross)
+    description = description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}."
+    result = Result(
+        output, trained[-1], prepared, settings, split, held, heard, cross, _command(context, dataset, output),
+        description, licence, _read(notes),
+    )  # fmt: skip
+    written, judgement = write_result(result)
+    forget(trainings)
+    if judgement is not None:
+        how = f"{len(judgement.folds)}-fold cross-validation" if cross else f"held-out fold {held}"
+        click.echo(text(judgement, f"{output}: {how}") + "\n")
+    for folder, proof in written.items():
+        same = sum(one.same_label for one in proof.agreements), sum(one.windows for one in proof.agreements)
+        click.echo(
+            f"{folder}: written; largest difference from Keras {proof.largest_difference:.2g}, "
+            f"same label for {same[0]} of {same[1]} windows"
+        )
+    model = output if "/" in str(output) else f"./{output}"
+    click.echo(f"Done in {time.monotonic() - started_s:.0f} s; try it: audiomon run --model {model}")
+
+
+def _held_fold(prepared: Prepared, wanted: str | None) -> str | None:
+    if wanted == "none":
+        return None
+    if wanted is None:
+        return TEST if TEST in prepared.folds else prepared.folds[-1] if prepared.folds else None
+    if wanted not in prepared.folds:
+        raise InputError(f"--hold-out {wanted}: there is no such fold; there are {', '.join(prepared.folds)}")
+    return wanted
+
+
+def _heard(
+    prepared: Prepared, settings: TrainingSettings, trained: list[Any], held: str | None, cross: bool
+) -> list[HeardSound]:
+    if cross:
+        return hear_folds(prepared, settings, trained[:-1])
+    return hear_held(prepared.held(held), trained[-1].contents["float32"], prepared.labels, settings)
+
+
+def _read(notes: Path | None) -> str:
+    if notes is None:
+        return ""
+    try:
+        return notes.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{notes}: cannot be read: {error}") from None
+
+
+def _command(context: click.Context, dataset: Path, output: Path) -> str:
+    """Return the command line without what belongs to this machine: folders by their names only."""
+    words = ["audiomon", "train", dataset.name, "-o", f"models/{output.name}"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        if not isinstance(parameter, click.Option) or not given or name in _NOT_TOLD | {"output"}:
+            continue
+        value = context.params[name]
+        if parameter.is_flag:
+            words.append(parameter.opts[0] if value else (parameter.secondary_opts or parameter.opts)[0])
+            continue
+        for one in value if parameter.multiple else (value,):
+            words += [parameter.opts[0], one.name if isinstance(one, Path) else str(one)]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""How good a model is on labelled recordings: what ``audiomon evaluate`` does, and what a model card says."""

@@ -1,0 +1,44 @@
+"""Cross-validation: for each fold, a model that never heard it, and what that model says to it."""
+
+from audiomon.errors import InputError
+from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound
+from audiomon.lab.train.fitting import Job, Trained
+from audiomon.lab.train.packaging import hear_held
+from audiomon.lab.train.preparation import Prepared
+from audiomon.lab.train.settings import TrainingSettings
+
+
+def fold_jobs(prepared: Prepared, settings: TrainingSettings, threads: int) -> list[Job]:
+    """Return a training for each fold of the data set, in the folds' order.
+
+    Raises:
+        InputError: there is only one fold, or a class is missing from what remains.
+    """
+    if len(prepared.folds) < 2:
+        raise InputError(f"{prepared.folder}: has {len(prepared.folds)} fold; cross-validation needs at least 2")
+    return [job(prepared, settings, fold, threads) for fold in prepared.folds]
+
+
+def job(prepared: Prepared, settings: TrainingSettings, held: str | None, threads: int, *, int8: bool = False) -> Job:
+    """Return the training on all but one fold (on everything, if None)."""
+    training, validation = prepared.sides(held, bool(settings.patience))
+    return Job(
+        settings,
+        len(prepared.labels),
+        training,
+        validation,
+        list(prepared.noise),
+        ("float32", "int8") if int8 else ("float32",),
+        threads,
+    )
+
+
+def hear_folds(
+    prepared: Prepared, settings: TrainingSettings, trained: list[Trained], hop_s: float = DEFAULT_HOP_S
+) -> list[HeardSound]:
+    """Play each fold to the model that was trained without it."""
+    return [
+        heard
+        for fold, one in zip(prepared.folds, trained, strict=True)
+        for heard in hear_held(prepared.held(fold), one.contents["float32"], prepared.labels, settings, hop_s)
+    ]

@@ -1,0 +1,72 @@
+"""How a model is trained: everything that decides what comes out, as plain data that its package keeps.
+
+`audiomon evaluate --cv` reads it back and trains the same way again.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from audiomon.errors import UserError
+from audiomon.features import LogMelSpec, Normalization
+
+# Against the window's own maximum, because distance is not what tells a dog from a door; 0 is the floor, so that the
+# zeros that a "same" convolution adds around a window are silence to the network and not an edge.
+DEFAULT_SPEC = LogMelSpec(ref="max", top_db=60.0, normalization=Normalization(mean=-60.0, std=20.0))
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is done to training windows, each step by itself. See `audiomon.lab.train.augmentation` for the ranges."""
+
+    level: Annotated[bool, Meta(description="Any level a room has, down to the microphone's own noise.")] = True
+    eq: Annotated[bool, Meta(description="Frequency responses and band limits of microphones.")] = True
+    room: Annotated[bool, Meta(description="Reverberation.")] = True
+    background: Annotated[bool, Meta(description="Noise behind it, at a random signal-to-noise ratio.")] = True
+    shift: Annotated[bool, Meta(description="The sound anywhere in the window, not only as it was cut.")] = True
+    speed: Annotated[bool, Meta(description="Played slower and faster.")] = True
+    mask: Annotated[bool, Meta(description="SpecAugment: bands and frames blanked out.")] = True
+    mixup: Annotated[bool, Meta(description="Two recordings at once, with both labels in their proportion.")] = True
+
+
+class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything about a training but the recordings."""
+
+    network: Annotated[str, Meta(description="Name of a file in audiomon/lab/networks.")] = "seed"
+    spec: LogMelSpec = DEFAULT_SPEC
+    augmentation: Augmentation = Augmentation()
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] = 60
+    windows: Annotated[int, Meta(ge=1, le=1000, description="Drawn from each recording in an epoch, on average.")] = 8
+    batch: Annotated[int, Meta(ge=2, le=4096)] = 64
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
+    weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-3
+    label_smoothing: Share = 0.02
+    patience: Annotated[
+        int, Meta(ge=0, description="Epochs without a better validation loss before it stops; 0: never stops early.")
+    ] = 0
+    seed: Annotated[int, Meta(ge=0)] = 1
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as a manifest keeps it."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def with_features(spec: LogMelSpec, features: Mapping[str, Any]) -> LogMelSpec:
+    """Lay feature options over a spec; ``mean`` and ``std`` are those of its normalisation.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+    given = dict(features)
+    plain: dict[str, Any] = msgspec.to_builtins(spec)
+    normalization = {key: given.pop(key) for key in ("mean", "std") if key in given}
+    plain |= given
+    plain["normalization"] = {**plain["normalization"], **normalization}
+    try:
+        return msgspec.convert(plain, LogMelSpec)
+    except msgspec.ValidationError as error:
+        raise UserError(f"--feature: {error}") from None

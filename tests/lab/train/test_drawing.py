@@ -1,0 +1,89 @@
+"""Training windows: balanced, from where the sound is, and each kind of change has its switch."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from audiomon.lab.train import drawing
+from audiomon.lab.train.augmentation import equalize, mask, reverberate, steady_noise
+from audiomon.lab.train.dataset import Split
+from audiomon.lab.train.drawing import Drawer, plain_windows
+from audiomon.lab.train.preparation import prepare
+from audiomon.lab.train.settings import Augmentation
+
+NONE = Augmentation(*([False] * len(Augmentation.__struct_fields__)))
+
+
+@pytest.fixture
+def draw(dataset, settings):
+    """Draws windows with the given changes only."""
+
+    def drawn(count, seed=1, **steps):
+        chosen = msgspec.structs.replace(settings, augmentation=msgspec.structs.replace(NONE, **steps))
+        found = prepare(dataset, Split(folds=r"(\d)-"), chosen, lambda *_: None)
+        return Drawer(list(found.materials), 3, chosen, []).draw(count, np.random.default_rng(seed)), found
+
+    return drawn
+
+
+def test_without_changes_every_window_is_one_of_a_recording_s(draw, settings, monkeypatch):
+    monkeypatch.setattr(drawing, "_HOP_FRAMES", 1)
+    (windows, targets), found = draw(30)
+    plain, labels, _ = plain_windows(list(found.materials), settings.spec)
+    for window, target in zip(windows, targets, strict=True):
+        nearest = np.abs(plain - window).max(axis=(1, 2)).argmin()
+        assert plain[nearest] == pytest.approx(window, abs=1e-4)
+        assert labels[nearest] == target.argmax()
+
+
+def test_every_class_is_drawn_as_often(draw):
+    (_, targets), _ = draw(300)
+    assert np.bincount(targets.argmax(axis=1)).tolist() == [100, 100, 100]
+
+
+def test_the_same_seed_draws_the_same(draw):
+    first, second, other = (draw(16, seed, mixup=True, eq=True, background=True)[0][0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("step", [name for name in Augmentation.__struct_fields__ if name != "level"])
+def test_every_switch_changes_the_windows(draw, step):
+    assert not np.array_equal(draw(64, **{step: True})[0][0], draw(64)[0][0])
+
+
+def test_mixed_sounds_keep_both_labels_in_their_proportion(draw):
+    (_, targets), _ = draw(256, mixup=True)
+    assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (np.sort(targets, axis=1)[:, -2] > 0.05).any()
+
+
+def test_a_room_only_adds_to_what_comes_after():
+    windows = np.zeros((50, 20, 4), dtype=np.float32)
+    windows[:, 5] = 1
+    wet = reverberate(windows, np.random.default_rng(1))
+    assert (wet[:, :6] == windows[:, :6]).all()
+    assert (wet[:, 6] > 0).any()
+    assert (wet >= windows).all()
+
+
+def test_an_equalizer_moves_bands_by_at_most_12_db_where_it_does_not_cut():
+    windows = equalize(np.ones((400, 3, 40), dtype=np.float32), np.random.default_rng(1))
+    assert (windows > 0).all()
+    assert 10 * np.log10(windows.max()) <= 6.01
+    assert (windows == windows[:, :1]).all()  # the same for all frames of a window
+
+
+def test_noise_is_steady_and_positive():
+    noise = steady_noise((10, 200, 16), np.random.default_rng(1))
+    assert (noise > 0).all()
+    assert noise[:, :, 0].mean() == pytest.approx(1, rel=0.1)
+
+
+def test_masks_leave_most_of_a_window():
+    windows = np.ones((200, 40, 24), dtype=np.float32)
+    mask(windows, 0.0, np.random.default_rng(1))
+    kept = windows.mean(axis=(1, 2))
+    assert kept.min() > 0.4
+    assert (kept < 1).any()
+    assert (kept == 1).any()
