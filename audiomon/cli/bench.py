@@ -11,6 +11,10 @@ _COMMANDS = {
         "audiomon.cli.bench_pipeline:pipeline",
         "What listening costs, beside its floor and its alternatives.",
     ),
+    "stress": (
+        "audiomon.cli.bench_stress:stress",
+        "What a machine that is busy with other things does to listening.",
+    ),
     "swap": (
         "audiomon.cli.bench_swap:swap",
         "How long a saved line takes to become another model's prediction.",

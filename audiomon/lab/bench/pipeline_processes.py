@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ def contender_environment(extra: Mapping[str, str] | None = None) -> dict[str, s
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3"}
     path = os.pathsep.join(part for part in (str(CHECKOUT), kept.get("PYTHONPATH", "")) if part)
     return {**kept, **threads, **quiet, "PYTHONPATH": path, **(extra or {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds of the machine.
+
+    Attributes:
+        rss_bytes: its resident set.
+        threads: how many it has.
+        descriptors: how many it has open.
+    """
+
+    rss_bytes: int
+    threads: int
+    descriptors: int
 
 
 class Bursts:
@@ -117,9 +133,12 @@ class Listening:
 
     def peak_rss_bytes(self) -> int:
         """Its largest resident set so far."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(kib) * 1024
+        return self._status("VmHWM") * 1024
+
+    def held(self) -> Held:
+        """What it holds now."""
+        descriptors = len(os.listdir(f"/proc/{self._process.pid}/fd"))
+        return Held(self._status("VmRSS") * 1024, self._status("Threads"), descriptors)
 
     def stop(self) -> None:
         """Interrupt it as Ctrl-C would, and wait."""
@@ -131,6 +150,11 @@ class Listening:
             self._process.wait()
         for thread in self._threads:
             thread.join(_STOP_PATIENCE_S)
+
+    def _status(self, name: str) -> int:
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        (value,) = (line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:"))
+        return int(value)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
