@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Literal
 
@@ -254,6 +255,10 @@ class CheckingProcess:
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
+        # Read all along: a child that is waited for only when it has ended must not wait for its answers to be taken.
+        self._output = self._complaints = b""
+        self._reading = threading.Thread(target=self._read, name="checking", daemon=True)
+        self._reading.start()
 
     @property
     def pid(self) -> int:
@@ -263,12 +268,12 @@ class CheckingProcess:
     @property
     def ended(self) -> bool:
         """Whether `wait` would return, or raise, at once."""
-        return self._process.poll() is not None
+        return not self._reading.is_alive()
 
     def kill(self) -> None:
         """End it: nobody wants to know any more."""
         self._process.kill()
-        self._process.communicate()
+        self._reading.join()
 
     def wait(self) -> None:
         """Return when the package has passed.
@@ -285,22 +290,24 @@ class CheckingProcess:
             ModelError: the model cannot be used at all.
         """
         weights = self._package.weights
-        try:
-            output, complaints = self._process.communicate(timeout=CHECK_PATIENCE_S)
-        except subprocess.TimeoutExpired:
+        self._reading.join(CHECK_PATIENCE_S)
+        if self._reading.is_alive():
             self.kill()
-            raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s") from None
+            raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s")
         status = self._process.returncode
         if status < 0:
             how = signal.Signals(-status).name
             raise ModelError(f"{weights}: crashes {self._backend} ({how}): the model is damaged, do not use it")
         try:
-            verdict = msgspec.json.decode(output, type=Verdict)
+            verdict = msgspec.json.decode(self._output, type=Verdict)
         except msgspec.DecodeError:
-            reason = (complaints.decode(errors="replace").strip().splitlines() or [f"status {status}"])[-1]
+            reason = (self._complaints.decode(errors="replace").strip().splitlines() or [f"status {status}"])[-1]
             raise ModelError(f"{weights}: could not be checked: {reason[:200]}") from None
         if verdict.error:
             raise ModelError(verdict.error)
         if verdict.fingerprint != self._package.fingerprint:
             raise ModelError(f"{self._package.folder}: changed while it was being checked; try again")
         return verdict.answers
+
+    def _read(self) -> None:
+        self._output, self._complaints = self._process.communicate()

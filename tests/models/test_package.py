@@ -74,8 +74,8 @@ def test_a_model_that_is_not_a_file_is_refused_and_not_waited_for(folder, make):
 
 
 def test_a_model_of_a_size_beyond_reason_is_refused_unread(folder):
-    os.truncate(folder / "model.tflite", (512 << 20) + 1)
-    assert refusal(folder) == "/model.tflite: is larger than 512 MiB"
+    os.truncate(folder / "model.tflite", (64 << 20) + 1)
+    assert refusal(folder) == "/model.tflite: is larger than 64 MiB"
 
 
 @pytest.mark.parametrize("damage", ["one bit", "truncated", "empty"])
