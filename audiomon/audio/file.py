@@ -16,7 +16,9 @@ from audiomon.errors import InputError
 # One read at a time must end soon enough for a stop to be noticed.
 _LONGEST_SLEEP_S = 0.25
 
-# libsndfile's names of the encodings that can hold NaN and infinity.
+# Full scale is 1. What is so much louder is no recording, and its powers would leave the range of float32.
+_LOUDEST = 1e6
+# libsndfile's names of the encodings that can hold NaN, infinity and numbers of that size.
 _NOT_ALWAYS_FINITE = ("FLOAT", "DOUBLE")
 
 _Samples = NDArray[np.int16] | NDArray[np.float32]
@@ -34,8 +36,8 @@ class FileSource:
         clock: paces, and dates the samples.
 
     Raises:
-        InputError: it does not exist, is empty, or is not audio; or, from ``read``, holds NaN or infinity or ends
-            before its header says.
+        InputError: it does not exist, is empty, or is not audio; or, from ``read``, holds NaN, infinity or numbers
+            that no recording has, or ends before its header says.
     """
 
     def __init__(self, path: Path, *, realtime: bool = False, clock: Clock | None = None) -> None:
@@ -102,7 +104,8 @@ class FileSource:
         if self._damaged:
             raise InputError(self._damaged)
         try:
-            return len(self._file.read(out=out))
+            with c_stderr_silenced():  # damaged MP3 makes libmpg123 talk
+                return len(self._file.read(out=out))
         except (soundfile.SoundFileError, RuntimeError) as error:
             at_s = self._position / self.sample_rate
             self._damaged = (
@@ -123,13 +126,17 @@ class FileSource:
         return frames if ahead_s <= _LONGEST_SLEEP_S else 0
 
     def _check_finite(self, samples: _Samples) -> None:
-        # One pass without a temporary: finite float32 samples have a finite float64 sum, and any other shows in it.
-        with np.errstate(invalid="ignore"):
-            total = np.add.reduce(samples, axis=None, dtype=np.float64)
-        if np.isfinite(total):
+        # One pass without a temporary: whatever is too large, or not a number, shows in the sum of squares.
+        flat = samples.reshape(-1)
+        if np.dot(flat, flat) < _LOUDEST**2:
             return
-        bad = ~np.isfinite(samples).all(axis=1)
-        at_s = (self._position + int(bad.argmax())) / self.sample_rate
+        bad = ~(np.abs(samples) < _LOUDEST).all(axis=1)
+        if not bad.any():
+            return
+        first = int(bad.argmax())
+        at_s = (self._position + first) / self.sample_rate
+        if np.isfinite(samples[first]).all():
+            raise InputError(f"{self.path}: no audio at {at_s:.3f} s: a sample of {np.abs(samples[first]).max():.3g}")
         raise InputError(f"{self.path}: not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)")
 
     def _check_complete(self) -> None:
@@ -150,10 +157,13 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
     size_at = zero_data_size(path)
+    unsized = None if size_at is None else UnsizedWav(path, size_at)
     try:
         with c_stderr_silenced():
-            file = soundfile.SoundFile(path if size_at is None else UnsizedWav(path, size_at))
+            file = soundfile.SoundFile(unsized or path)
     except (soundfile.SoundFileError, RuntimeError, TypeError):
+        if unsized is not None:
+            unsized.close()
         raise InputError(
             f"{path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …)"
         ) from None

@@ -1,6 +1,7 @@
 """Plain data to typed structs, and what msgspec refuses in words: the line, the key, what is wrong, what is allowed."""
 
 import difflib
+import functools
 import re
 import types
 import typing
@@ -174,9 +175,14 @@ def _hint_at(model: Any, keys: KeyPath) -> Any:
 
 def _member(hint: Any, key: str | int) -> Any:
     if _is_struct(hint):
-        return typing.get_type_hints(hint, include_extras=True).get(str(key))
+        return _members(hint).get(str(key))
     arguments = get_args(hint)
     return arguments[-1 if get_origin(hint) is dict else 0] if arguments else None
+
+
+@functools.cache  # working them out takes longer than all the rest of reading a file
+def _members(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return typing.get_type_hints(struct, include_extras=True)
 
 
 def _is_struct(hint: Any) -> bool:
@@ -198,5 +204,5 @@ def _fields(hint: Any, value: Any) -> list[str]:
     for struct in (part for part in _parts(hint) if _is_struct(part)):
         tag_field = struct.__struct_config__.tag_field
         if tag_field is None or value.get(tag_field) in (struct.__struct_config__.tag, None):
-            known += [*([tag_field] if tag_field else []), *typing.get_type_hints(struct)]
+            known += [*([tag_field] if tag_field else []), *_members(struct)]
     return known

@@ -129,13 +129,13 @@ class Interpreter:
             with c_stderr_silenced():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
                 self._engine.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
+            self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
+        except (ValueError, RuntimeError) as error:  # a ValueError too when a name is not UTF-8
             foreign = _FOREIGN_OPERATOR.search(str(error))
             if foreign:
                 raise ModelError(f"needs the operator {foreign[1] or foreign[2]}, which {backend} has not") from None
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
-        inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
-        self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
         if len(inputs) != 1 or not self.outputs:
             raise ModelError(
                 f"has {len(inputs)} inputs and {len(self.outputs)} outputs; audiomon needs one input and an output"
@@ -168,11 +168,11 @@ class Interpreter:
             ModelError: an operation of the model fails.
         """
         tensor = self.input
-        value = window.reshape(tensor.shape)
-        self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
         try:
+            value = window.reshape(tensor.shape)
+            self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
             self._engine.invoke()
-        except RuntimeError as error:
+        except (ValueError, RuntimeError) as error:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
         result = self._engine.get_tensor(self.output.index).ravel()
         return result if self.output.dtype == np.float32 else _real(result, self.output)
@@ -229,4 +229,5 @@ def _runtime(backend: Backend) -> tuple[Any, str]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return line if line.isprintable() else ascii(line)

@@ -1,0 +1,248 @@
+"""What is fed with damage, each as the program itself would read it.
+
+A case ends well if it is taken, or refused with an `AudiomonError` of one readable line. Anything else is a finding.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import random
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import soundfile
+import yaml
+
+from audiomon.audio.file import FileSource
+from audiomon.audio.pipe import PipeSource
+from audiomon.audio.source import Source
+from audiomon.clock import SystemClock
+from audiomon.config import Config, Decisions, decision_rules, load_config
+from audiomon.errors import AudiomonError
+from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.interpreter import installed_backends
+from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
+from audiomon.pipeline.listener import Listener
+from audiomon.service.candidate import refusal
+from tests.fuzz.warm_check import forked_check
+from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# In memory: a hundred thousand files would wear out an SD card.
+_SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
+
+_YAML_TOKENS = (
+    b"&a", b"*a", b"<<: *a", b"!!python/object/apply:os.system ['true']", b"!!binary aGk=", b"!!set", b"!x",
+    b"[" * 200, b"{" * 200, b"- " * 100, b"? ", b"|", b">-", b"%YAML 9.9\n", b"%TAG ! x", b"---\n", b"...\n",
+    b"\xef\xbb\xbf", b"\x00", b"\xc2\x85", b"\xe2\x80\xa8", b"\xff", b"\xed\xa0\x80", b"\xf0\x9f\x90\xb6",
+    b"\x1b[31m", b"on", b"yes", b"null", b"~", b"2026-01-01", b"''", b'"', b"'", b'"\\', b'"\\x00"', b"#", b": ",
+    b":", b",", b"]", b"}", b"`", b"@", b"..", b"../..", b"/", b"~nobody", b"a" * 5000, b"/" * 5000, b"mix", b"max",
+    b"waveform", b"log-mel", b"{kind: waveform, samples: 16}",
+)  # fmt: skip
+
+
+def _readable(error: AudiomonError) -> str:
+    text = str(error)
+    if not text or "\n" in text or not text.isprintable() or len(text) > 20_000:
+        raise AssertionError(f"not one readable line: {text[:300]!r}")
+    refusal(error)  # as the journal is told of it
+    return "refused"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that reads.
+
+    Attributes:
+        seeds: whole and well-formed inputs, to be damaged.
+        tokens: what damage may put in.
+        read: takes one input, in a folder of its own; "taken" or "refused".
+    """
+
+    seeds: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
+    read: Callable[[bytes, int], str]
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[Target]:
+    """Set up a target, and remove what it has written."""
+    with tempfile.TemporaryDirectory(prefix="audiomon-fuzz-", dir=_SCRATCH) as scratch:
+        yield TARGETS[name](Path(scratch))
+
+
+def _config(scratch: Path) -> Target:
+    path = scratch / "audiomon.yaml"
+    labels = ("background", "baby_cry", "dog_bark", "speech")
+
+    def read(data: bytes, _number: int) -> str:
+        path.write_bytes(data)
+        try:
+            config, document = load_config(path)
+        except AudiomonError as error:
+            return _readable(error)
+        assert isinstance(config, Config)
+        with contextlib.suppress(ValueError):
+            decision_rules(labels, Decisions(), config.decisions)
+        try:
+            find_package(config.model, scratch)
+        except AudiomonError as error:
+            _readable(document.error(("model",), str(error)))
+        return "taken"
+
+    shipped = (REPOSITORY / "config" / "audiomon.yaml").read_bytes()
+    plain = b"\n".join(line for line in shipped.split(b"\n") if line and not line.lstrip().startswith(b"#")) + b"\n"
+    full = (
+        b"model: home\nhop_s: 0.25\nmicrophone:\n  device: 'USB: 1'\n  channel: 0\ndecisions:\n  on: 0.7\n  off: 0.3\n"
+        b"  ignore: [background]\n  labels:\n    speech: {on: 0.9, min_on_s: 2}\n    dog_bark:\n      off: 0.1\n"
+    )
+    bomb = b"a: &a [x,x]\n" + b"".join(b"%c: &%c [*%c,*%c]\n" % (n + 1, n + 1, n, n) for n in range(97, 121))
+    deep = b"model: " + b"[" * 3000 + b"]" * 3000
+    return Target(
+        (plain, full, full.replace(b"\n", b"\r\n"), shipped, bomb, deep, b"{model: home}"), _YAML_TOKENS, read
+    )
+
+
+def _manifest(scratch: Path) -> Target:
+    folders = [write_tiny(scratch / model, model) for model in ("float32", "waveform")]
+    seeds = tuple((folder / MANIFEST).read_bytes() for folder in (*folders, REPOSITORY / "models" / "home"))
+
+    def read(data: bytes, number: int) -> str:
+        folder = folders[number % len(folders)]
+        # Damage to the checksum alone would hide all other damage.
+        (folder / MANIFEST).write_bytes(data)
+        try:
+            package = read_package(folder)
+        except AudiomonError as error:
+            return _readable(error)
+        manifest = package.manifest
+        assert manifest.input.nearest_hop_s(0.5) > 0
+        assert decision_rules(manifest.labels, manifest.decisions, Decisions()).smoothing_s >= 0
+        assert len(package.fingerprint) == 64
+        msgspec.json.encode(manifest)
+        yaml.safe_dump(msgspec.to_builtins(manifest))
+        return "taken"
+
+    return Target(seeds, _YAML_TOKENS, read)
+
+
+def _model(scratch: Path) -> Target:
+    backend = installed_backends()[0]
+    folders = {model: write_tiny(scratch / model, model) for model in RUNNABLE}
+    whole = {model: content(model) for model in RUNNABLE}
+    manifests = {model: (folder / MANIFEST).read_bytes() for model, folder in folders.items()}
+    sums = {model: hashlib.sha256(data).hexdigest().encode() for model, data in whole.items()}
+    names = tuple(RUNNABLE)
+
+    def read(data: bytes, number: int) -> str:
+        # The manifest of the model that most of it was.
+        model = max(names, key=lambda name: sum(a == b for a, b in zip(data[::97], whole[name][::97], strict=False)))
+        folder = folders[model]
+        (folder / WEIGHTS).write_bytes(data)
+        checksum = hashlib.sha256(data).hexdigest().encode()
+        (folder / MANIFEST).write_bytes(manifests[model].replace(sums[model], checksum))
+        try:
+            package = read_package(folder)
+            with forked_check():
+                CheckingProcess(package, backend).wait()
+            classifier = Classifier(package, backend)
+            rng = np.random.default_rng(number)
+            classifier.scores(rng.normal(size=classifier.spec.shape).astype(np.float32))
+        except AudiomonError as error:
+            if "could not be checked" in str(error):  # it raised what it does not expect
+                raise AssertionError(str(error)) from None
+            return _readable(error)
+        return "taken"
+
+    seeds = tuple(path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite")))
+    return Target(seeds, (b"TFL3", b"\0" * 16, b"serving_default", b"\xff" * 8), read)
+
+
+def _tiny_classifier(scratch: Path) -> Classifier:
+    return Classifier(read_package(write_tiny(scratch / "tiny")), installed_backends()[0])
+
+
+def _listened_to(source: Source, classifier: Classifier, hop_s: float) -> None:
+    """Classify a whole recording, as ``audiomon classify`` does, or the first 50 windows of it."""
+    rules = decision_rules(classifier.labels, Decisions(), Decisions())
+    listener = Listener(source, classifier, rules, hop_s=hop_s, channel="mix", clock=SystemClock())
+    for _ in range(50):
+        if listener.ended:
+            break
+        listener.next()
+
+
+def _audio(scratch: Path) -> Target:
+    classifier = _tiny_classifier(scratch)
+    path = scratch / "case"
+
+    def read(data: bytes, number: int) -> str:
+        path.write_bytes(data)
+        try:
+            source = FileSource(path)
+            _listened_to(source, classifier, random.Random(number).choice((0.05, 0.1, 0.32)))
+        except AudiomonError as error:
+            return _readable(error)
+        return "taken"
+
+    return Target(
+        tuple(_recordings()), (b"RIFF", b"data\0\0\0\0", b"fmt ", b"fLaC", b"OggS", b"\xff\xfb\x90", b"LIST"), read
+    )
+
+
+def _recordings() -> Iterator[bytes]:
+    rng = np.random.default_rng(5)
+    for form, subtype, rate, channels in (
+        ("WAV", "PCM_16", 16_000, 1), ("WAV", "FLOAT", 22_050, 2), ("WAV", "PCM_24", 8000, 1),
+        ("WAV", "IMA_ADPCM", 8000, 1), ("WAVEX", "PCM_16", 48_000, 6), ("W64", "PCM_16", 16_000, 1),
+        ("RF64", "PCM_16", 16_000, 1), ("FLAC", "PCM_16", 22_050, 1), ("OGG", "VORBIS", 22_050, 1),
+        ("OGG", "OPUS", 48_000, 1), ("MP3", "MPEG_LAYER_III", 22_050, 1), ("AIFF", "PCM_16", 16_000, 1),
+        ("AU", "ULAW", 8000, 1), ("CAF", "PCM_16", 16_000, 2), ("VOC", "PCM_U8", 8000, 1),
+        ("MAT5", "PCM_16", 8000, 1), ("SD2", "PCM_16", 8000, 1),
+    ):  # fmt: skip
+        samples = rng.integers(-9000, 9000, (rate // 2, channels)).astype(np.int16)
+        file = io.BytesIO()
+        with contextlib.suppress(soundfile.LibsndfileError, ValueError):  # this libsndfile cannot write it
+            soundfile.write(file, samples, rate, format=form, subtype=subtype)
+            yield file.getvalue()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16_000, 2, 16)
+    yield b"RIFF" + struct.pack("<I", 36) + b"WAVE" + form + b"data\0\0\0\0" + bytes(9000)
+
+
+def _stdin(scratch: Path) -> Target:
+    classifier = _tiny_classifier(scratch)
+
+    def read(data: bytes, number: int) -> str:
+        rng = random.Random(number)
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, data)  # less than a pipe holds
+            os.close(writing)
+            source = PipeSource(reading, rng.choice((1000, 8000, 16_000, 22_050, 192_000)), rng.choice((1, 2, 3, 64)))
+            _listened_to(source, classifier, rng.choice((0.05, 0.1, 0.32)))
+        except AudiomonError as error:
+            return _readable(error)
+        finally:
+            os.close(reading)
+        return "taken"
+
+    noise = np.random.default_rng(9).integers(-30_000, 30_000, 9000).astype("<i2").tobytes()
+    return Target(
+        (noise, noise[:999], b"", b"RIFF" + noise[:7000], bytes(9000)), (b"\xff\x7f" * 40, b"\x00\x80" * 40), read
+    )
+
+
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "config": _config,
+    "manifest": _manifest,
+    "model": _model,
+    "audio": _audio,
+    "stdin": _stdin,
+}

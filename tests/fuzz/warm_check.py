@@ -1,0 +1,75 @@
+"""The checking process, forked from this one instead of started anew: 140 a second instead of three.
+
+What it does, its limits and how its answer is read are the real ones; only Python's start is left out.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+import msgspec
+
+from audiomon.models import checking, classifier
+from audiomon.models.interpreter import Backend
+
+# A model that is still at it by then is refused for that; the real check waits a minute.
+_CPU_S = 2
+_WALL_S = 30
+
+
+class _Forked:
+    """Stands in for ``subprocess.Popen``."""
+
+    def __init__(self, command: list[str], **_options: Any) -> None:
+        folder, backend = Path(command[-2]), cast(Backend, command[-1])
+        self._reading, writing = os.pipe()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                os.close(self._reading)
+                checking.limit_resources()
+                _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+                resource.setrlimit(resource.RLIMIT_CPU, (min(_CPU_S, hard), hard))
+                os.write(writing, msgspec.json.encode(checking.verdict(folder, backend)))
+                status = 0
+            except BaseException as error:
+                sys.stderr.write(f"in the checking process: {error!r}\n")
+            finally:
+                os._exit(status)
+        os.close(writing)
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        give_up = time.monotonic() + _WALL_S
+        with open(self._reading, "rb") as file:
+            os.set_blocking(file.fileno(), False)
+            parts = []
+            while True:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                while data := file.read():
+                    parts.append(data)
+                if pid:
+                    break
+                if time.monotonic() > give_up:
+                    self.kill()
+                time.sleep(0.0005)
+        self.returncode = os.waitstatus_to_exitcode(status)
+        return b"".join(parts), b""
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def forked_check() -> Iterator[None]:
+    """Have every `CheckingProcess` forked from this process."""
+    with mock.patch.object(classifier.subprocess, "Popen", _Forked):
+        yield
