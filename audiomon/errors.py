@@ -5,9 +5,18 @@ Raised anywhere, turned into one line and an exit status in one place: ``audiomo
 
 
 class AudiomonError(Exception):
-    """Something failed that is nobody's mistake; the message is one line for the user."""
+    """Something failed that is nobody's mistake; the message is one line for the user.
+
+    Args:
+        message: what failed. What cannot be printed is escaped: it may name a file, or quote what is in one.
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str) -> None:
+        if not message.isprintable():
+            message = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message)
+        super().__init__(message)
 
 
 class UserError(AudiomonError):

@@ -229,5 +229,4 @@ def _runtime(backend: Backend) -> tuple[Any, str]:
 
 
 def _first_line(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return line if line.isprintable() else ascii(line)
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

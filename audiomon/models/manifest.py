@@ -19,11 +19,13 @@ Label = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
-    """Refuse labels that are repeated, and decisions about labels that there are not.
+    """Refuse labels that are repeated or cannot be printed, and decisions about labels that there are not.
 
     Raises:
         ValueError: the message starts with the key.
     """
+    if unprintable := [label for label in labels if not label.isprintable()]:
+        raise ValueError(f"labels: {unprintable[0]!r} is not plain text")
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
         raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
@@ -143,8 +145,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what the types alone cannot.
 
         Raises:
-            ValueError: repeated labels, a self-test that does not answer for every label, or decisions about labels
-                that there are not; the message starts with the key.
+            ValueError: repeated or unprintable labels, a self-test that does not answer for every label, or decisions
+                about labels that there are not; the message starts with the key.
         """
         check_labels(self.labels, self.decisions)
         for test in self.self_test:

@@ -137,7 +137,7 @@ def _model(scratch: Path) -> Target:
     backend = installed_backends()[0]
     folders = {model: write_tiny(scratch / model, model) for model in RUNNABLE}
     whole = {model: content(model) for model in RUNNABLE}
-    manifests = {model: (folder / MANIFEST).read_bytes() for model, folder in folders.items()}
+    manifests = {model: _brief(folder) for model, folder in folders.items()}
     sums = {model: hashlib.sha256(data).hexdigest().encode() for model, data in whole.items()}
     names = tuple(RUNNABLE)
 
@@ -163,6 +163,13 @@ def _model(scratch: Path) -> Target:
 
     seeds = tuple(path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite")))
     return Target(seeds, (b"TFL3", b"\0" * 16, b"serving_default", b"\xff" * 8), read)
+
+
+def _brief(folder: Path) -> bytes:
+    """A package's manifest with one self-test of its four: a hundred thousand checks are long enough."""
+    said = yaml.safe_load((folder / MANIFEST).read_bytes())
+    said["self_test"] = [test for test in said["self_test"] if test["signal"] == "clicks"]
+    return yaml.safe_dump(said).encode()
 
 
 def _tiny_classifier(scratch: Path) -> Classifier:
