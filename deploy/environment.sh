@@ -171,6 +171,15 @@ _make_environment() {
   printf '%s\n' "$stamp" >"$dir/audiomon-stamp"
 }
 
+# DIR SOURCE: install audiomon from SOURCE and exactly what the lock files beside this one list: pip compares each file's
+# checksum, and takes no other version from anywhere. First what the sources among them are built with, since pip would
+# fetch that unseen.
+pip_install_locked() {
+  pip_install "$1" --no-deps --require-hashes -r "$checkout/deploy/build.lock" &&
+    pip_install "$1" --no-deps --require-hashes --no-build-isolation --use-pep517 -r "$checkout/deploy/service.lock" &&
+    pip_install "$1" --no-deps --no-build-isolation "$2"
+}
+
 # DIR ARGUMENT...: `pip install` in an environment, whatever the user's own settings say about where pip installs to.
 pip_install() {
   local dir=$1 disguise=()

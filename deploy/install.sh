@@ -72,7 +72,7 @@ make_release() {
   cp -r "$checkout"/{audiomon,pyproject.toml,README.md,LICENSE} "$source"
   { quietly "$python" -m venv "${venv_options[@]}" "$release" &&
     say "installing Python packages; this can take some minutes" &&
-    pip_install "$release" "${source}[service]" &&
+    pip_install_locked "$release" "$source" &&
     cp -r "$checkout/models" "$checkout/config" "$checkout/deploy" "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
     python_version "$python" >"$release/made-with"; } || {

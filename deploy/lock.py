@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write the exact versions, and the checksums of every file, that the installer takes: ``deploy/lock.py PYTHON…``.
 
 Run it after a change of the dependencies, or to take newer ones in, with the Pythons to be supported (it needs pip, a
@@ -49,25 +50,25 @@ def main() -> None:
     narrow_only = {"tflite-runtime": _resolved(pythons[:1], ["tflite-runtime>=2.14"])["tflite-runtime"]}
     # What only the wide ones' interpreter needs is not worth a wheel, or a compiler, on the narrow one.
     narrow = {_plain(name) for name in _closure(pythons[0], wanted, without=("ai-edge-litert", "soxr"))} - _DEBIANS
-    head = f"# Made by deploy/lock.py for Python {' and '.join(versions)}; the installer takes these files and no others.\n"
+    named = " and ".join(versions)
+    head = f"# Made by deploy/lock.py for Python {named}; the installer takes no other files than these.\n"
     lines = [head]
     for name, version in sorted((wide | narrow_only).items()):
         on_wide, on_narrow = name in wide, name in narrow_only or name in narrow
         marker = "" if on_wide and on_narrow else f" ; {_ONLY_WIDE if on_wide else _ONLY_NARROW}"
         sums = _sums(pythons[0], name, version, versions if on_wide else [], narrow=on_narrow)
-        lines.append(
-            f"{name}=={version}{marker}" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in sums) + "\n"
-        )
+        lines.append(_entry(name, f"{version}{marker}", sums))
         print(f"{name} {version}: {len(sums)} files", file=sys.stderr)
     LOCK.write_text("".join(lines), encoding="utf-8")
     entries = [
-        f"{name}=={version}"
-        + "".join(
-            f" \\\n    --hash=sha256:{digest}" for digest in _sums(pythons[0], name, version, versions, narrow=True)
-        )
+        _entry(name, version, _sums(pythons[0], name, version, versions, narrow=True))
         for name, version in sorted(build.items())
     ]
-    BUILD_LOCK.write_text(head + "\n".join(entries) + "\n", encoding="utf-8")
+    BUILD_LOCK.write_text("".join([head, *entries]), encoding="utf-8")
+
+
+def _entry(name: str, version: str, sums: list[str]) -> str:
+    return f"{name}=={version}" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in sums) + "\n"
 
 
 def _version(python: str) -> str:
@@ -122,9 +123,9 @@ def _downloaded(python: str, name: str, version: str, folder: str, for_python: s
     """Download the wheel that a machine would; False if there is none."""
     platforms = [f"--platform=manylinux_{glibc}_{machine}" for glibc in _GLIBC]
     platforms += [f"--platform=manylinux2014_{machine}", f"--platform=linux_{machine}"]
+    wanted = ["-d", folder, f"--python-version={for_python}", f"{name}=={version}"]
     done = subprocess.run(
-        [python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", folder, *platforms]
-        + [f"--python-version={for_python}", f"{name}=={version}"],
+        [python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *platforms, *wanted],
         capture_output=True,
         env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         check=False,

@@ -1,0 +1,49 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOCKS = [REPOSITORY / "deploy" / name for name in ("service.lock", "build.lock")]
+MACHINES = ("x86_64", "aarch64", "armv7l")
+# What 32-bit ARM takes from Debian; see deploy/environment.sh.
+DEBIANS = {"numpy", "pyyaml", "systemd-python"}
+
+
+def entries(path: Path) -> list[tuple[Requirement, list[str]]]:
+    text = path.read_text(encoding="ascii").replace("\\\n", " ")
+    lines = [line.split(" --hash=sha256:") for line in text.splitlines() if not line.startswith("#")]
+    return [(Requirement(first.strip()), [part.strip() for part in rest]) for first, *rest in lines]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_every_entry_is_one_version_with_checksums_and_names_no_place(lock):
+    for requirement, sums in entries(lock):
+        assert re.fullmatch(r"==[0-9][0-9.]*", str(requirement.specifier)), requirement
+        assert requirement.url is None
+        assert sums, requirement
+        assert all(re.fullmatch("[0-9a-f]{64}", one) for one in sums), requirement
+    assert "://" not in lock.read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_all_that_the_service_needs_is_locked_to_a_version_that_will_do(machine, python):
+    if machine == "armv7l" and python != "3.11":
+        pytest.skip("no interpreter of models there")
+    environment = {"platform_machine": machine, "python_version": python}
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    locked = {
+        requirement.name.replace("_", "-"): next(iter(requirement.specifier)).version
+        for requirement, _ in entries(LOCKS[0])
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+    for text in (*project["dependencies"], *project["optional-dependencies"]["service"]):
+        wanted = Requirement(text)
+        name = wanted.name.lower().replace("_", "-")
+        if (wanted.marker is None or wanted.marker.evaluate(environment)) and not (
+            machine == "armv7l" and name in DEBIANS
+        ):
+            assert wanted.specifier.contains(locked.get(name, "0")), f"{text}: {locked.get(name)}; run deploy/lock.py"
