@@ -15,6 +15,7 @@ from audiomon.cli.settings import config_option, hop_option, interpreter_option,
 from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import AudiomonError, DeviceError
+from audiomon.models.package import package_file
 from audiomon.outputs.journal import Journal, writes_to_journal
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.json_lines import JsonLines
@@ -153,7 +154,8 @@ def _recording(input_: str, rate: int | None, channels: int, realtime: bool) -> 
 
 
 def _sample(loading: LoadingModel) -> Path | None:
-    return min(loading.package.folder.glob("sample.*"), default=None)
+    folder = loading.package.folder
+    return min((package_file(folder, path.name) for path in folder.glob("sample.*")), default=None)
 
 
 def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | None, DeviceError | None]:

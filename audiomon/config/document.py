@@ -5,7 +5,10 @@ ever a date. Anchors, tags and repeated keys are refused: configuration that doe
 """
 
 import math
+import os
 import re
+import select
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from audiomon.errors import ConfigError
 LARGEST_BYTES = 1 << 20
 DEEPEST = 20
 _TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+_PIPE_PATIENCE_S = 5.0
 
 _Key = str | int
 KeyPath = tuple[_Key, ...]
@@ -78,8 +82,7 @@ def read_document(path: Path) -> Document:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)  # not stat's size: a pipe has none, and a device no end
+        content = _read_bytes(path)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
@@ -98,6 +101,27 @@ def _read_text(path: Path) -> str:
         line = text.count("\n", 0, control.start()) + 1
         raise ConfigError(f"{path}:{line}: is not text: it holds the control character U+{ord(control.group()):04X}")
     return text
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read what there is, but no more than a byte too much: not by stat's size, since a device has no end.
+
+    A pipe may be read, as in ``--config <(generate)``; for one that nobody writes into, nobody waits long.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+        awaited = not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+        content = b""
+        while len(content) <= LARGEST_BYTES:
+            part = file.read(LARGEST_BYTES + 1 - len(content))
+            if part:
+                content += part
+            elif part is None or not (content or awaited):  # a pipe, and whoever writes into it has yet to
+                awaited = True
+                if not select.select([file], [], [], _PIPE_PATIENCE_S)[0]:
+                    raise OSError(None, f"nothing has come through this pipe for {_PIPE_PATIENCE_S:g} s")
+            else:
+                break
+    return content
 
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

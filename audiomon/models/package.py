@@ -79,8 +79,27 @@ def read_manifest(folder: Path) -> tuple[Manifest, Document]:
         raise ModelError(f"{folder}: is not a model package: it has no {MANIFEST}") from None
     except OSError as error:
         raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
-    document = read_document(folder / MANIFEST)
+    document = read_document(package_file(folder, MANIFEST))
     return validate(document, Manifest), document
+
+
+def package_file(folder: Path, name: str) -> Path:
+    """Return the path of a package's file, which must lie in it.
+
+    A package may be anybody's: a link in it to a file outside, as an archive can hold, would have that file read, and
+    quoted in an error, on behalf of whoever made the package. The folder itself may be a link, made by whoever owns it.
+
+    Raises:
+        ModelError: it is a link that leads out of the folder.
+    """
+    path = folder / name
+    try:
+        real, inside = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'links in a circle'}") from None
+    if not real.is_relative_to(inside):
+        raise ModelError(f"{path}: is a link that leads out of its package, to {real}; put the file itself there")
+    return path
 
 
 def read_package(folder: Path) -> ModelPackage:
@@ -93,7 +112,7 @@ def read_package(folder: Path) -> ModelPackage:
     try:
         with package_locked(folder, writing=False):
             manifest, document = read_manifest(folder)
-            content = _read_weights(folder / WEIGHTS)
+            content = _read_weights(package_file(folder, WEIGHTS))
     except OSError as error:
         raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
     checksum = hashlib.sha256(content).hexdigest()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiomon.config import document as document_module
 from audiomon.config import read_document
 from audiomon.config.document import DEEPEST, LARGEST_BYTES, dotted
 from audiomon.errors import ConfigError
@@ -204,6 +205,13 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(path):
 def test_a_device_without_an_end_is_refused():
     with pytest.raises(ConfigError, match=r"^/dev/zero:1: is larger than 1 MiB"):
         read_document(Path("/dev/zero"))
+
+
+def test_a_pipe_that_nobody_writes_into_is_given_up_on(path, monkeypatch):
+    monkeypatch.setattr(document_module, "_PIPE_PATIENCE_S", 0.05)
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match=r"nothing has come through this pipe for 0\.05 s"):
+        read_document(path)
 
 
 def test_a_pipe_is_read_like_a_file(path):

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from audiomon.errors import AudiomonError, ConfigError, ModelError
-from audiomon.models.package import find_package, installed_packages, package_locked, read_manifest, read_package
+from audiomon.models.package import (
+    find_package,
+    installed_packages,
+    package_file,
+    package_locked,
+    read_manifest,
+    read_package,
+)
 from audiomon.models.writing import write_package
 from tests.models.tiny import LABELS, LOG_MEL, content, manifest, replace_in_manifest, write_tiny
 
@@ -92,10 +99,46 @@ def test_a_damaged_model_has_another_checksum(folder, damage):
     )
 
 
-def test_a_model_may_lie_elsewhere_behind_a_link(folder, tmp_path):
-    (folder / "model.tflite").rename(tmp_path / "elsewhere.tflite")
-    (folder / "model.tflite").symlink_to(tmp_path / "elsewhere.tflite")
-    assert read_package(folder).content == content("float32")
+@pytest.mark.parametrize("name", ["model.tflite", "model.yaml", "sample.flac"])
+@pytest.mark.parametrize("how", ["absolute", "upwards", "through a link inside", "through a folder"])
+def test_a_link_in_a_package_that_leads_out_of_it_is_refused_unread(folder, tmp_path, name, how):
+    outside = tmp_path / "outside" / "secret"
+    outside.parent.mkdir()
+    outside.write_text("what: nobody is to read", encoding="utf-8")
+    (folder / name).unlink(missing_ok=True)
+    match how:
+        case "absolute":
+            (folder / name).symlink_to(outside)
+        case "upwards":
+            (folder / name).symlink_to("../outside/secret")
+        case "through a link inside":
+            (folder / "step").symlink_to(outside)
+            (folder / name).symlink_to("step")
+        case _:
+            (folder / "parts").symlink_to(outside.parent)
+            (folder / name).symlink_to("parts/secret")
+    with pytest.raises(ModelError) as caught:
+        package_file(folder, name)
+    assert str(caught.value) == (
+        f"{folder}/{name}: is a link that leads out of its package, to {outside}; put the file itself there"
+    )
+    if name != "sample.flac":
+        with pytest.raises(ModelError, match="leads out of its package"):
+            read_package(folder)
+
+
+def test_links_in_a_circle_are_not_followed_for_ever(folder):
+    (folder / "model.tflite").unlink()
+    (folder / "model.tflite").symlink_to("again")
+    (folder / "again").symlink_to("model.tflite")
+    assert refusal(folder).startswith("/model.tflite: ")
+
+
+def test_a_link_within_a_package_and_a_link_to_a_package_are_followed(folder, tmp_path):
+    (folder / "model.tflite").rename(folder / "second-try.tflite")
+    (folder / "model.tflite").symlink_to("second-try.tflite")
+    (tmp_path / "current").symlink_to(folder)
+    assert read_package(tmp_path / "current").content == content("float32")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Whether others on this machine may change what audiomon believes: its configuration and its models.
+
+It is said and not refused. Whoever can write those files can make audiomon hear what they like, or nothing, but gains
+nothing beyond that (SECURITY.md), and a listener that stopped for its files' modes would be deaf for the same reason.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def exposed(paths: Iterable[Path]) -> list[str]:
+    """Return a line for each of these files or folders that any user may change, with the command that ends it.
+
+    A file may be changed by whoever may write it, or may put another in its place in the folder that it is in; where a
+    path leads through links, what it leads to counts.
+    """
+    places: dict[Path, None] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            real = path.resolve(strict=True)
+            places |= dict.fromkeys((real, real.parent))
+    return [f"{place}: any user of this machine may change it: chmod o-w {place}" for place in places if _open(place)]
+
+
+def _open(place: Path) -> bool:
+    try:
+        mode = os.stat(place).st_mode
+    except OSError:
+        return False
+    # In a folder such as /tmp, with the sticky bit, only its owner may put another file in a file's place.
+    return bool(mode & stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX) and not stat.S_ISCHR(mode)
