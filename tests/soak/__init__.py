@@ -1,0 +1,1 @@
+"""A day of listening in a minute, with faults: see ``__main__``."""

@@ -1,0 +1,69 @@
+"""Nothing is lost uncounted, and nothing grows, in a day of faults; see ``__main__``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.soak.schedule import FAULTS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Memory is flat once every path has been taken a few times.
+WARM_UP_HOURS = 8
+
+
+@pytest.fixture(scope="module")
+def day() -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        # As the unit has it; the number of malloc's arenas decides how much memory fragments take.
+        "MALLOC_ARENA_MAX": "2",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.soak", "--hours", "24", "--seed", "1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert not finished.stderr, finished.stderr[-3000:]
+    return msgspec.json.decode(finished.stdout)
+
+
+pytestmark = pytest.mark.timeout(900)  # it takes half a minute; a machine may be busy
+
+
+def test_every_kind_of_fault_came_and_had_its_effect(day):
+    assert set(day["faults"]) == set(FAULTS)
+    assert min(day["faults"].values()) >= 5
+    assert day["shed"] > 0
+    assert day["lost"] > 0
+    assert day["entries_lost"] > 0
+    assert day["opened"] > day["faults"]["unplugged"]
+
+
+def test_every_sample_that_was_captured_is_accounted_for(day):
+    assert day["captured"] > 23 * 3600 * 4000
+    assert day["classified"] + day["shed"] + day["lost"] + day["left_over"] == day["captured"]
+
+
+def test_every_prediction_is_in_the_journal_or_in_the_count_of_lost_entries(day):
+    missing = day["predictions"] - day["entries"]["prediction"]
+    assert 0 < missing <= day["entries_lost"]
+    assert day["entries"]["journal-lost"] > 0
+
+
+def test_no_thread_and_no_descriptor_is_left_behind(day):
+    assert len({(look["threads"], look["descriptors"]) for look in day["held"]}) == 1, day["held"]
+
+
+def test_memory_is_flat_after_warming_up(day):
+    warm = [look["rss_bytes"] for look in day["held"]][WARM_UP_HOURS:]
+    assert max(warm) - warm[0] <= 1e6, day["held"]
