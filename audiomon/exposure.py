@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def exposed(paths: Iterable[Path]) -> list[str]:
-    """Return a line for each of these files or folders that any user may change, with the command that ends it.
+def exposed(paths: Iterable[Path]) -> list[Path]:
+    """Return which of these files, or of the folders that they are in, any user may change.
 
     A file may be changed by whoever may write it, or may put another in its place in the folder that it is in; where a
     path leads through links, what it leads to counts.
@@ -22,7 +22,12 @@ def exposed(paths: Iterable[Path]) -> list[str]:
         with contextlib.suppress(OSError):
             real = path.resolve(strict=True)
             places |= dict.fromkeys((real, real.parent))
-    return [f"{place}: any user of this machine may change it: chmod o-w {place}" for place in places if _open(place)]
+    return [place for place in places if _open(place)]
+
+
+def exposed_in_words(place: Path) -> str:
+    """Say so, with the command that ends it."""
+    return f"{place}: any user of this machine may change it: chmod o-w {place}"
 
 
 def _open(place: Path) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from audiomon.exposure import exposed
+from audiomon.exposure import exposed, exposed_in_words
 
 
 @pytest.fixture
@@ -19,12 +19,13 @@ def test_files_that_only_their_owner_and_group_may_change_are_nobody_elses(confi
 
 def test_a_file_that_anybody_may_write_is_named_with_what_to_do(config):
     config.chmod(0o666)
-    assert exposed([config]) == [f"{config}: any user of this machine may change it: chmod o-w {config}"]
+    assert exposed([config]) == [config]
+    assert exposed_in_words(config) == f"{config}: any user of this machine may change it: chmod o-w {config}"
 
 
 def test_a_folder_in_which_anybody_may_put_another_file_in_its_place_counts(config):
     config.parent.chmod(0o777)
-    assert exposed([config]) == [f"{config.parent}: any user of this machine may change it: chmod o-w {config.parent}"]
+    assert exposed([config]) == [config.parent]
     config.parent.chmod(0o1777)  # as /tmp is: only who owns a file may replace it
     assert exposed([config]) == []
 

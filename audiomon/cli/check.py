@@ -9,6 +9,8 @@ from audiomon.audio.devices import find_device, input_devices
 from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import AudiomonError, UserError
+from audiomon.exposure import exposed, exposed_in_words
+from audiomon.models.classifier import Classifier
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.statuses import hop_in_words
 
@@ -21,7 +23,7 @@ from audiomon.pipeline.statuses import hop_in_words
 def check(model: str | None, device: str | None, no_device: bool, config_path: Path | None) -> int:
     """Check the configuration, the model (loaded and self-tested), and that the microphone is there.
 
-    Prints a line for each. Exit status 0 when all are well, 2 when one is not.
+    Prints a line for each. Exit status 0 when all are well, 2 when one is not. Warns of files that anybody may change.
 
     \b
     Examples:
@@ -29,12 +31,19 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
       audiomon check --config /etc/audiomon/audiomon.yaml --no-device
     """
     found: list[Settings] = []
+    files: list[Path] = []
 
     def configuration() -> str:
         found.append(load_settings(config_path, model=model).with_options(device=device, predictions=None))
+        files.extend([found[0].document.path] if found[0].document else [])
         return found[0].source
 
-    checks: list[tuple[str, Callable[[], str]]] = [("config", configuration), ("model", lambda: _model(found[0]))]
+    def package() -> str:
+        classifier = LoadingModel(found[0]).classifier()
+        files.extend(classifier.package.files)
+        return _model(found[0], classifier)
+
+    checks: list[tuple[str, Callable[[], str]]] = [("config", configuration), ("model", package)]
     if not no_device:
         checks.append(("microphone", lambda: _microphone(found[0])))
     status = 0
@@ -46,11 +55,12 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
             status = UserError.exit_status
             if not found:
                 break
+    for place in exposed(files):
+        click.echo(f"WARNING {'files':<11} {exposed_in_words(place)}")
     return status
 
 
-def _model(settings: Settings) -> str:
-    classifier = LoadingModel(settings).classifier()
+def _model(settings: Settings, classifier: Classifier) -> str:
     interpreter, hop_s = classifier.interpreter, settings.config.asked_hop_s(classifier.spec.window_s)
     return (
         f"{classifier.package.folder}: {len(classifier.labels)} labels, self-test passed with "

@@ -25,7 +25,7 @@ from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
-from audiomon.pipeline.statuses import listening, summary
+from audiomon.pipeline.statuses import exposures, listening, summary
 from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
 
 _CLOCK = SystemClock()
@@ -103,6 +103,8 @@ def run(
         settings = settings_now()
         loading = LoadingModel(settings)
         output = journal or _output(loading, as_json, scores, predictions)
+        for status in exposures(settings, loading.package, _CLOCK):
+            output.status(status)
         source, absence = _microphone(settings, loading)
         sample = _sample(loading) if or_sample else None
         if source is None and sample is not None:

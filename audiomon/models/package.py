@@ -46,6 +46,11 @@ class ModelPackage:
         return self.folder / WEIGHTS
 
     @property
+    def files(self) -> tuple[Path, Path]:
+        """Paths of what it was read from."""
+        return self.folder / MANIFEST, self.weights
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of all that the manifest says, the model's checksum included."""
         return hashlib.sha256(msgspec.json.encode(self.manifest)).hexdigest()

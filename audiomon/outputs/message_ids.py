@@ -18,6 +18,7 @@ MESSAGE_IDS = {
     "undelivered": "4f1fc1cf59d64e8d838a618674c6cbd4",
     "too-slow": "364c6f855dc84f6d82b9acb30eb92372",
     "keeps-up": "131e2e4cf6db4cd4a83339b392ebf858",
+    "files-exposed": "5d9035f61a3042c79b245ccbd7609224",
     "summary": "32a56a28bcf34f55a062370ab2c1f7d7",
     "model-swapped": "4da4f4a307ea4c1ba22523a6ff8f52e2",
     "config-applied": "ae93806d9c744f58a4c33fe347bd17a7",

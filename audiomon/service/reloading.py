@@ -14,6 +14,7 @@ from audiomon.models.classifier import CHECK_PATIENCE_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.statuses import exposures
 from audiomon.service.candidate import Candidate, refusal
 from audiomon.service.keeper import Change, MicrophoneKeeper
 from audiomon.service.reload_state import FILE, ReloadState
@@ -175,6 +176,8 @@ class Reloading:
         if candidate is not None and not candidate.empty:
             self._last_change = f". {outcome}"
             self._on_applied(candidate.settings)
+            for status in exposures(candidate.settings, self._keeper.running.classifier.package, self._clock):
+                self._output.status(status)
         elif self.problem:
             message = "The configuration is as it was before it was refused; nothing has changed"
             self._output.status(Status("config-applied", message, self._clock.time_ns()))
