@@ -1,3 +1,4 @@
+import contextlib
 import struct
 from pathlib import Path
 
@@ -226,3 +227,25 @@ def test_going_back_gives_the_same_samples_again(tmp_path):
     np.testing.assert_array_equal(block.samples, samples[2000:2500])
     assert source.rewind(9999) == 2500
     assert source.read(1).position == 0
+
+
+def test_numbers_that_no_recording_has_are_refused_before_they_leave_the_range_of_float32(tmp_path):
+    samples = np.zeros((4000, 1), dtype=np.float32)
+    samples[3000] = -1e30
+    _, message = read_until_error(FileSource(write(tmp_path / "a.wav", samples, subtype="FLOAT")))
+    assert message.endswith(f"no audio at {3000 / RATE:.3f} s: a sample of 1e+30")
+
+
+def test_a_float_recording_may_be_louder_than_full_scale(tmp_path):
+    samples = np.full((4000, 1), 900.0, dtype=np.float32)
+    np.testing.assert_array_equal(read_all(FileSource(write(tmp_path / "a.wav", samples, subtype="FLOAT"))), samples)
+
+
+def test_damaged_mp3_says_nothing_past_the_user(tmp_path, capfd):
+    path = write(tmp_path / "a.mp3", noise(22_050), 22_050)
+    data = bytearray(path.read_bytes())
+    data[900:2900] = bytes(range(250)) * 8
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):
+        read_all(FileSource(path))
+    assert capfd.readouterr().err == ""

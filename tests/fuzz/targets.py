@@ -111,7 +111,8 @@ def _config(scratch: Path) -> Target:
 
 
 def _manifest(scratch: Path) -> Target:
-    folders = [write_tiny(scratch / model, model) for model in ("float32", "waveform")]
+    with forked_check():
+        folders = [write_tiny(scratch / model, model) for model in ("float32", "waveform")]
     seeds = tuple((folder / MANIFEST).read_bytes() for folder in (*folders, REPOSITORY / "models" / "home"))
 
     def read(data: bytes, number: int) -> str:
@@ -135,7 +136,8 @@ def _manifest(scratch: Path) -> Target:
 
 def _model(scratch: Path) -> Target:
     backend = installed_backends()[0]
-    folders = {model: write_tiny(scratch / model, model) for model in RUNNABLE}
+    with forked_check():
+        folders = {model: write_tiny(scratch / model, model) for model in RUNNABLE}
     whole = {model: content(model) for model in RUNNABLE}
     manifests = {model: _brief(folder) for model, folder in folders.items()}
     sums = {model: hashlib.sha256(data).hexdigest().encode() for model, data in whole.items()}
@@ -173,7 +175,9 @@ def _brief(folder: Path) -> bytes:
 
 
 def _tiny_classifier(scratch: Path) -> Classifier:
-    return Classifier(read_package(write_tiny(scratch / "tiny")), installed_backends()[0])
+    with forked_check():
+        folder = write_tiny(scratch / "tiny")
+    return Classifier(read_package(folder), installed_backends()[0])
 
 
 def _listened_to(source: Source, classifier: Classifier, hop_s: float) -> None:

@@ -149,6 +149,7 @@ def test_a_link_within_a_package_and_a_link_to_a_package_are_followed(folder, tm
         ("format: 1", "format: 2", "format:", "format: is 2, must be one of 1"),
         ("name: tiny", "name: ../tiny", "name:", "name: is '../tiny', must be text that matches ^[A-Za-z0-9]"),
         ("sha256: ", "sha256: X", "sha256:", "sha256: is 'X"),
+        (", speech]", ', "a\\nb"]', "labels:", "labels: 'a\\nb' is not plain text"),
         (", speech]", "]", "self_test:", "self_test: silence expects 4 scores, there are 3 labels"),
         (", speech]", ", baby_cry]", "labels:", "labels: baby_cry is there more than once"),
         ("kind: log-mel", "kind: mfcc", "  kind:", "input.kind: is 'mfcc', must be one of log-mel, waveform"),

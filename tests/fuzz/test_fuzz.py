@@ -1,0 +1,46 @@
+"""A short slice of each campaign, the same cases every time; ``python -m tests.fuzz`` runs as many as are wanted."""
+
+import pytest
+
+from tests.fuzz import campaign as campaign_module
+from tests.fuzz.campaign import campaign, case
+from tests.fuzz.targets import TARGETS, Target
+
+# So that each takes a second or two.
+CASES = {"config": 2000, "manifest": 500, "model": 60, "audio": 200, "stdin": 200}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_damage_is_taken_or_refused_in_one_line_and_nothing_else_happens(name):
+    outcome = campaign(name, 0, CASES[name])
+    assert outcome.findings == []
+    assert outcome.cases == CASES[name]
+    assert min(outcome.ends["taken"], outcome.ends["refused"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("does", "found"),
+    [
+        ("raise ValueError('unforeseen')", "ValueError: unforeseen"),
+        ("import warnings; warnings.warn('a line too many', RuntimeWarning)", "RuntimeWarning: a line too many"),
+        ("import os; os.kill(os.getpid(), 9)", "crashes: SIGKILL"),
+        ("import os; os._exit(3)", "crashes: 3"),
+        ("while True: pass", "hangs"),
+    ],
+)
+def test_what_must_not_happen_is_found_and_the_other_cases_go_on(monkeypatch, does, found):
+    def read(_data, number):
+        if number == 7:
+            exec(does)
+        return "taken"
+
+    monkeypatch.setitem(TARGETS, "made up", lambda _: Target((b"seed",), (b"token",), read))
+    monkeypatch.setattr(campaign_module, "_HANG_CPU_S", 0.2)
+    outcome = campaign("made up", 0, 20)
+    assert [number for number, _ in outcome.findings] == [7]
+    assert found in outcome.findings[0][1]
+    assert outcome.ends["taken"] == 19
+
+
+def test_a_number_always_is_the_same_case():
+    assert case("config", 4711) == case("config", 4711) != case("config", 4712)
