@@ -111,6 +111,34 @@ def test_a_reload_that_is_refused_fails_and_one_that_is_not_succeeds(service):
     wait_for(lambda: "refused" not in service.show("StatusText"), PATIENCE_S, lambda: service.show("StatusText"))
 
 
+def test_a_model_that_wants_all_memory_ends_its_check_and_not_the_service(service):
+    before, after = service.pid, service.cursor()
+    Path("/run/eat").touch()
+    try:
+        service.edit("model: home", "model: other")
+        refused = service.wait_for_entry(after, deadline_s=90, MESSAGE_ID=message_id("swap-refused"))
+    finally:
+        Path("/run/eat").unlink()
+    assert "SIGKILL" in refused["MESSAGE"], refused
+    service.edit("model: other", "model: home")
+    service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="home")
+    assert (service.pid, service.show("NRestarts")) == (before, "0")
+
+
+def test_a_running_service_has_nothing_open_for_writing_and_no_socket_to_the_outside(service):
+    process = Path(f"/proc/{service.pid}")
+    unix = {line.split()[6] for line in (process / "net/unix").read_text().splitlines()[1:]}
+    for descriptor in (process / "fd").iterdir():
+        place = os.readlink(descriptor)
+        flags = int((process / "fdinfo" / descriptor.name).read_text().split("flags:")[1].split()[0], 8)
+        if place.startswith("socket:"):
+            # Its stdout and stderr are journald's, made outside its network namespace.
+            assert place[8:-1] in unix or descriptor.name in "12", place
+        elif flags & os.O_ACCMODE != os.O_RDONLY:
+            harmless = ("/dev/null", "anon_inode:", "pipe:", "/memfd:pulseaudio", "/dev/shm/jack_db-", "/run/audiomon/")
+            assert place.startswith(harmless), place
+
+
 def test_an_unplugged_microphone_is_reported_and_heard_again_when_it_is_back(service, microphone):
     # By name: the sound server's default would move on to another of its sources.
     after = service.cursor()
