@@ -97,7 +97,7 @@ def _say(what: str) -> None:
 
 
 _HEADER = (
-    f"{'':<15} {'predictions':>11} {'samples lost':>13} {'lag 50 %':>9} {'99 %':>9} {'max':>9} "
+    f"{'':<15} {'predictions':>11} {'windows shed':>13} {'samples lost':>13} {'lag 50 %':>9} {'99 %':>9} {'max':>9} "
     f"{'memory MB':>15} {'threads':>8} {'files':>6}"
 )
 
@@ -109,6 +109,6 @@ def _line(row: Endured) -> str:
     lags = " ".join(f"{lag_ms:>6.0f} ms" for lag_ms in row.lag_ms) if row.lag_ms else f"{'none':>9} {'':>9} {'':>9}"
     memory = f"{first.rss_bytes / 1e6:.1f} → {last.rss_bytes / 1e6:.1f}"
     return (
-        f"{row.condition!s:<15} {row.predictions:>11} {row.lost:>13} {lags} {memory:>15} "
+        f"{row.condition!s:<15} {row.predictions:>11} {row.windows_shed:>13} {row.lost:>13} {lags} {memory:>15} "
         f"{last.threads:>8} {last.descriptors:>6}"
     )

@@ -3,6 +3,7 @@
 Watched from outside: what it writes, and what the kernel says it holds.
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -69,6 +70,8 @@ class Endured:
         seconds: that it was watched for.
         predictions: that it made.
         lost: sample frames lost, as its predictions tell.
+        windows_shed: windows passed over because the model could not keep up, as its last summary tells.
+        shed: sample frames that were in those alone.
         lag_ms: median, 99th percentile and highest of captured to written; nothing if nothing was predicted.
         samples: from the first, after it has settled, to the last.
         missing: why it could not be measured; empty when it was.
@@ -78,6 +81,8 @@ class Endured:
     seconds: float
     predictions: int = 0
     lost: int = 0
+    windows_shed: int = 0
+    shed: int = 0
     lag_ms: tuple[float, float, float] | None = None
     samples: tuple[Sample, ...] = ()
     missing: str = ""
@@ -121,9 +126,12 @@ def endure(
         listening = Listening([*prefix, *command], contender_environment(environment))
         try:
             with _hogs(condition.hogs):
-                yield _watch(condition, listening, seconds, every_s, say)
+                endured = _watch(condition, listening, seconds, every_s, say)
         finally:
             listening.stop()
+        total = next((line for _, line in reversed(listening.lines) if line.get("kind") == "summary"), {})
+        windows_shed, shed = int(total.get("windows_shed", 0)), int(total.get("shed", 0))
+        yield dataclasses.replace(endured, windows_shed=windows_shed, shed=shed)
 
 
 def _watch(
@@ -147,8 +155,8 @@ def _watch(
         seconds,
         len(found),
         _lost(found),
-        (float(lags[0]), float(lags[1]), float(lags[2])) if lags is not None else None,
-        tuple(samples),
+        lag_ms=(float(lags[0]), float(lags[1]), float(lags[2])) if lags is not None else None,
+        samples=tuple(samples),
     )
 
 
