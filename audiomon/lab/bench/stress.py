@@ -129,7 +129,9 @@ def endure(
                 endured = _watch(condition, listening, seconds, every_s, say)
         finally:
             listening.stop()
-        total = next((line for _, line in reversed(listening.lines) if line.get("kind") == "summary"), {})
+        total: dict[str, Any] = next(
+            (line for _, line in reversed(listening.lines) if line.get("kind") == "summary"), {}
+        )
         windows_shed, shed = int(total.get("windows_shed", 0)), int(total.get("shed", 0))
         yield dataclasses.replace(endured, windows_shed=windows_shed, shed=shed)
 
