@@ -197,7 +197,10 @@ def _frames(path: Path, spec: LogMelSpec, speed: float, folder: Path) -> Frames:
             except BaseException:
                 os.unlink(draft.name)
                 raise
-        notes.write_bytes(msgspec.json.encode(measured))  # last: what has notes is whole
+        # Last, and at once: what has notes is whole, also to another training that reads them now.
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as told:
+            told.write(msgspec.json.encode(measured))
+        os.replace(told.name, notes)
     else:
         measured = msgspec.json.decode(notes.read_bytes(), type=_Measured)
     return Frames(frames, spec.n_mels, measured.digest, measured.samples / spec.sample_rate, measured.peak)
