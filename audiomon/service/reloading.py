@@ -207,7 +207,9 @@ class Reloading:
             ConfigError: it has stayed so.
         """
         document = settings.document
-        if document is None or document.data is not None or document.path.read_text(encoding="utf-8").strip():
+        if document is None or document.data is not None or not document.path.is_file():
+            return False  # a pipe has been read, and is not opened again
+        if document.path.read_text(encoding="utf-8").strip():
             return False
         if self._waited_for_content:
             raise ConfigError(f"{document.path}:1: is empty")
