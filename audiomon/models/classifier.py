@@ -160,7 +160,8 @@ def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32
 
 
 def _softmax(logits: Float32) -> Float32:
-    scores: Float32 = np.exp(logits - logits.max())
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by who asked
+        scores: Float32 = np.exp(logits - logits.max())
     scores /= scores.sum()
     return scores
 

@@ -172,9 +172,9 @@ class Interpreter:
             value = window.reshape(tensor.shape)
             self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
             self._engine.invoke()
+            result = self._engine.get_tensor(self.output.index).ravel()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
-        result = self._engine.get_tensor(self.output.index).ravel()
         return result if self.output.dtype == np.float32 else _real(result, self.output)
 
 
