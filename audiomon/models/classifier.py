@@ -70,10 +70,11 @@ class Classifier:
             ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
         """
         scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
-        if self._activated is not None:
-            scores = self._activated(scores)
-        if self._calibrated is not None:
-            scores = self._calibrated(scores)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
+            if self._activated is not None:
+                scores = self._activated(scores)
+            if self._calibrated is not None:
+                scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
             raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
         return scores
