@@ -86,6 +86,8 @@ def check_spec(spec: LogMelSpec) -> None:
     """
     if spec.power != 2 or spec.log != "db":
         raise InputError("training mixes sounds as powers: the features must have power=2 and log=db")
+    if spec.layout != "frames-bands":
+        raise InputError("the networks that are trained here read frames by bands: the features must have that layout")
 
 
 def finish_windows(powers: Float32, spec: LogMelSpec) -> Float32:
