@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.conftest import SCRIPT, VirtualMicrophone, start_virtual_microphone
+from tests.faults import CONFIG
 from tests.faults.injected import Injection
 from tests.models.tiny import write_tiny
 from tests.service.daemon import Daemon, running_daemon, wait_until
 
-CONFIG = "model: float32\nhop_s: 0.1\nmicrophone:\n  device: mic\n"
 Row = Callable[[Daemon, VirtualMicrophone], dict[str, float]]
 
 

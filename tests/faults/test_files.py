@@ -6,13 +6,12 @@ import shutil
 import pytest
 
 from audiomon.models.interpreter import installed_backends
+from tests.faults import CONFIG
 from tests.models.test_classifier import DAMAGED_OFFSET
 from tests.models.tiny import content, replace_weights
 from tests.service.daemon import running_daemon, wait_until
 
 pytestmark = pytest.mark.mic
-
-CONFIG = "model: float32\nhop_s: 0.1\nmicrophone:\n  device: mic\n"
 
 
 def cut_short(path):

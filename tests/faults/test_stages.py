@@ -4,25 +4,9 @@ import itertools
 
 import pytest
 
-from tests.faults.injected import Injection
-from tests.service.daemon import PATIENCE_S, running_daemon, wait_until
+from tests.service.daemon import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.mic
-
-CONFIG = "model: float32\nhop_s: 0.1\nmicrophone:\n  device: mic\n"
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Injection(tmp_path / "injected")
-
-
-@pytest.fixture
-def daemon(folder, own_virtual_microphone, fault):
-    environment = {**own_virtual_microphone.environment, **fault.environment}
-    with running_daemon(folder, environment, CONFIG) as daemon:
-        daemon.wait_predictions(3)
-        yield daemon
 
 
 def positions(daemon):
