@@ -23,8 +23,8 @@ class Clock(Protocol):
         """Return after ``seconds``."""
         ...
 
-    def wait(self, gate: threading.Lock, timeout_s: float) -> bool:
-        """Wait until another thread releases a lock, and take it; False if ``timeout_s`` ran out before."""
+    def wait(self, condition: threading.Condition, timeout_s: float) -> bool:
+        """Wait on a held condition for at most ``timeout_s``; False when the time ran out."""
         ...
 
 
@@ -43,6 +43,6 @@ class SystemClock:
         """See `Clock.sleep`."""
         time.sleep(seconds)
 
-    def wait(self, gate: threading.Lock, timeout_s: float) -> bool:
+    def wait(self, condition: threading.Condition, timeout_s: float) -> bool:
         """See `Clock.wait`."""
-        return gate.acquire(timeout=timeout_s)
+        return condition.wait(timeout_s)

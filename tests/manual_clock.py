@@ -24,8 +24,8 @@ class ManualClock:
         self.slept_s.append(seconds)
         self.advance(seconds)
 
-    def wait(self, gate: threading.Lock, timeout_s: float) -> bool:
+    def wait(self, condition: threading.Condition, timeout_s: float) -> bool:
         """Nobody else moves this clock while somebody waits by it, so the time runs out."""
-        del gate
+        del condition
         self.advance(timeout_s)
         return False

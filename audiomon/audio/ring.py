@@ -4,7 +4,6 @@ One writer, any number of readers, preallocated. Sample frames (one int16 per ch
 the stream, so a reader that fell behind is told the exact number it lost. The writer never waits for a reader.
 """
 
-import contextlib
 import threading
 from dataclasses import dataclass
 
@@ -50,10 +49,7 @@ class Ring:
         self._anchor = Anchor(0, 0)
         self._closed = False
         self._wanted: int | None = None
-        # A lock that the waiting thread cannot have until the writer lets go of it. A condition would do the same with
-        # five of them, in Python, which every window would pay for twice.
-        self._gate = threading.Lock()
-        self._gate.acquire()
+        self._arrived = threading.Condition()
         self._clock = clock or SystemClock()
 
     @property
@@ -106,14 +102,14 @@ class Ring:
 
         For one waiting thread: the writer wakes it once, when the position is reached, not at every block.
         """
-        if self._end >= position:
-            return True
-        self._wanted = position
-        # What came since the look above has woken nobody, and a wake-up from before may be left over: look again.
-        while self._end < position and not self._closed:
-            if not self._clock.wait(self._gate, timeout_s):
-                break
-        self._wanted = None
+        with self._arrived:
+            self._wanted = position
+            try:
+                while self._end < position and not self._closed:
+                    if not self._clock.wait(self._arrived, timeout_s):
+                        break
+            finally:
+                self._wanted = None
         return self._end >= position
 
     def copy(self, position: int, out: Int16) -> bool:
@@ -142,8 +138,8 @@ class Ring:
         return position >= self._claimed - self.capacity
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is open already: whoever waits next looks again first
-            self._gate.release()
+        with self._arrived:
+            self._arrived.notify_all()
 
 
 class RingReader:
