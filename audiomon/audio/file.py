@@ -128,8 +128,9 @@ class FileSource:
     def _check_finite(self, samples: _Samples) -> None:
         # One pass without a temporary: whatever is too large, or not a number, shows in the sum of squares.
         flat = samples.reshape(-1)
-        if np.dot(flat, flat) < _LOUDEST**2:
-            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.dot(flat, flat) < _LOUDEST**2:
+                return
         bad = ~(np.abs(samples) < _LOUDEST).all(axis=1)
         if not bad.any():
             return

@@ -182,7 +182,7 @@ def test_a_path_through_a_file_is_refused(path):
 
 
 def test_a_path_that_no_file_can_have_is_refused():
-    with pytest.raises(ConfigError, match=r"cannot be read: embedded null byte$"):
+    with pytest.raises(ConfigError, match=r"cannot be read: .*embedded null"):
         read_document(Path("a\0b"))
 
 

@@ -101,7 +101,7 @@ def _config(scratch: Path) -> Target:
     plain = b"\n".join(line for line in shipped.split(b"\n") if line and not line.lstrip().startswith(b"#")) + b"\n"
     full = (
         b"model: home\nhop_s: 0.25\nmicrophone:\n  device: 'USB: 1'\n  channel: 0\ndecisions:\n  on: 0.7\n  off: 0.3\n"
-        b"  ignore: [background]\n  labels:\n    speech: {on: 0.9, min_on_s: 2}\n    dog_bark:\n      off: 0.1\n"
+        b"  deny: [background]\n  labels:\n    speech: {on: 0.9, min_on_s: 2}\n    dog_bark:\n      off: 0.1\n"
     )
     bomb = b"a: &a [x,x]\n" + b"".join(b"%c: &%c [*%c,*%c]\n" % (n + 1, n + 1, n, n) for n in range(97, 121))
     deep = b"model: " + b"[" * 3000 + b"]" * 3000

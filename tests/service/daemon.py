@@ -59,7 +59,8 @@ class Daemon:
         )
         self._reading = threading.Thread(target=self._read_lines, daemon=True)
         self._reading.start()
-        threading.Thread(target=self._read_notifications, daemon=True).start()
+        self._listening = threading.Thread(target=self._read_notifications, daemon=True)
+        self._listening.start()
 
     def edit(self, text: str) -> None:
         """Save the configuration as editors do: a new file in the place of the old one."""
@@ -105,6 +106,17 @@ class Daemon:
         self.process.terminate()
         return self.process.wait(PATIENCE_S)
 
+    def close(self) -> None:
+        """End it, and leave nothing of it behind."""
+        self.process.kill()
+        self.process.wait()
+        self._manager.shutdown(socket.SHUT_RDWR)
+        for thread in (self._reading, self._listening):
+            thread.join(PATIENCE_S)
+        self._manager.close()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
     def _alive(self) -> None:
         if self.process.poll() is not None:
             raise AssertionError(f"has ended ({self.process.returncode}): {self.process.stderr.read()}")
@@ -128,5 +140,4 @@ def running_daemon(folder: Path, environment: dict[str, str], config: str, *argu
     try:
         yield daemon
     finally:
-        daemon.process.kill()
-        daemon.process.wait()
+        daemon.close()
