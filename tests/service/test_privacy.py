@@ -47,8 +47,9 @@ def calls(tmp_path, folder, own_virtual_microphone, monkeypatch):
             daemon.wait_for("device-back")
             daemon.wait_predictions(5)
             daemon.stop()
-    ended = f"{daemon.process.pid} +++ "
-    wait_until(lambda: ended in log.read_text(errors="replace"), "the end of the trace")
+    # strace fills up short process numbers with spaces
+    ended = re.compile(rf"^{daemon.process.pid} +\+\+\+ ", re.MULTILINE)
+    wait_until(lambda: ended.search(log.read_text(errors="replace")), "the end of the trace")
     return list(parsed(log.read_text(errors="replace")))
 
 
