@@ -28,9 +28,9 @@ from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 
-# Capturing in blocks of 100 ms costs 3.1 to 3.4 ms of CPU per second of audio, the whole process (`audiomon bench
-# pipeline`, 22 050 Hz, a sound server that delivers every 50 ms, x86-64); blocks of 50 ms cost half as much again. The
-# delay: a sample waits for the rest of its block and for the look that finds it, 103 ms at most and 50 on average.
+# CPU ms per second of audio that capturing costs, the whole process, nobody reading (22 050 Hz, a sound server that
+# delivers every 50 ms, x86-64): blocks of 50 ms 5.6 to 6.1, of 100 ms 3.2 to 3.4. The delay: a sample waits for the
+# rest of its block, and up to 3 ms more for the look that finds it.
 DEFAULT_BLOCK_MS = 100.0
 DEFAULT_RING_S = 10.0
 
