@@ -26,7 +26,7 @@ from audiomon.lab.train.cross_validation import fold_jobs, hear_folds, job
 from audiomon.lab.train.dataset import TEST, Split
 from audiomon.lab.train.packaging import Result, check_target, hear_held, write_result
 from audiomon.lab.train.preparation import Prepared, prepare
-from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_features
+from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_decisions, with_features
 from audiomon.lab.train.training import checkpoint_of, cores, forget, run_jobs
 from audiomon.models.description import feature_option
 
@@ -59,6 +59,13 @@ def _switches(command: Any) -> Any:
     "--network", "network_name", default=_DEFAULTS.network, show_default=True, help="seed, compact, or yours."
 )
 @click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="Feature option; may be repeated.")
+@click.option(
+    "--decision",
+    "decided",
+    multiple=True,
+    metavar="KEY=NUMBER",
+    help="When a score becomes an event, as in on=0.8 (see `audiomon config`); may be repeated.",
+)
 @click.option("--folds", help="Regular expression that finds a file's fold in its name, as in '([1-5])-'.")
 @click.option("--groups", help="The same for the source it comes from, as in '^[^/]+/([a-z]+)-'.")
 @click.option("--hold-out", "hold_out", help="Fold that is only judged on, or none. [default: test, else the last]")
@@ -99,6 +106,7 @@ def train(
     output: Path,
     network_name: str,
     features: tuple[str, ...],
+    decided: tuple[str, ...],
     folds: str | None,
     groups: str | None,
     hold_out: str | None,
@@ -133,6 +141,7 @@ def train(
     settings = TrainingSettings(
         network=network_name,
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
+        decisions=with_decisions(decided),
         augmentation=Augmentation(**{name: options.pop(name) for name in _STEPS}),
         **options,
     )

@@ -65,7 +65,9 @@ def audiomon(environment, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(audiomon, sounds):
-    status, out, err = audiomon("train", sounds, "-o", "models/mine", *QUICK, *PLAIN, "--license", "CC0")
+    status, out, err = audiomon(
+        "train", sounds, "-o", "models/mine", *QUICK, *PLAIN, "--license", "CC0", "--decision", "on=0.8"
+    )
     assert status == 0, err
     return audiomon.folder / "models" / "mine", out
 
@@ -127,6 +129,9 @@ def test_after_ctrl_c_the_same_command_goes_on_to_the_same_model(trained, audiom
         (("sounds", "--hold-out", "9"), "--hold-out 9: there is no such fold; there are 1, 2"),
         (("sounds", "--feature", "n_mels=0"), "--feature: Expected `int` >= 1"),
         (("sounds", "--feature", "power=1"), "power=2 and log=db"),
+        (("sounds", "--decision", "on"), "--decision on: must be KEY=NUMBER, as in on=0.8"),
+        (("sounds", "--decision", "on=8"), "--decision: Expected `float` <= 1.0"),
+        (("sounds", "--decision", "loud=1"), "--decision: Object contains unknown field `loud`"),
         (("sounds", "--notes", "absent.md"), "absent.md: cannot be read"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from audiomon.errors import InputError
 from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound
+from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.lab.train.fitting import Job, Trained
 from audiomon.lab.train.packaging import hear_held
 from audiomon.lab.train.preparation import Prepared
@@ -20,14 +21,17 @@ def fold_jobs(prepared: Prepared, settings: TrainingSettings, threads: int) -> l
 
 
 def job(prepared: Prepared, settings: TrainingSettings, held: str | None, threads: int, *, int8: bool = False) -> Job:
-    """Return the training on all but one fold (on everything, if None)."""
+    """Return the training on all but one fold (on everything, if None).
+
+    What of it is called background is also mixed in behind the rest, as it is where a sound is heard.
+    """
     training, validation = prepared.sides(held, bool(settings.patience))
     return Job(
         settings,
         len(prepared.labels),
         training,
         validation,
-        list(prepared.noise),
+        [*prepared.noise, *(one for one in training if prepared.labels[one.label] == BACKGROUND)],
         ("float32", "int8") if int8 else ("float32",),
         threads,
     )

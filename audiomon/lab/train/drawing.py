@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.features import LogMelSpec
-from audiomon.lab.mixing import window_starts
-from audiomon.lab.recordings import FramePower, activity
+from audiomon.lab.train.activity import FramePower, activity, window_starts
 from audiomon.lab.train.augmentation import equalize, mask, power_ratio, reverberate, steady_noise
 from audiomon.lab.train.features import Frames, finish_windows
 from audiomon.lab.train.settings import TrainingSettings

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from audiomon import __version__
+from audiomon.config import Decisions
 from audiomon.lab.convert import Precision, convert
 from audiomon.lab.original import OriginalModel
 from audiomon.lab.proof import Answered, Labelled, random_windows
@@ -52,7 +53,8 @@ class Job:
             [(one.label, one.takes[0].digest, len(one.takes)) for one in materials]
             for materials in (self.training, self.validation, self.noise)
         ]
-        told = msgspec.json.encode([__version__, self.settings, self.classes, sounds])
+        settings = msgspec.structs.replace(self.settings, decisions=Decisions())
+        told = msgspec.json.encode([__version__, settings, self.classes, sounds])
         return hashlib.blake2b(told, digest_size=12).hexdigest()
 
     @property

@@ -79,7 +79,9 @@ def int8_folder(output: Path) -> Path:
 
 def manifest_of(name: str, labels: tuple[str, ...], settings: TrainingSettings) -> Manifest:
     """Return the manifest of a model that is trained so, with what training alone decides."""
-    decisions = Decisions(deny=(BACKGROUND,)) if BACKGROUND in labels else Decisions()
+    decisions = settings.decisions
+    if BACKGROUND in labels:
+        decisions = msgspec.structs.replace(decisions, deny=(BACKGROUND,))
     return Manifest(
         format=1, name=name, description=name, sha256="0" * 64, labels=labels, input=settings.spec, self_test=(),
         license="not stated", decisions=decisions,

@@ -3,12 +3,13 @@
 `audiomon evaluate --cv` reads it back and trains the same way again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from audiomon.config import Decisions
 from audiomon.errors import UserError
 from audiomon.features import LogMelSpec, Normalization
 
@@ -48,6 +49,9 @@ class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=0, description="Epochs without a better validation loss before it stops; 0: never stops early.")
     ] = 0
     seed: Annotated[int, Meta(ge=0)] = 1
+    decisions: Annotated[
+        Decisions, Meta(description="When a score becomes an event; the weights do not depend on it.")
+    ] = Decisions()
 
     def plain(self) -> dict[str, Any]:
         """Return it as a manifest keeps it."""
@@ -70,3 +74,22 @@ def with_features(spec: LogMelSpec, features: Mapping[str, Any]) -> LogMelSpec:
         return msgspec.convert(plain, LogMelSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"--feature: {error}") from None
+
+
+def with_decisions(options: Iterable[str]) -> Decisions:
+    """Read ``--decision`` options.
+
+    Raises:
+        UserError: one is not ``KEY=NUMBER``, or a value cannot be.
+    """
+    given: dict[str, float] = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        try:
+            given[key] = float(value)
+        except ValueError:
+            raise UserError(f"--decision {option}: must be KEY=NUMBER, as in on=0.8") from None
+    try:
+        return msgspec.convert(given, Decisions)
+    except msgspec.ValidationError as error:
+        raise UserError(f"--decision: {error}") from None

@@ -1,18 +1,9 @@
-"""Recordings as training wants them: one channel, its frames' powers, and which of the frames hold the sound.
-
-Reads and measures. It never mixes (see `mixing`) and never trains.
-"""
-
-from dataclasses import dataclass
-from pathlib import Path
+"""How loud a recording's frames are, and which of them hold the sound that it is named for."""
 
 import msgspec
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
-from audiomon.errors import InputError
 from audiomon.features import LogMel, LogMelSpec
 from audiomon.features.mel import mel_filter_bank
 
@@ -26,37 +17,6 @@ _ACTIVE_ABOVE_FLOOR_DB = 8.0
 _QUIET_BELOW_PEAK_DB = 35.0
 # A recording whose loudest and quietest frames are closer than this has no pauses: it is all sound.
 _STEADY_DB = 12.0
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One recording.
-
-    Attributes:
-        name: file name, for reports.
-        label: its class.
-        group: what may not be on both sides of a split: ``fold 5``, or who spoke.
-        samples: float32 in [-1, 1], shape (n,), at the model's rate.
-    """
-
-    name: str
-    label: str
-    group: str
-    samples: Float32
-
-
-def read_mono(path: Path, sample_rate: int) -> Float32:
-    """Read an audio file as float32, mixed to one channel, resampled by soxr.
-
-    Raises:
-        InputError: the file is not audio.
-    """
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be read as audio ({error})") from None
-    mono: Float32 = samples.mean(axis=1, dtype=np.float32)
-    return mono if rate == sample_rate else np.asarray(soxr.resample(mono, rate, sample_rate), dtype=np.float32)
 
 
 class FramePower:
@@ -98,3 +58,11 @@ def activity(mean_square: Float32) -> tuple[Bool, Bool]:
     active = (level_db > peak_db - _ACTIVE_BELOW_PEAK_DB) & (level_db > floor_db + _ACTIVE_ABOVE_FLOOR_DB)
     quiet = (level_db < peak_db - _QUIET_BELOW_PEAK_DB) | (level_db < floor_db + 3)
     return active, quiet & ~active
+
+
+def window_starts(of_interest: Bool, frames: int, enough: int) -> NDArray[np.int64]:
+    """Return the first frames of all windows of ``frames`` frames that have at least ``enough`` frames of interest."""
+    if len(of_interest) < frames:
+        return np.empty(0, dtype=np.int64)
+    counts = np.convolve(of_interest, np.ones(frames, dtype=np.int64), mode="valid")
+    return np.flatnonzero(counts >= enough)
