@@ -81,6 +81,7 @@ class _Soak:
                 "held up once": (lambda fault: self._hold_up(fault.end_s - fault.begin_s), lambda: None),
                 "process stopped": (lambda f: self.clock.stop_everything(f.end_s - f.begin_s), lambda: None),
                 "clock set": (lambda f: self.clock.step_system_clock(f.begin_s % 7200 - 3600), lambda: None),
+                "suspended": (lambda _: self._suspend(), self.portaudio.plug),
                 "journald silent": (lambda _: self._read(False), lambda: self._read(True)),
                 "model replaced": (lambda _: self._replace(), lambda: None),
             },
@@ -158,6 +159,11 @@ class _Soak:
     def _hold_up(self, seconds: float) -> None:
         for classifier in self._classifiers():
             classifier.held_up_s = seconds
+
+    def _suspend(self) -> None:
+        """Sleep for a night: the monotonic clock stood still, the system's did not, and USB comes back a little later."""
+        self.clock.step_system_clock(8 * 3600)
+        self.portaudio.unplug()
 
     def _replace(self) -> None:
         self._now_running = (self._now_running + 1) % len(self._models)

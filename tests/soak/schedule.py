@@ -15,6 +15,7 @@ FAULTS = {
     "held up once": (1.0, 9.0),
     "process stopped": (0.5, 40.0),
     "clock set": (0.0, 0.0),
+    "suspended": (0.5, 4.0),
     "journald silent": (10.0, 3600.0),
     "model replaced": (0.0, 0.0),
 }
