@@ -70,7 +70,7 @@ def _parts_given(union: Any) -> list[Any]:
 def _bounds(meta: msgspec.Meta) -> str:
     if meta.ge is not None and meta.le is not None:
         return f"from {meta.ge:g} to {meta.le:g}"
-    named = ((meta.ge, "at least"), (meta.gt, "above"), (meta.le, "at most"), (meta.lt, "below"))
+    named = ((meta.ge, "at least"), (meta.le, "at most"))
     bounds = [f"{word} {bound:g}" for bound, word in named if bound is not None]
     lengths = ((meta.min_length, "of length at least"), (meta.max_length, "of length at most"))
     bounds += [f"{word} {length}" for length, word in lengths if length is not None]

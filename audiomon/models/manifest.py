@@ -16,6 +16,9 @@ from audiomon.features.spec import SampleRate
 from audiomon.models.self_test import Signal
 
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
+# A least value instead of "above 0", which msgspec takes for "at least the smallest number there is"; and that is 0 to a
+# 32-bit ARM once a library has set its processor to flush such numbers.
+_LEAST = 1e-9
 
 
 def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
@@ -41,7 +44,7 @@ class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     sample_rate: SampleRate
     samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
     full_scale: Annotated[
-        Annotated[float, Meta(gt=0, le=1e6)] | None,
+        Annotated[float, Meta(ge=_LEAST, le=1e6)] | None,
         Meta(
             description="What the loudest sample is: 1 or 32768. When left out, 32768 for a model that reads plain "
             "16-bit integers, else 1.",
@@ -121,7 +124,7 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[tuple[float, ...], Meta(min_length=1)] | Annotated[dict[Label, float], Meta(min_length=1)],
         Meta(description="Score of each label in order; or, by label, those of the highest scores alone."),
     ]
-    tolerance: Annotated[float, Meta(gt=0, le=0.5, description="Largest difference of a score.")] = 0.001
+    tolerance: Annotated[float, Meta(ge=_LEAST, le=0.5, description="Largest difference of a score.")] = 0.001
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -341,7 +341,7 @@ def test_label_files_as_people_have_them(tmp_path, data, expected):
         (Asked(features=("sample=1",)), "--feature sample=1: there is no such option"),
         (Asked(sample_rate=7), "input.sample_rate: is 7, must be a whole number from 1000 to 192000"),
         (Asked(activation="sigmoid"), "gives scores that come from SOFTMAX, so they are softmax, not sigmoid"),
-        (Asked(features=("full_scale=0",)), "input.full_scale: is 0, must be a number above 0"),
+        (Asked(features=("full_scale=0",)), "input.full_scale: is 0, must be a number from 1e-09 to 1e+06"),
     ],
 )
 def test_what_the_user_says_wrong_is_said_in_one_line(tmp_path, asked, said):

@@ -42,7 +42,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 60
     windows: Annotated[int, Meta(ge=1, le=1000, description="Drawn from each recording in an epoch, on average.")] = 8
     batch: Annotated[int, Meta(ge=2, le=4096)] = 64
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
+    learning_rate: Annotated[float, Meta(ge=1e-9, le=1)] = 3e-3
     weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-3
     label_smoothing: Share = 0.02
     patience: Annotated[
