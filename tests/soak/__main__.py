@@ -161,7 +161,7 @@ class _Soak:
             classifier.held_up_s = seconds
 
     def _suspend(self) -> None:
-        """Sleep for a night: the monotonic clock stood still, the system's did not, and USB comes back a little later."""
+        """Sleep for a night: the monotonic clock stood still, the system's did not; USB comes back a little later."""
         self.clock.step_system_clock(8 * 3600)
         self.portaudio.unplug()
 
