@@ -6,6 +6,7 @@ import pytest
 
 from audiomon.lab.train import drawing
 from audiomon.lab.train.augmentation import equalize, mask, reverberate, steady_noise
+from audiomon.lab.train.cross_validation import job
 from audiomon.lab.train.dataset import Split
 from audiomon.lab.train.drawing import Drawer, plain_windows
 from audiomon.lab.train.preparation import prepare
@@ -87,3 +88,14 @@ def test_masks_leave_most_of_a_window():
     assert kept.min() > 0.4
     assert (kept < 1).any()
     assert (kept == 1).any()
+
+
+def test_what_is_learned_of_background_is_also_noise_and_what_is_held_out_is_not(dataset, settings):
+    (dataset / "hiss").rename(dataset / "background")
+    prepared = prepare(dataset, Split(folds=r"(\d)-"), settings, lambda *_: None)
+    learned = job(prepared, settings, "2", 1)
+    background = prepared.labels.index("background")
+    assert [one for one in learned.training if one.label == background] == learned.noise
+    held = [m for s, m in zip(prepared.sounds, prepared.materials, strict=True) if s.fold == "2"]
+    assert len(learned.noise) == 3
+    assert not [one for one in held if one in learned.noise]
