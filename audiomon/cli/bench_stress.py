@@ -1,17 +1,14 @@
 """``audiomon bench stress``: what is lost, and how late predictions come, on a machine busy with other things."""
 
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
 import msgspec
 
+from audiomon.cli.bench_microphone import device_option, hop_option, microphone, say
 from audiomon.cli.settings import model_option
-from audiomon.errors import UserError
-from audiomon.lab.bench.pipeline_microphone import virtual_microphone, virtual_microphone_missing
 from audiomon.lab.bench.stress import Condition, Endured, endure
-from audiomon.models.package import find_package, read_package
+from audiomon.models.package import find_package
 
 
 @click.command()
@@ -35,15 +32,8 @@ from audiomon.models.package import find_package, read_package
 @click.option("--no-quota", is_flag=True, help="Leave that out.")
 @click.option("--seconds", type=click.FloatRange(5), default=30, show_default=True, help="How long under each.")
 @click.option("--every", "every_s", type=click.FloatRange(1), default=60, show_default=True, help="Seconds per look.")
-@click.option(
-    "--hop",
-    "hop_s",
-    type=click.FloatRange(0.01, 60),
-    default=0.5,
-    show_default=True,
-    help="Seconds between predictions.",
-)
-@click.option("-d", "--device", help="Microphone; otherwise a virtual one, where PulseAudio is installed.")
+@hop_option
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each row, with every look at its memory.")
 def stress(
     model: str | None,
@@ -66,14 +56,9 @@ def stress(
       audiomon bench stress --hogs 0 --no-quota --seconds 3600 --json
     """
     folder = find_package(model or "home", Path()).resolve()
-    if device is None and (missing := virtual_microphone_missing()):
-        raise UserError(f"no virtual microphone: {missing}; name a real one with --device")
     conditions = [Condition(hogs=count) for count in hogs]
     conditions += [] if no_quota else [Condition(quota_percent=percent) for percent in quota]
-    microphone: AbstractContextManager[tuple[str, dict[str, str]]] = (
-        nullcontext((device, {})) if device else virtual_microphone(read_package(folder).manifest.input.sample_rate)
-    )
-    with microphone as (name, environment):
+    with microphone(device, folder) as (name, environment):
         rows = endure(
             conditions,
             folder,
@@ -82,18 +67,13 @@ def stress(
             seconds=seconds,
             hop_s=hop_s,
             every_s=every_s,
-            say=_say,
+            say=say,
         )
         if not as_json:
             click.echo(_HEADER)
         for row in rows:
-            _say("")
+            say("")
             click.echo(msgspec.json.encode(row).decode() if as_json else _line(row))
-
-
-def _say(what: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{what}", nl=False, err=True)
 
 
 _HEADER = (

@@ -1,32 +1,22 @@
 """``audiomon bench swap``: from saving another model's name to its first prediction."""
 
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
 import msgspec
 
+from audiomon.cli.bench_microphone import device_option, hop_option, microphone, say
 from audiomon.cli.settings import model_option
-from audiomon.errors import UserError
-from audiomon.lab.bench.pipeline_microphone import virtual_microphone, virtual_microphone_missing
 from audiomon.lab.bench.swap import SwapFigures, measure_swaps
-from audiomon.models.package import find_package, read_package
+from audiomon.models.package import find_package
 
 
 @click.command()
 @model_option
 @click.option("--other", metavar="MODEL", help="Swap with this one; otherwise with a copy under another name.")
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="How many swaps.")
-@click.option(
-    "--hop",
-    "hop_s",
-    type=click.FloatRange(0.01, 60),
-    default=0.5,
-    show_default=True,
-    help="Seconds between predictions.",
-)
-@click.option("-d", "--device", help="Microphone; otherwise a virtual one, where PulseAudio is installed.")
+@hop_option
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every swap instead of a table.")
 def swap(model: str | None, other: str | None, count: int, hop_s: float, device: str | None, as_json: bool) -> None:
     """Measure how long a saved line takes to become another model's prediction, and what is lost meanwhile.
@@ -38,23 +28,12 @@ def swap(model: str | None, other: str | None, count: int, hop_s: float, device:
     """
     folder = find_package(model or "home", Path()).resolve()
     other_folder = find_package(other, Path()).resolve() if other else None
-    if device is None and (missing := virtual_microphone_missing()):
-        raise UserError(f"no virtual microphone: {missing}; name a real one with --device")
-    sample_rate = read_package(folder).manifest.input.sample_rate
-    microphone: AbstractContextManager[tuple[str, dict[str, str]]] = (
-        nullcontext((device, {})) if device else virtual_microphone(sample_rate)
-    )
-    with microphone as (name, environment):
+    with microphone(device, folder) as (name, environment):
         figures = measure_swaps(
-            folder, other_folder, count=count, hop_s=hop_s, device=name, environment=environment, say=_say
+            folder, other_folder, count=count, hop_s=hop_s, device=name, environment=environment, say=say
         )
-    _say("")
+    say("")
     click.echo(msgspec.json.encode(figures).decode() if as_json else "\n".join(_table(figures)))
-
-
-def _say(what: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{what}", nl=False, err=True)
 
 
 def _table(figures: SwapFigures) -> list[str]:
