@@ -26,12 +26,14 @@ def job(prepared: Prepared, settings: TrainingSettings, held: str | None, thread
     What of it is called background is also mixed in behind the rest, as it is where a sound is heard.
     """
     training, validation = prepared.sides(held, bool(settings.patience))
+    background = prepared.labels.index(BACKGROUND) if BACKGROUND in prepared.labels else None
     return Job(
         settings,
         len(prepared.labels),
         training,
         validation,
-        [*prepared.noise, *(one for one in training if prepared.labels[one.label] == BACKGROUND)],
+        [*prepared.noise, *(one for one in training if one.label == background)],
+        background,
         ("float32", "int8") if int8 else ("float32",),
         threads,
     )

@@ -71,13 +71,21 @@ class Drawer:
         classes: how many.
         settings: of the training.
         noise: recordings of nothing in particular, mixed in behind; may be empty.
+        background: number of the class that is everything else, drawn as often as all the others together; or None.
     """
 
     def __init__(
-        self, materials: list[Material], classes: int, settings: TrainingSettings, noise: list[Material]
+        self,
+        materials: list[Material],
+        classes: int,
+        settings: TrainingSettings,
+        noise: list[Material],
+        background: int | None = None,
     ) -> None:
         self._settings = settings
         self._classes = classes
+        others = [label for label in range(classes) if label != background]
+        self._turns = np.array(others if background is None else [*others, *[background] * len(others)])
         self._size = settings.spec.frames
         power = FramePower(settings.spec)
         shifted = settings.augmentation.shift
@@ -93,7 +101,8 @@ class Drawer:
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
         """Return windows as the model reads them, shape (count, frames, n_mels), and wanted scores (count, classes)."""
         steps = self._settings.augmentation
-        labels = rng.permutation(np.arange(count) + rng.integers(self._classes)) % self._classes
+        turns = len(self._turns)
+        labels = self._turns[rng.permutation(np.arange(count) + rng.integers(turns)) % turns]
         powers, own_db = self._cut(labels, rng)
         targets = np.eye(self._classes, dtype=np.float32)[labels]
         if steps.room:

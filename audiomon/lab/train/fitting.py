@@ -34,6 +34,7 @@ class Job:
         training: what is learned from.
         validation: what early stopping looks at; none, and it does not stop early.
         noise: what is mixed in behind.
+        background: number of the class that is everything else; None for none.
         precisions: forms to convert the result to.
         threads: for TensorFlow.
     """
@@ -43,6 +44,7 @@ class Job:
     training: list[Material]
     validation: list[Material]
     noise: list[Material]
+    background: int | None
     precisions: tuple[Precision, ...]
     threads: int
 
@@ -54,7 +56,7 @@ class Job:
             for materials in (self.training, self.validation, self.noise)
         ]
         settings = msgspec.structs.replace(self.settings, decisions=Decisions())
-        told = msgspec.json.encode([__version__, settings, self.classes, sounds])
+        told = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
         return hashlib.blake2b(told, digest_size=12).hexdigest()
 
     @property
@@ -97,7 +99,7 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     if not tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.enable_op_determinism()
     spec = job.settings.spec
-    drawer = Drawer(job.training, job.classes, job.settings, job.noise)
+    drawer = Drawer(job.training, job.classes, job.settings, job.noise, job.background)
     validation = None
     if job.validation and job.settings.patience:
         windows, labels, _ = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)

@@ -42,6 +42,14 @@ def test_every_class_is_drawn_as_often(draw):
     assert np.bincount(targets.argmax(axis=1)).tolist() == [100, 100, 100]
 
 
+def test_what_is_anything_else_is_drawn_as_often_as_all_others_together(dataset, settings):
+    found = prepare(dataset, Split(folds=r"(\d)-"), settings, lambda *_: None)
+    plain = msgspec.structs.replace(settings.augmentation, mixup=False)
+    drawer = Drawer(list(found.materials), 3, msgspec.structs.replace(settings, augmentation=plain), [], background=1)
+    _, targets = drawer.draw(400, np.random.default_rng(1))
+    assert np.bincount(targets.argmax(axis=1)).tolist() == [100, 200, 100]
+
+
 def test_the_same_seed_draws_the_same(draw):
     first, second, other = (draw(16, seed, mixup=True, eq=True, background=True)[0][0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
