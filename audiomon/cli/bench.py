@@ -1,5 +1,7 @@
 """``audiomon bench``: measurements, one command each."""
 
+import sys
+
 import click
 
 from audiomon.cli.lazy import LazyGroup
@@ -31,3 +33,9 @@ def bench() -> None:
       audiomon bench pipeline
       audiomon bench swap
     """
+
+
+def say(what: str) -> None:
+    """Show on a terminal what is being measured now; wipe it with an empty line."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what}", nl=False, err=True)

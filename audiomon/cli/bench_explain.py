@@ -6,29 +6,29 @@ from pathlib import Path
 
 import click
 
-from audiomon.cli.bench_models import benchmarked, say
+from audiomon.cli.bench import say
+from audiomon.cli.bench_models import (
+    benchmarked,
+    model_argument,
+    plot_option,
+    pythons_option,
+    runs_option,
+    weights_option,
+)
 from audiomon.lab.bench.explain import explain as run_experiments
 from audiomon.lab.bench.explanation import factor_table, sentences
 from audiomon.lab.bench.models import interpreters_for_engines
 from audiomon.lab.plots import check_plotting, plot_explanation
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("model", type=_PATH, required=False)
-@click.option("--weights", type=_PATH, help="The .h5 that belongs to an architecture .json.")
-@click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Calls of each contender.")
+@model_argument
+@weights_option
+@runs_option
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often each one runs.")
-@click.option(
-    "--python",
-    "pythons",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    help="Another Python for engines that this one lacks; may be repeated.",
-)
+@pythons_option
 @click.option("--instructions", is_flag=True, help="Count the instructions of a TFLite call, too (needs valgrind).")
-@click.option("--plot", type=_PATH, help="Picture to write (PNG, SVG, PDF).")
+@plot_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def explain(
     model: Path | None,

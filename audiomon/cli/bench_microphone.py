@@ -1,6 +1,5 @@
-"""What benchmarks with a microphone share: which one it is, how often is predicted, and what is said meanwhile."""
+"""What benchmarks with a microphone share: which one it is, and how often is predicted."""
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -38,9 +37,3 @@ def microphone(device: str | None, package: Path) -> AbstractContextManager[tupl
     if missing := virtual_microphone_missing():
         raise UserError(f"no virtual microphone: {missing}; name a real one with --device")
     return virtual_microphone(read_package(package).manifest.input.sample_rate)
-
-
-def say(what: str) -> None:
-    """Replace the line of progress, on a terminal."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{what}", nl=False, err=True)

@@ -1,7 +1,6 @@
 """``audiomon bench models``: one network called in every way there is, in a table and a picture."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from audiomon.cli.bench import say
 from audiomon.errors import AudiomonError
 from audiomon.lab.bench.models import Timing, interpreters_for_engines, measure_all, missing
 from audiomon.lab.bench.models_table import document, table
@@ -19,24 +19,32 @@ from audiomon.lab.plots import check_plotting, plot_models
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 
 _PATH = click.Path(path_type=Path)
-
-
-@click.command()
-@click.argument("model", type=_PATH, required=False)
-@click.option("--weights", type=_PATH, help="The .h5 that belongs to an architecture .json.")
-@click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Calls of each contender.")
-@click.option(
-    "--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 to 30 minutes)."
+# Options that `bench explain` has too.
+model_argument = click.argument("model", type=_PATH, required=False)
+weights_option = click.option("--weights", type=_PATH, help="The .h5 that belongs to an architecture .json.")
+runs_option = click.option(
+    "--runs", type=click.IntRange(1), default=100, show_default=True, help="Calls of each contender."
 )
-@click.option("--original", is_flag=True, help="Only the original measurement: predict and TFLite, in its two lines.")
-@click.option(
+pythons_option = click.option(
     "--python",
     "pythons",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     help="Another Python for engines that this one lacks; may be repeated.",
 )
-@click.option("--plot", type=_PATH, help="Picture to write (PNG, SVG, PDF).")
+plot_option = click.option("--plot", type=_PATH, help="Picture to write (PNG, SVG, PDF).")
+
+
+@click.command()
+@model_argument
+@weights_option
+@runs_option
+@click.option(
+    "--full", is_flag=True, help="Every combination of precision, kernels, threads and batch (15 to 30 minutes)."
+)
+@click.option("--original", is_flag=True, help="Only the original measurement: predict and TFLite, in its two lines.")
+@pythons_option
+@plot_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def models(
     model: Path | None,
@@ -104,9 +112,3 @@ def benchmarked(model: Path | None, weights: Path | None) -> Iterator[Network]:
         say(f"converting {model}")
         tensorflow.call(write_variants, network)
         yield network
-
-
-def say(what: str) -> None:
-    """Show on a terminal what is being done now; wipe it with an empty line."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{what}", nl=False, err=True)

@@ -11,6 +11,7 @@ from typing import Literal
 import click
 import numpy as np
 
+from audiomon.cli.bench import say
 from audiomon.cli.settings import interpreter_option, model_option
 from audiomon.errors import UserError
 from audiomon.features import LogMelSpec
@@ -100,8 +101,8 @@ def pipeline(
     if peers:
         _beside_peers(plan, yamnet, audio, environments or cache_folder(), as_json)
         return
-    measured = list(figures(plan, _say))
-    _say("")
+    measured = list(figures(plan, say))
+    say("")
     click.echo(json.dumps(_document(measured, plan), indent=1) if as_json else table(measured))
 
 
@@ -118,8 +119,8 @@ def _beside_peers(plan: Plan, yamnet: Path | None, audio: Path | None, environme
         scratch = Path(folder)
         listed, absent = contests(plan, yamnet, scratch)
         sounds = write_sounds(listed, audio, scratch)
-        results, left_out = run_contests(listed, sounds, effort, environments, _tell, _say)
-    _say("")
+        results, left_out = run_contests(listed, sounds, effort, environments, _tell, say)
+    say("")
     if as_json:
         facts = {
             **_document([], plan),
@@ -132,13 +133,8 @@ def _beside_peers(plan: Plan, yamnet: Path | None, audio: Path | None, environme
 
 
 def _tell(what: str) -> None:
-    _say("")
+    say("")
     click.echo(f"audiomon: {what}", err=True)
-
-
-def _say(what: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{what}", nl=False, err=True)
 
 
 def _document(measured: list[Figure], plan: Plan) -> dict[str, object]:

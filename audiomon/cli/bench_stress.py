@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from audiomon.cli.bench_microphone import device_option, hop_option, microphone, say
+from audiomon.cli.bench import say
+from audiomon.cli.bench_microphone import device_option, hop_option, microphone
 from audiomon.cli.settings import model_option
 from audiomon.lab.bench.stress import Condition, Endured, endure
 from audiomon.models.package import find_package
