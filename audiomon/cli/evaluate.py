@@ -24,7 +24,7 @@ from audiomon.lab.evaluate.judgement import Judgement, judge
 from audiomon.lab.evaluate.labelling import relabelled
 from audiomon.lab.evaluate.mistakes import export_mistakes
 from audiomon.lab.evaluate.report import plain, text
-from audiomon.lab.train.dataset import Sound, Split, divide, find_sounds
+from audiomon.lab.train.dataset import Sound, Split, divide, division_digest, find_sounds, is_dealt
 from audiomon.lab.train.settings import TrainingSettings
 from audiomon.models.classifier import Classifier
 from audiomon.models.manifest import Manifest
@@ -82,18 +82,21 @@ def evaluate(
     """
     if cross and (held_out or renamed or others):
         raise UserError("--cv trains on all folders as they are: it goes without --held-out, --label and --others")
+    if not cross and (noise is not None or jobs is not None):
+        raise UserError("--noise and --jobs are for the trainings of --cv")
     if page is not None:
         from audiomon.lab.pictures import check_drawing
 
         check_drawing()  # before minutes of work
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
-    hop_s = settings.config.hop_s
     if cross:
         manifest, _ = read_manifest(find_package(settings.config.model, settings.folder))
+        hop_s = settings.config.asked_hop_s(manifest.input.window_s)
         judgement = _cross_validated(manifest, dataset, noise, skip_bad, jobs, hop_s)
     else:
         loading = LoadingModel(settings)
         manifest = loading.package.manifest
+        hop_s = settings.config.asked_hop_s(manifest.input.window_s)
         sounds = relabelled(dataset, find_sounds(dataset), manifest.labels, _pairs(renamed), others)
         if held_out:
             sounds = _held_out(manifest, dataset, sounds)
@@ -167,7 +170,13 @@ def _held_out(manifest: Manifest, dataset: Path, sounds: list[Sound]) -> list[So
     if fold is None:
         raise ModelError(f"{manifest.name}: held nothing out when it was trained; --cv judges how it was trained")
     split = _trained_so(manifest, "split", Split)
-    held = [sound for sound in divide(dataset, sounds, split) if sound.fold == fold]
+    divided = divide(dataset, sounds, split)
+    if manifest.training.get("division", "") not in ("", division_digest(divided)) and is_dealt(dataset, split):
+        raise InputError(
+            f"{dataset}: its folds are dealt out by chance, and it has changed since {manifest.name} was trained, so "
+            f"nobody can tell what was held out; next time train with --folds or split.csv"
+        )
+    held = [sound for sound in divided if sound.fold == fold]
     if not held:
         raise InputError(f"{dataset}: has no fold {fold!r}, which {manifest.name} held out")
     return held

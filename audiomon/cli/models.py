@@ -66,7 +66,8 @@ def show(name: str) -> None:
     ):
         click.echo(f"{title:<12} {value}")
     for title, value in manifest.training.items():
-        click.echo(f"{title:<12} {value}")
+        if not isinstance(value, dict):  # settings in their hundreds; model.yaml has them
+            click.echo(f"{title:<12} {value}")
 
 
 def _input(manifest: Manifest) -> str:

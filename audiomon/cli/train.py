@@ -32,23 +32,14 @@ from audiomon.models.description import feature_option
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _DEFAULTS = TrainingSettings()
-_STEPS = {
-    "level": "Any level that a room has.",
-    "eq": "Microphones' frequency responses and band limits.",
-    "room": "Reverberation.",
-    "background": "Noise behind it, at a random signal-to-noise ratio.",
-    "shift": "The sound anywhere in the window.",
-    "speed": "Played slower and faster.",
-    "mask": "SpecAugment: bands and frames blanked out.",
-    "mixup": "Two recordings at once.",
-}
 # What does not change the weights.
 _NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8", "licence", "description"}
 
 
 def _switches(command: Any) -> Any:
-    for name, words in reversed(_STEPS.items()):
-        command = click.option(f"--{name}/--no-{name}", default=True, help=words)(command)
+    for name, hint in reversed(Augmentation.__annotations__.items()):
+        told = hint.__metadata__[0].description
+        command = click.option(f"--{name}/--no-{name}", default=True, help=told)(command)
     return command
 
 
@@ -64,12 +55,12 @@ def _switches(command: Any) -> Any:
     "decided",
     multiple=True,
     metavar="KEY=NUMBER",
-    help="When a score becomes an event, as in on=0.8 (see `audiomon config`); may be repeated.",
+    help="When a score becomes an event, as in on=0.8; keys as for decisions in audiomon.yaml. May be repeated.",
 )
 @click.option("--folds", help="Regular expression that finds a file's fold in its name, as in '([1-5])-'.")
 @click.option("--groups", help="The same for the source it comes from, as in '^[^/]+/([a-z]+)-'.")
 @click.option("--hold-out", "hold_out", help="Fold that is only judged on, or none. [default: test, else the last]")
-@click.option("--cv", "cross", is_flag=True, help="Judge by a model for each fold; the one that ships learns from all.")
+@click.option("--cv", "cross", is_flag=True, help="Judge by a model for each fold; ship one that learns from all.")
 @click.option("--epochs", type=click.IntRange(1), default=_DEFAULTS.epochs, show_default=True)
 @click.option(
     "--windows", type=click.IntRange(1, 1000), default=_DEFAULTS.windows, show_default=True, help="Of each recording."
@@ -134,6 +125,8 @@ def train(
       audiomon train recordings -o models/mine --network compact --patience 15
       audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
     """
+    if cross and hold_out is not None:
+        raise UserError("--cv holds out one fold after another: it goes without --hold-out")
     if not is_installed():
         raise UserError(f"training needs TensorFlow, which is not installed: {INSTALL}")
     check_drawing()
@@ -142,11 +135,11 @@ def train(
         network=network_name,
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
         decisions=with_decisions(decided),
-        augmentation=Augmentation(**{name: options.pop(name) for name in _STEPS}),
+        augmentation=Augmentation(**{name: options.pop(name) for name in Augmentation.__struct_fields__}),
         **options,
     )
     split = Split(folds=folds, groups=groups)
-    check_target(output, replace)
+    check_target(output, replace, int8)
     _read(notes)  # before minutes of work
     started_s = time.monotonic()
     with features_bar() as advance:

@@ -2,10 +2,12 @@
 
     python -m audiomon.lab.home_dataset DATA_DIR home-data
 
-DATA_DIR holds ``esc10/CLASS/FOLD-ID-TAKE.ogg``, and ``speech/clips/*.wav`` beside ``speech/SOURCE.md``, whose lines
-``clips,file,group,contributor`` say who spoke. Recordings are linked, not copied.
+DATA_DIR holds ``esc10/CLASS/FOLD-ID-TAKE.ogg`` beside ``esc10/SOURCE.md``, the data set's own README with its authors,
+and ``speech/clips/*.wav`` beside ``speech/SOURCE.md``, whose lines ``clips,file,group,contributor`` say who spoke.
+Recordings are linked, not copied. Needs espeak-ng.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import click
 import numpy as np
 import soundfile
 
+from audiomon.errors import AudiomonError, InputError
 from audiomon.lab.generated import machine_sounds, synthetic_speech
 from audiomon.lab.train.dataset import BACKGROUND, SPLIT_TABLE, TRAIN
 
@@ -33,9 +36,10 @@ recordings that they were made from (some are CC0).
 ## The data
 
 Made by `python -m audiomon.lab.home_dataset DATA_DIR home-data` from ESC-10 (its other eight classes are background),
-from speech of four contributors, each a fold, and from sounds that are made: 200 noises, hums, tones, beeps, sweeps and
-knocks, and 120 utterances of espeak-ng in many voices, only learned from. Speech was recorded at 16 kHz, which
-is why the mel bands end at 7 kHz. `sample.flac` is synthetic (`audiomon/lab/sample.py`) and was not learned from.
+from speech of four contributors, each a fold, and from sounds that are made: {machines} noises, hums, tones, beeps,
+sweeps and knocks, and {voices} utterances of espeak-ng in many voices, only learned from. Speech was recorded at
+16 kHz, which is why the mel bands end at 7 kHz. `sample.flac` is synthetic (`audiomon/lab/sample.py`) and was not
+learned from.
 
 - Speech was learned from four people at their own microphones and a synthesiser, and is judged on each of the four by a
   model that never heard that one: nothing here says how it does with children, whispering, singing, crowds, or
@@ -54,13 +58,23 @@ def main(data: Path, output: Path, seed: int) -> None:
     """Lay out the folders of background, baby_cry, dog_bark and speech, with split.csv and the credits."""
     if output.exists():
         raise click.UsageError(f"{output}: is there already")
+    draft = output.with_name(f"{output.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        count = _lay_out(data, draft, np.random.default_rng(seed))
+    except AudiomonError as error:
+        raise click.UsageError(str(error)) from None
+    draft.rename(output)
+    click.echo(f"{output}: {count} recordings")
+
+
+def _lay_out(data: Path, output: Path, rng: np.random.Generator) -> int:
     folds: dict[str, str] = {}
     for path, label, fold in _recordings(data):
         name = f"{label}/{path.name}" if label != BACKGROUND else f"{label}/{path.parent.name}-{path.name}"
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).symlink_to(path.resolve())
         folds[name] = fold
-    rng = np.random.default_rng(seed)
     made = (
         (BACKGROUND, machine_sounds(_MACHINES, _SAMPLE_RATE, rng)),
         ("speech", synthetic_speech(_VOICES, _SAMPLE_RATE, rng)),
@@ -75,15 +89,15 @@ def main(data: Path, output: Path, seed: int) -> None:
     table = "".join(f"{name},{fold}\n" for name, fold in sorted(folds.items()))
     (output / SPLIT_TABLE).write_text(f"file,fold\n{table}", encoding="utf-8")
     (output / "notes.md").write_text(_notes(data / "esc10" / "SOURCE.md"), encoding="utf-8")
-    click.echo(f"{output}: {len(folds)} recordings")
+    return len(folds)
 
 
 def _recordings(data: Path) -> Iterator[tuple[Path, str, str]]:
     """Yield every recording: its file, its class and its fold; a contributor of speech is a fold."""
     esc10 = sorted(data.glob("esc10/*/*.ogg"))
     source = data / "speech" / "SOURCE.md"
-    if not esc10 or not source.exists():
-        raise click.UsageError(f"{data}: holds no esc10/CLASS/*.ogg, or no speech/SOURCE.md")
+    if not esc10 or not source.exists() or not (data / "esc10" / "SOURCE.md").exists():
+        raise InputError(f"{data}: holds no esc10/CLASS/*.ogg, esc10/SOURCE.md or speech/SOURCE.md")
     for path in esc10:
         yield path, path.parent.name if path.parent.name in _KEPT else BACKGROUND, path.name[0]
     lines = source.read_text(encoding="utf-8").splitlines()
@@ -96,7 +110,7 @@ def _recordings(data: Path) -> Iterator[tuple[Path, str, str]]:
 def _notes(source: Path) -> str:
     listed = [line for line in source.read_text(encoding="utf-8").splitlines() if " by *" in line and "* ([" in line]
     names = {line.split(" by *")[1].split("* ([")[0] for line in listed}
-    return _NOTES.format(authors=", ".join(sorted(names, key=str.lower)))
+    return _NOTES.format(machines=_MACHINES, voices=_VOICES, authors=", ".join(sorted(names, key=str.lower)))
 
 
 if __name__ == "__main__":

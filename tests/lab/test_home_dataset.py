@@ -73,3 +73,10 @@ def test_nothing_is_laid_over_what_is_there(data, tmp_path):
     done = CliRunner().invoke(home_dataset.main, [str(data), str(tmp_path / "home-data")])
     assert done.exit_code == 2
     assert "is there already" in done.output
+
+
+def test_a_folder_of_something_else_is_refused_and_leaves_nothing(tmp_path):
+    done = CliRunner().invoke(home_dataset.main, [str(tmp_path), str(tmp_path / "home-data")])
+    assert done.exit_code == 2
+    assert "holds no esc10/CLASS/*.ogg" in done.output
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ A further one is a file in this folder with a function ``build``, as in `seed`; 
 import importlib
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from audiomon.errors import UserError
@@ -18,6 +19,11 @@ Builder = Callable[[tuple[int, int], int], Model]
 def network_names() -> tuple[str, ...]:
     """Return the names of all networks, without importing any."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def network_source(name: str) -> bytes:
+    """Return the contents of a network's file."""
+    return Path(__path__[0], f"{name}.py").read_bytes()
 
 
 def network(name: str) -> Builder:

@@ -13,8 +13,6 @@ Bool = NDArray[np.bool_]
 # A frame belongs to the sound if it is within this of the recording's loudest frame, and this far above its floor.
 _ACTIVE_BELOW_PEAK_DB = 22.0
 _ACTIVE_ABOVE_FLOOR_DB = 8.0
-# A frame is certainly without the sound if it is this far below the loudest. In between nobody can say.
-_QUIET_BELOW_PEAK_DB = 35.0
 # A recording whose loudest and quietest frames are closer than this has no pauses: it is all sound.
 _STEADY_DB = 12.0
 
@@ -40,24 +38,22 @@ class FramePower:
         return np.asarray(frames @ self._weights, dtype=np.float32)
 
 
-def activity(mean_square: Float32) -> tuple[Bool, Bool]:
+def activity(mean_square: Float32) -> Bool:
     """Say which frames hold the sound that a recording is named for, by level alone.
 
     Args:
         mean_square: of each frame, shape (count,).
 
     Returns:
-        Two arrays of shape (count,): frames that hold it, and frames that certainly do not.
+        Shape (count,).
     """
     level_db = 10 * np.log10(mean_square + 1e-12)
     # The loudest frame, but for a click.
     peak_db = float(np.percentile(level_db, 98))
     floor_db = float(np.percentile(level_db, 5))
     if peak_db - floor_db < _STEADY_DB:
-        return np.ones(len(level_db), dtype=bool), np.zeros(len(level_db), dtype=bool)
-    active = (level_db > peak_db - _ACTIVE_BELOW_PEAK_DB) & (level_db > floor_db + _ACTIVE_ABOVE_FLOOR_DB)
-    quiet = (level_db < peak_db - _QUIET_BELOW_PEAK_DB) | (level_db < floor_db + 3)
-    return active, quiet & ~active
+        return np.ones(len(level_db), dtype=bool)
+    return np.asarray((level_db > peak_db - _ACTIVE_BELOW_PEAK_DB) & (level_db > floor_db + _ACTIVE_ABOVE_FLOOR_DB))
 
 
 def window_starts(of_interest: Bool, frames: int, enough: int) -> NDArray[np.int64]:

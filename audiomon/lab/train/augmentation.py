@@ -17,7 +17,7 @@ def power_ratio(decibels: NDArray[np.float64]) -> Float32:
 
 
 def reverberate(windows: Float32, rng: np.random.Generator) -> Float32:
-    """Smear a third of the windows in time, as a room does: reverberation times up to 0.8 s, tails 8 to 25 dB down."""
+    """Smear a good third of the windows in time, as rooms do: reverberation up to 0.8 s, tails 8 to 25 dB down."""
     count = len(windows)
     rt60_frames = rng.uniform(4, 35, count)
     keep = (10 ** (-6 / rt60_frames)).astype(np.float32)[:, np.newaxis]

@@ -4,9 +4,10 @@ Looks at names only; `audiomon.lab.train.features` opens the recordings.
 """
 
 import csv
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +23,13 @@ SPLIT_TABLE = "split.csv"
 # Words of a split table that are no folds.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 FEWEST_PER_CLASS = 5
+SOURCES = "record every class in more than one session, or say what belongs together with --groups or split.csv"
 # The class that makes no events.
 BACKGROUND = "background"
 # What `audiomon record` calls its files: all takes of one session are one source.
 _RECORDED = re.compile(r"^(\d{8}-\d{6})-\d+$")
+# What `audiomon evaluate --export-mistakes` calls the clips that it cuts out.
+_CUT_OUT = re.compile(r"^(.+)-at-\d+\.\ds-taken-for-.+$")
 _MOST_NAMED = 5
 
 
@@ -55,7 +59,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         folds: regular expression searched for in a file's name within the data set; its first group (else all that
             matched) is the fold.
         groups: the same for the source that a file comes from; groups are dealt out to folds by chance.
-        count: number of folds, where they are dealt out.
+        count: number of folds, where they are dealt out; fewer where there are fewer groups.
         seed: of that chance.
     """
 
@@ -124,17 +128,22 @@ def divide(folder: Path, sounds: list[Sound], split: Split) -> list[Sound]:
     Raises:
         InputError: the table or a rule does not fit the recordings, or a group would be on both sides.
     """
-    grouped = [replace(sound, group=_group(sound, split.groups)) for sound in sounds]
-    table = folder / SPLIT_TABLE
-    if table.exists() and split.folds is None:
-        folds = _table_folds(table, grouped)
+    parents = {sound.path.stem: sound for sound in reversed(sounds)}
+    grouped = [replace(sound, group=_group(sound, split.groups, parents)) for sound in sounds]
+    if is_dealt(folder, split):
+        folds = _dealt_folds(grouped, split)
     elif split.folds is not None:
         folds = [_matched(sound, split.folds, "folds") for sound in grouped]
     else:
-        folds = _dealt_folds(grouped, split)
+        folds = _table_folds(folder / SPLIT_TABLE, grouped)
     divided = [replace(sound, fold=fold) for sound, fold in zip(grouped, folds, strict=True)]
     _check_groups(folder, divided)
     return divided
+
+
+def is_dealt(folder: Path, split: Split) -> bool:
+    """Return whether chance divides a data set, for want of a rule and of a table."""
+    return split.folds is None and not (folder / SPLIT_TABLE).exists()
 
 
 def fold_names(sounds: list[Sound]) -> list[str]:
@@ -142,10 +151,20 @@ def fold_names(sounds: list[Sound]) -> list[str]:
     return sorted({sound.fold for sound in sounds} - {TRAIN, VALIDATION})
 
 
-def _group(sound: Sound, rule: str | None) -> str:
+def division_digest(sounds: list[Sound]) -> str:
+    """Return a digest of which recording is in which fold."""
+    told = "".join(sorted(f"{sound.name}\t{sound.fold}\n" for sound in sounds))
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+
+
+def _group(sound: Sound, rule: str | None, parents: Mapping[str, Sound]) -> str:
     if rule is not None:
         return _matched(sound, rule, "groups")
-    recorded = _RECORDED.match(sound.path.stem)
+    stem = sound.path.stem
+    if cut_out := _CUT_OUT.match(stem):
+        stem = cut_out[1]
+        sound = parents.get(stem, sound)
+    recorded = _RECORDED.match(stem)
     return recorded[1] if recorded else sound.name
 
 
@@ -188,14 +207,12 @@ def _dealt_folds(sounds: list[Sound], split: Split) -> list[str]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     groups = np.array([sound.group for sound in sounds])
-    if len(set(groups)) < split.count:
-        raise InputError(
-            f"the recordings come from {len(set(groups))} sources ({named(sorted(set(groups)))}), too few for "
-            f"{split.count} folds"
-        )
+    count = min(split.count, len(set(groups)))
+    if count < 2:
+        raise InputError(f"all recordings come from one source ({groups[0]}), so nothing can be held out: {SOURCES}")
     labels = np.array([sound.label for sound in sounds])
     folds = np.empty(len(sounds), dtype=int)
-    dealer = StratifiedGroupKFold(split.count, shuffle=True, random_state=split.seed)
+    dealer = StratifiedGroupKFold(count, shuffle=True, random_state=split.seed)
     for number, (_, members) in enumerate(dealer.split(labels, labels, groups), start=1):
         folds[members] = number
     return [str(fold) for fold in folds]

@@ -45,7 +45,7 @@ class _Take:
         self._frames = frames.open()
         size = power.spec.frames
         mean_square = power.mean_square(self._frames)
-        active, _ = activity(mean_square)
+        active = activity(mean_square)
         if not active.any():
             active[:] = True
         self.scale = max(float(mean_square[active].mean()), 1e-13)
@@ -64,7 +64,7 @@ class _Take:
 
 
 class Drawer:
-    """Draws labelled training windows, as many of each class.
+    """Draws labelled training windows, as many of each class (but see ``background``).
 
     Args:
         materials: the recordings.
@@ -131,7 +131,7 @@ class Drawer:
         return np.stack(cut), np.array(levels)
 
     def _behind(self, count: int, rng: np.random.Generator) -> Float32:
-        """Noise 5 to 60 dB below a sound of mean square 1: steady, or one of the recordings of noise."""
+        """Noise behind a sound of mean square 1: steady, 8 to 60 dB below it, and a recording, 3 to 40 dB below."""
         shape = (count, self._size, self._settings.spec.n_mels)
         noise = steady_noise(shape, rng) * np.float32(self._flat) * power_ratio(-rng.uniform(8, 60, count))
         if self._noise:
@@ -152,25 +152,22 @@ def _mixed_up(powers: Float32, targets: Float32, rng: np.random.Generator) -> tu
     return mixed, targets * ratio[:, np.newaxis] + targets[other] * (1 - ratio)[:, np.newaxis]
 
 
-def plain_windows(
-    materials: list[Material], spec: LogMelSpec, most_each: int | None = None
-) -> tuple[Float32, Int64, Int64]:
+def plain_windows(materials: list[Material], spec: LogMelSpec, most_each: int) -> tuple[Float32, Int64]:
     """Cut recordings into windows as they are, leaving out those without the recording's sound.
 
     Args:
         materials: the recordings.
         spec: of the model's input.
-        most_each: windows of one recording, spread evenly over it; None for one every 8 frames.
+        most_each: windows of one recording, spread evenly over it, at least 8 frames apart.
 
     Returns:
-        Windows, shape (n, frames, n_mels); the class of each, shape (n,); and the recording that it is of, shape (n,).
+        Windows, shape (n, frames, n_mels), and the class of each, shape (n,).
     """
     power = FramePower(spec)
-    windows, labels, owners = [], [], []
-    for number, one in enumerate(materials):
+    windows, labels = [], []
+    for one in materials:
         take = _Take(one.takes[0], power, False)
-        starts = take.starts[:: max(_HOP_FRAMES, -(-len(take.starts) // (most_each or len(take.starts))))]
+        starts = take.starts[:: max(_HOP_FRAMES, -(-len(take.starts) // most_each))]
         windows += [take.window(int(start), spec.frames) for start in starts]
         labels += [one.label] * len(starts)
-        owners += [number] * len(starts)
-    return finish_windows(np.stack(windows), spec), np.array(labels), np.array(owners)
+    return finish_windows(np.stack(windows), spec), np.array(labels)

@@ -11,6 +11,7 @@ import numpy as np
 from audiomon import __version__
 from audiomon.config import Decisions
 from audiomon.lab.convert import Precision, convert
+from audiomon.lab.networks import network_source
 from audiomon.lab.original import OriginalModel
 from audiomon.lab.proof import Answered, Labelled, random_windows
 from audiomon.lab.tensorflow_process import Progress, import_tensorflow
@@ -57,7 +58,7 @@ class Job:
         ]
         settings = msgspec.structs.replace(self.settings, decisions=Decisions())
         told = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
-        return hashlib.blake2b(told, digest_size=12).hexdigest()
+        return hashlib.blake2b(told + network_source(settings.network), digest_size=12).hexdigest()
 
     @property
     def steps(self) -> int:
@@ -102,14 +103,14 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     drawer = Drawer(job.training, job.classes, job.settings, job.noise, job.background)
     validation = None
     if job.validation and job.settings.patience:
-        windows, labels, _ = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)
+        windows, labels = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)
         validation = Validation(windows, labels)
     fit = Fit(drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation)
     fit.run(progress)
     model = fit.model
     original = OriginalModel("trained here", lambda x: model(x, training=False), (*spec.shape, 1), (), model)
     each = max(1, _CALIBRATION_WINDOWS // len(job.training))
-    windows, labels, _ = plain_windows(job.training, spec, each)
+    windows, labels = plain_windows(job.training, spec, each)
     windows = windows[..., np.newaxis]
     contents = {precision: convert(original, precision, windows).content for precision in job.precisions}
     chosen = np.linspace(0, len(windows) - 1, min(_PROOF_WINDOWS, len(windows))).astype(int)

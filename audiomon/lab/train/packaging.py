@@ -138,8 +138,13 @@ def write_result(result: Result) -> tuple[dict[Path, Proof], Judgement | None]:
     return written, judgement
 
 
-def check_target(output: Path, replace: bool) -> None:
+def check_target(output: Path, replace: bool, int8: bool) -> None:
     """Refuse early what would be in the way.
+
+    Args:
+        output: folder of the package.
+        replace: whether packages that are there may be replaced.
+        int8: whether its sister is to be written.
 
     Raises:
         ModelError: there is a package already, or the name cannot be a package's.
@@ -151,23 +156,32 @@ def check_target(output: Path, replace: bool) -> None:
             f"{output}: cannot be a package's name; letters, digits, '.', '_' and '-' can, and it begins with a letter "
             f"or digit"
         ) from None
-    for folder in (output, int8_folder(output)):
+    for folder in (output, int8_folder(output)) if int8 else (output,):
         if (folder / "model.yaml").exists() and not replace:
             raise ModelError(f"{folder}: is a model package already; --replace to replace it")
+    sister = int8_folder(output)
+    if not int8 and (sister / "model.yaml").exists():
+        raise ModelError(f"{sister}: would be of another model than {output.name}; remove it, or go without --no-int8")
 
 
 def _facts(result: Result, judgement: Judgement | None, proofs: dict[Precision, Proof], pictures: Any) -> CardFacts:
     folder, name = result.prepared.folder.name, result.output.name
+    held = result.held_fold
+    trained_on = "all of them" if held is None else f"all but fold {held}"
+    if result.settings.patience:
+        trained_on += f", with fold {result.prepared.watched(held)} set aside to stop early by"
     if result.cross_validated:
-        trained_on = "all of them"
-        judged_on = "every recording, by a model trained on the other folds"
+        heard, total = len(result.heard), len(result.prepared.sounds)
+        which = (
+            "every recording" if heard == total else f"{heard} of {total} recordings (the rest is only learned from)"
+        )
+        judged_on = f"{which}, by models trained on the other folds"
         check = f"audiomon evaluate models/{name} {folder} --cv"
-    elif result.held_fold is not None:
-        trained_on = f"all but fold {result.held_fold}"
-        judged_on = f"fold {result.held_fold}, which it did not learn from"
+    elif held is not None:
+        judged_on = f"fold {held}, which it did not learn from"
         check = f"audiomon evaluate models/{name} {folder} --held-out"
     else:
-        trained_on, judged_on, check = "all of them", "", ""
+        judged_on = check = ""
     return CardFacts(
         name, result.description, result.license, result.notes, result.prepared, result.settings,
         result.trained.parameters, len(result.trained.epochs), trained_on, judged_on, judgement, result.command, check,
@@ -192,6 +206,7 @@ def _manifest(result: Result, name: str, precision: Precision, proof: Proof, jud
         "largest_difference_from_keras": float(f"{proof.largest_difference:.3g}"),
         **figures,
         "held_fold": result.held_fold,
+        "division": result.prepared.division,
         "split": msgspec.to_builtins(result.split),
         "settings": result.settings.plain(),
     }

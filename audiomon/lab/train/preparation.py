@@ -7,12 +7,14 @@ from pathlib import Path
 from audiomon.errors import InputError
 from audiomon.lab.recorded_windows import audio_files
 from audiomon.lab.train.dataset import (
+    SOURCES,
     TRAIN,
     VALIDATION,
     Sound,
     Split,
     check_classes,
     divide,
+    division_digest,
     find_sounds,
     fold_names,
     named,
@@ -36,6 +38,7 @@ class Prepared:
         materials: the frames of each.
         noise: recordings to mix in behind.
         left_out: recordings that cannot be used, and why.
+        division: digest of which recording is in which fold.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class Prepared:
     materials: tuple[Material, ...]
     noise: tuple[Material, ...]
     left_out: dict[str, str]
+    division: str
 
     @property
     def folds(self) -> list[str]:
@@ -54,33 +58,35 @@ class Prepared:
         """Return a fold's recordings."""
         return [sound for sound in self.sounds if sound.fold == fold]
 
+    def watched(self, held: str | None) -> str | None:
+        """Return the fold that early stopping looks at: what the table calls ``validation``, else the one after."""
+        if any(sound.fold == VALIDATION for sound in self.sounds):
+            return VALIDATION
+        others = [fold for fold in self.folds if fold != held]
+        after = [fold for fold in others if held is None or fold > held]
+        return next(iter(after or others), None)
+
     def sides(self, held: str | None, validating: bool) -> tuple[list[Material], list[Material]]:
         """Divide what is not held out into what is learned from and what early stopping looks at.
 
         Args:
             held: fold that neither may see; None for none.
-            validating: whether anything is to be looked at: the recordings that the table calls ``validation``, else
-                those of the fold after the held one.
+            validating: whether anything is to be looked at.
 
         Raises:
             InputError: a class is not on all sides.
         """
-        watched: str | None = VALIDATION
-        if validating and not any(sound.fold == VALIDATION for sound in self.sounds):
-            others = [fold for fold in self.folds if fold != held]
-            after = [fold for fold in others if held is None or fold > held]
-            watched = next(iter(after or others), None)
+        watched = self.watched(held) if validating else None
         training: list[tuple[Sound, Material]] = []
         validation: list[tuple[Sound, Material]] = []
         for sound, material in zip(self.sounds, self.materials, strict=True):
             if sound.fold == held:
                 continue
-            side = validation if sound.fold == watched and (validating or watched == VALIDATION) else training
-            side.append((sound, material))
+            (validation if sound.fold == watched else training).append((sound, material))
         for side, purpose in ((training, "learn from"), (validation, "stop early by")):
             if side or side is training:
                 self._check_side([sound for sound, _ in side], held, purpose)
-        return [material for _, material in training], [material for _, material in validation if validating]
+        return [material for _, material in training], [material for _, material in validation]
 
     def _check_side(self, sounds: list[Sound], held: str | None, purpose: str) -> None:
         missing = set(self.labels) - {sound.label for sound in sounds}
@@ -88,7 +94,7 @@ class Prepared:
             without = f" without fold {held}" if held else ""
             raise InputError(
                 f"{self.folder}: {named(sorted(missing))}: nothing to {purpose}{without}; the split leaves a class on "
-                f"one side only"
+                f"one side only: {SOURCES}"
             )
 
 
@@ -118,6 +124,7 @@ def prepare(
     found = find_sounds(folder)
     check_classes(folder, found)
     sounds = divide(folder, found, split)
+    division = division_digest(sounds)
     speeds = (1.0, *(speed for speed in SPEEDS if speed != 1.0)) if settings.augmentation.speed else (1.0,)
     total = len(sounds) * len(speeds)
     done = 0
@@ -144,7 +151,7 @@ def prepare(
         Material(labels.index(sound.label), tuple(takes_of_one), takes_of_one[0].duration_s)
         for sound, *takes_of_one in zip(sounds, *takes, strict=True)
     )
-    return Prepared(folder, labels, tuple(sounds), materials, _noise(noise, settings), left_out)
+    return Prepared(folder, labels, tuple(sounds), materials, _noise(noise, settings), left_out, division)
 
 
 def _taken(sounds: list[Sound], settings: TrainingSettings, speed: float, count: Callable[[int], None]) -> list[Frames]:

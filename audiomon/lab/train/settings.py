@@ -21,7 +21,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is done to training windows, each step by itself. See `audiomon.lab.train.augmentation` for the ranges."""
+    """What is done to training windows, each step by itself; the ranges are in `drawing` and `augmentation`."""
 
     level: Annotated[bool, Meta(description="Any level a room has, down to the microphone's own noise.")] = True
     eq: Annotated[bool, Meta(description="Frequency responses and band limits of microphones.")] = True
@@ -60,18 +60,15 @@ class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def with_features(spec: LogMelSpec, features: Mapping[str, Any]) -> LogMelSpec:
-    """Lay feature options over a spec; ``mean`` and ``std`` are those of its normalisation.
+    """Lay feature options over a spec.
 
     Raises:
         UserError: a value that cannot be.
     """
-    given = dict(features)
-    plain: dict[str, Any] = msgspec.to_builtins(spec)
-    normalization = {key: given.pop(key) for key in ("mean", "std") if key in given}
-    plain |= given
-    plain["normalization"] = {**plain["normalization"], **normalization}
+    if "normalization" in features:
+        raise UserError("--feature normalization: is several numbers, which training has its own of; leave it out")
     try:
-        return msgspec.convert(plain, LogMelSpec)
+        return msgspec.convert({**msgspec.to_builtins(spec), **features}, LogMelSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"--feature: {error}") from None
 

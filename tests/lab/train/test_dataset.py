@@ -123,3 +123,27 @@ def test_the_takes_of_one_recording_session_are_one_source(tmp_path):
             (tmp_path / "door" / f"20260101-12000{session}-0{take}.flac").touch()
     sounds = divide(tmp_path, find_sounds(tmp_path), Split(count=3))
     assert {sound.group for sound in sounds} == {f"20260101-12000{session}" for session in range(6)}
+
+
+def test_a_clip_cut_out_of_a_recording_stays_with_it_also_in_another_folder(tmp_path):
+    pytest.importorskip("sklearn", reason="needs the lab extra")
+    for label in ("door", "bell"):
+        (tmp_path / label).mkdir()
+        for number in range(6):
+            (tmp_path / label / f"{label}{number}.flac").touch()
+    (tmp_path / "bell" / "door3-at-3.0s-taken-for-bell.flac").touch()
+    sounds = divide(tmp_path, find_sounds(tmp_path), Split(count=3))
+    folds = {sound.path.stem: sound.fold for sound in sounds}
+    assert folds["door3-at-3.0s-taken-for-bell"] == folds["door3"]
+
+
+def test_few_sources_are_dealt_out_to_fewer_folds_and_one_is_refused(tmp_path):
+    pytest.importorskip("sklearn", reason="needs the lab extra")
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(8):
+            (tmp_path / label / f"source{number % 2}-{number}.wav").touch()
+    sounds = find_sounds(tmp_path)
+    assert fold_names(divide(tmp_path, sounds, Split(groups="(source[01])"))) == ["1", "2"]
+    with pytest.raises(InputError, match=r"come from one source .*record every class in more than one session"):
+        divide(tmp_path, sounds, Split(groups="(source)"))

@@ -30,7 +30,7 @@ def draw(dataset, settings):
 def test_without_changes_every_window_is_one_of_a_recording_s(draw, settings, monkeypatch):
     monkeypatch.setattr(drawing, "_HOP_FRAMES", 1)
     (windows, targets), found = draw(30)
-    plain, labels, _ = plain_windows(list(found.materials), settings.spec)
+    plain, labels = plain_windows(list(found.materials), settings.spec, 10_000)
     for window, target in zip(windows, targets, strict=True):
         nearest = np.abs(plain - window).max(axis=(1, 2)).argmin()
         assert plain[nearest] == pytest.approx(window, abs=1e-4)

@@ -123,14 +123,14 @@ def test_a_package_in_the_way_is_refused_before_training(tmp_path):
     (tmp_path / "mine-int8").mkdir()
     (tmp_path / "mine-int8" / "model.yaml").touch()
     with pytest.raises(ModelError, match="mine-int8: is a model package already; --replace"):
-        check_target(tmp_path / "mine", replace=False)
-    check_target(tmp_path / "mine", replace=True)
+        check_target(tmp_path / "mine", replace=False, int8=True)
+    check_target(tmp_path / "mine", replace=True, int8=True)
 
 
 @pytest.mark.parametrize("name", ["-mine", "my model", "ü"])
 def test_a_name_that_no_package_can_have_is_refused_before_training(tmp_path, name):
     with pytest.raises(ModelError, match="cannot be a package's name"):
-        check_target(tmp_path / name, replace=False)
+        check_target(tmp_path / name, replace=False, int8=True)
 
 
 def test_a_network_is_a_file(tmp_path, monkeypatch):
