@@ -23,11 +23,11 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("now", "today", "yesterday"):
         return {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}[text]
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: before the year 1
         raise click.BadParameter(
             f"{text!r} is not a time: write 90min, 7d, today, yesterday or 2026-01-31 12:00"
         ) from None
