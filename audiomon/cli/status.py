@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from audiomon.cli.duration import duration_in_words
-from audiomon.errors import AudiomonError
+from audiomon.errors import AudiomonError, UserError
 from audiomon.service.health import Health
 from audiomon.service.runtime_files import find_runtime, read_runtime
 from audiomon.service.standing import FILE, TELL_S, Standing
@@ -40,7 +40,7 @@ def status(as_json: bool, instance: str | None, runtime: Path | None) -> int:
     silent_s = time.monotonic() - found.at_s
     # Another start of the machine begins its monotonic clock anew.
     if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
-        raise AudiomonError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
+        raise UserError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
