@@ -171,6 +171,7 @@ def test_pictures_are_written(tmp_path):
         (["bench", "models", "--runs", "0"], "--runs"),
         (["bench", "explain", "none.keras"], "none.keras: no such file"),
         (["bench", "models", "--plot", "nowhere/a.png"], "nowhere: no such folder"),
+        (["bench", "models", "--original", "--full"], "--full does not go with --original"),
         (["bench", "modles"], "No such command 'modles' (see audiomon bench --help)"),
         (["convert"], "Missing argument 'MODEL' (see audiomon convert --help)"),
         (["convert", "none.keras", "--to", "a", "--labels", "a"], "please give --sample-rate"),
