@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from audiomon.errors import AudiomonError, UserError
+from audiomon.extras import install_extra
 
-INSTALL = "pip install 'audiomon[lab]'"
+INSTALL = install_extra("lab")
 
 Result = TypeVar("Result")
 Progress = Callable[[Any], None]
