@@ -19,7 +19,8 @@ declare -A completions=(
 release_name() {
   local version sum
   version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$checkout/audiomon/__init__.py")
-  sum=$(cd "$checkout" && find audiomon models config deploy pyproject.toml -type f ! -path '*/__pycache__/*' -print0 |
+  sum=$(cd "$checkout" &&
+    find audiomon models config deploy pyproject.toml README.md -type f ! -path '*/__pycache__/*' -print0 |
     sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-8)
   echo "$version-$sum"
 }
