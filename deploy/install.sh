@@ -57,7 +57,7 @@ install_release() {
   do_it ln -sfnT "releases/$1" "$programs/current"
 }
 
-# PYTHON DIR: whether it was made, to its end, with the Python that there is now.
+# PYTHON DIR: whether it was made, to its end, with the Python that there is now; with another it would not run.
 is_whole() { [ "$(cat "$2/made-with" 2>/dev/null)" = "$(python_version "$1")" ]; }
 
 # PYTHON DIR: a virtual environment with this checkout's audiomon in it; whole or not there.
@@ -139,6 +139,8 @@ start_service() {
 command -v systemctl >/dev/null || fail "there is no systemd here to run a service; deploy/try.sh runs audiomon without one"
 if [ "$rollback" ]; then
   previous=$(readlink "$programs/previous" 2>/dev/null) || fail "there is no version before this one to go back to"
+  is_whole "$system_python" "$programs/$previous" ||
+    fail "${previous#releases/} was made with a Python that is gone: it would not run"
   current=$(readlink "$programs/current")
   do_it ln -sfnT "$previous" "$programs/current"
   do_it ln -sfnT "$current" "$programs/previous"
