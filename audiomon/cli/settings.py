@@ -38,6 +38,11 @@ scores_option = click.option(
     show_default=True,
     help="Scores in a JSON line, of a model that has more: the highest ones.",
 )
+labels_option = click.option(
+    "--labels",
+    metavar="FILE|A,B,…",
+    help="Labels in the order of the model's scores: a file with one a line, or themselves, separated by commas.",
+)
 hop_option = click.option(
     "--hop", "hop_s", type=click.FloatRange(0.01, 60), help="Seconds from one prediction to the next."
 )
