@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from audiomon.cli.duration import duration_in_words
+from audiomon.cli.settings import instance_option
 from audiomon.errors import UserError
 from audiomon.service.report import LATENCIES, Entry, Report, read_entries, summarise
 
@@ -36,7 +37,7 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.command()
 @click.option("--since", callback=_moment, default="24h", show_default=True, help="From when on: 90min, 7d, today …")
 @click.option("--until", callback=_moment, help="Up to when; otherwise now.")
-@click.option("-u", "--instance", default="audiomon", show_default=True, help="Which listener: `kitchen` …")
+@instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option(
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it too: labels and latency by time."
