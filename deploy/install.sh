@@ -39,7 +39,7 @@ do_it() {
 systemd_runs() { [ -d /run/systemd/system ]; }
 
 install_release() {
-  local python=/usr/bin/python3 packages release=$releases/$1 old_current
+  local python=$system_python packages release=$releases/$1 old_current
   require_python "$python"
   mapfile -t packages < <(runtime_packages "$python"; service_packages)
   if is_whole "$python" "$release"; then
@@ -57,7 +57,7 @@ install_release() {
   do_it ln -sfnT "releases/$1" "$programs/current"
 }
 
-# PYTHON DIR: whether it was made, to its end, with the Python that there is now.
+# PYTHON DIR: whether it was made, to its end, with the Python that there is now; with another it would not run.
 is_whole() { [ "$(cat "$2/made-with" 2>/dev/null)" = "$(python_version "$1")" ]; }
 
 # PYTHON DIR: a virtual environment with this checkout's audiomon in it; whole or not there.
@@ -73,7 +73,7 @@ make_release() {
   { quietly "$python" -m venv "${venv_options[@]}" "$release" &&
     say "installing Python packages; this can take some minutes" &&
     pip_install_locked "$release" "$source" &&
-    cp -r "$checkout/models" "$checkout/config" "$checkout/deploy" "$release/" &&
+    cp -r "$checkout"/{models,config,deploy,README.md} "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
     python_version "$python" >"$release/made-with"; } || {
     rm -rf "$release" "$source"
@@ -89,7 +89,7 @@ install_files() {
   local from=$programs/current model shell
   if [ "$dry_run" ]; then from=$checkout; fi
   do_it install -d -m 755 "$configuration" "$shared/models" "${catalog%/*}" "${units}/audiomon.service.d" \
-    "$units/audiomon@.service.d" /usr/local/share/doc/audiomon
+    "$units/audiomon@.service.d" "$documentation"
   if [ -e "$configuration/audiomon.yaml" ]; then
     say "keeping your $configuration/audiomon.yaml"
   else
@@ -110,7 +110,8 @@ install_files() {
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
   fi
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
-  do_it install -m 644 "$checkout/README.md" /usr/local/share/doc/audiomon/
+  # A release from before they had one of their own may be gone back to.
+  [ ! -e "$from/README.md" ] || do_it install -m 644 "$from/README.md" "$documentation/"
   do_it ln -sfnT "$programs/current/bin/audiomon" "$command"
   for shell in "${!completions[@]}"; do
     do_it install -d -m 755 "${completions[$shell]%/*}"
@@ -138,6 +139,8 @@ start_service() {
 command -v systemctl >/dev/null || fail "there is no systemd here to run a service; deploy/try.sh runs audiomon without one"
 if [ "$rollback" ]; then
   previous=$(readlink "$programs/previous" 2>/dev/null) || fail "there is no version before this one to go back to"
+  is_whole "$system_python" "$programs/$previous" ||
+    fail "${previous#releases/} was made with a Python that is gone: it would not run"
   current=$(readlink "$programs/current")
   do_it ln -sfnT "$previous" "$programs/current"
   do_it ln -sfnT "$current" "$programs/previous"

@@ -15,13 +15,15 @@ declare -A completions=(
   [fish]=/usr/local/share/fish/vendor_completions.d/audiomon.fish
 )
 
-# A release is named by the version and by what it was made of, so that installing the same again makes the same one.
+# A release is named by the version, by the Python that it was made with and by what it was made of, so that installing
+# the same again makes the same one. After an upgrade of Python it is another: the one in use is not made again in place.
 release_name() {
   local version sum
   version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$checkout/audiomon/__init__.py")
-  sum=$(cd "$checkout" && find audiomon models config deploy pyproject.toml -type f ! -path '*/__pycache__/*' -print0 |
+  sum=$(cd "$checkout" &&
+    find audiomon models config deploy pyproject.toml README.md -type f ! -path '*/__pycache__/*' -print0 |
     sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-8)
-  echo "$version-$sum"
+  echo "$version-python$(python_version "$system_python")-$sum"
 }
 
 # All but the current release and the one before.

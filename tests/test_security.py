@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audiomon.models.interpreter import installed_backends
 from tests.models.tiny import write_tiny
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -93,6 +94,34 @@ def test_the_checking_process_takes_from_itself_what_a_hostile_model_could_use(t
         "core": 0,
         "oom": 1000,
     }
+
+
+# Has a model's place taken by what says who it is run by, and what that one may do.
+INTRUDER = """
+import json, os, sys
+from pathlib import Path
+from audiomon.models import checking
+class Classifier:
+    def __init__(self, package, backend):
+        capabilities = [line.split()[1] for line in open("/proc/self/status") if line[:6] in ("CapPrm", "CapEff")]
+        terminal = os.getsid(0) != os.getpid()
+        print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups(), capabilities, terminal]))
+        sys.exit()
+checking.Classifier = Classifier
+checking.verdict(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_a_model_that_root_has_checked_runs_as_nobody(tmp_path):
+    folder = write_tiny(tmp_path / "tiny")
+    folder.chmod(0o700)  # read before the right to is given up
+    command = [sys.executable, "-c", INTRUDER, folder, installed_backends()[0]]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    nobody = [65_534] * 3
+    assert json.loads(finished.stdout) == [nobody, nobody, [], ["0" * 16] * 2, False]
 
 
 def test_files_that_anybody_may_change_are_warned_of_by_check(tmp_path):

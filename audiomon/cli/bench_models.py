@@ -67,6 +67,9 @@ def models(
       audiomon bench models --original
       audiomon bench models vd_model.json --weights model.30-0.97.h5 --plot models.png
     """
+    for option, given in (("--full", full), ("--python", pythons), ("--plot", plot)):
+        if original and given:
+            raise click.UsageError(f"{option} does not go with --original, which is predict and TFLite alone")
     if plot:
         check_plotting(plot)
     with benchmarked(model, weights) as network:

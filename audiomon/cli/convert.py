@@ -6,11 +6,13 @@ from typing import Literal
 
 import click
 
+from audiomon.cli.settings import labels_option
 from audiomon.lab.convert import PRECISIONS, Precision
 from audiomon.lab.convert_package import STAGES, Request, check_request, convert_package
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 from audiomon.models.description import describe
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
+from audiomon.models.label_files import said_labels
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -27,7 +29,7 @@ _FOLDER = click.Path(path_type=Path)
     help="dynamic: 8-bit weights; int8: 8-bit everything, calibrated on --audio.",
 )
 @click.option("--describe", "description", type=_FOLDER, help="YAML file with labels, input and so on (see below).")
-@click.option("--labels", help="Labels in the order of the model's scores, separated by commas.")
+@labels_option
 @click.option("--sample-rate", type=int, help="Hz.")
 @click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="Feature option; may be repeated.")
 @click.option(
@@ -76,7 +78,7 @@ def convert(
     if sample_rate is not None:
         features = (*features, f"sample_rate={sample_rate}")
     options = {
-        "labels": None if labels is None else [label.strip() for label in labels.split(",")],
+        "labels": None if labels is None else list(said_labels(labels)[0]),
         "output": None if activation is None else {"activation": activation},
         "license": licence,
     }

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from audiomon.cli.settings import config_option
+from audiomon.cli.settings import config_option, instance_option
 from audiomon.clock import SystemClock
-from audiomon.config.settings import Settings, load_settings
+from audiomon.config.settings import SYSTEM_CONFIG, Settings, load_settings
 from audiomon.errors import AudiomonError, UserError
 from audiomon.service.doctor.bundle import bundle_contents, write_bundle
 from audiomon.service.doctor.finding import Finding
 from audiomon.service.doctor.listening import look_at_microphone, look_at_model
 from audiomon.service.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
-from audiomon.service.runtime_files import find_runtime, read_runtime
+from audiomon.service.runtime_files import FIRST_INSTANCE, find_runtime, read_runtime, unit_of
 from audiomon.service.standing import FILE, Standing
 
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
@@ -29,9 +29,9 @@ _SOME_RATE = 22_050
     help="Also pack what a bug report needs into FILE (.tar.gz): versions, configuration without secrets, devices, the "
     "last 1000 lines of the journal. No audio.",
 )
-@click.option("-u", "--unit", default="audiomon", show_default=True, help="Service whose journal is packed.")
+@instance_option
 @config_option
-def doctor(bundle: Path | None, unit: str, config_path: Path | None) -> int:
+def doctor(bundle: Path | None, instance: str, config_path: Path | None) -> int:
     """Look for what is wrong: microphone, level, sample rate, rights, model, clock, journal, power, temperature.
 
     Listens to the microphone for two seconds. Exit status 0: nothing is wrong; 1: something is.
@@ -40,10 +40,13 @@ def doctor(bundle: Path | None, unit: str, config_path: Path | None) -> int:
     Examples:
       audiomon doctor
       sudo audiomon doctor --bundle audiomon-bug.tar.gz
+      sudo audiomon doctor -u kitchen
     """
+    if config_path is None and instance != FIRST_INSTANCE:
+        config_path = SYSTEM_CONFIG.with_name(f"{instance}.yaml")
     report: list[str] = []
     wrong = False
-    for finding in _findings(config_path):
+    for finding in _findings(instance, config_path):
         wrong |= finding.level == "wrong"
         lines = [f"{finding.level:<6} {finding.about:<12} {finding.what}"]
         lines += [f"{'':<6} {'':<12} → {finding.advice}"] if finding.advice else []
@@ -53,7 +56,7 @@ def doctor(bundle: Path | None, unit: str, config_path: Path | None) -> int:
         settings = _settings(config_path)
         document = settings.document if isinstance(settings, Settings) else None
         config = document.path if document else config_path
-        write_bundle(bundle, bundle_contents(config, unit, "\n".join(report) + "\n"))
+        write_bundle(bundle, bundle_contents(config, instance, "\n".join(report) + "\n"))
         click.echo(f"\nPacked into {bundle}; look through it before you send it: it says what was heard, and when.")
     return 1 if wrong else 0
 
@@ -65,14 +68,14 @@ def _settings(config_path: Path | None) -> Settings | AudiomonError:
         return error
 
 
-def _findings(config_path: Path | None) -> Iterator[Finding]:
+def _findings(instance: str, config_path: Path | None) -> Iterator[Finding]:
     """Look at one thing after the other: as each takes a moment, what is found is shown at once."""
     clock = SystemClock()
     yield look_at_clock()
     yield from look_at_power()
     if (rights := look_at_rights()) is not None:
         yield rights
-    yield from _service()
+    yield from _service(instance)
     settings = _settings(config_path)
     if not isinstance(settings, Settings):
         yield Finding("wrong", "config", str(settings), "mend that line; `audiomon check` says when it is well")
@@ -86,19 +89,22 @@ def _findings(config_path: Path | None) -> Iterator[Finding]:
     yield from look_at_microphone(settings, classifier.spec.sample_rate if classifier else _SOME_RATE, clock)
 
 
-def _service() -> Iterator[Finding]:
+def _service(instance: str) -> Iterator[Finding]:
     try:
-        found = read_runtime(find_runtime(None, FILE), FILE, Standing)
+        found = read_runtime(find_runtime(None, FILE, instance), FILE, Standing)
     except UserError as error:
         yield Finding("note", "service", str(error))
         return
     if not Path(f"/proc/{found.pid}").exists():
-        yield Finding("note", "service", "it is not running", "`sudo systemctl start audiomon`")
+        yield Finding("note", "service", "it is not running", f"`sudo systemctl start {unit_of(instance)}`")
     elif found.refused:
         yield Finding("wrong", "service", f"goes on as before, since it refuses: {found.refused}", "mend that and save")
     elif found.reason:
         yield Finding(
-            "wrong", "service", f"{found.health}: {found.reason}", "`journalctl -u audiomon -x -n 50` says more"
+            "wrong",
+            "service",
+            f"{found.health}: {found.reason}",
+            f"`journalctl -u {unit_of(instance)} -x -n 50` says more",
         )
     else:
         shed = f", {found.windows_shed} windows shed" if found.windows_shed else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
 from audiomon.models.adding import Addition, Asked, Finding, IncompleteError, default_name, examine
 from audiomon.models.package import LARGEST_WEIGHTS_BYTES, MANIFEST, model_folders
@@ -19,7 +20,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option(
     "--to", "target", type=_FOLDER, help="Folder of the package, instead of one by its name where models are."
 )
-@click.option("--labels", default="", metavar="FILE", help="Labels, one a line, in the order of the model's scores.")
+@labels_option
 @click.option("--sample-rate", type=int, metavar="HZ", help="Of the sound that the model was trained on.")
 @click.option("--feature", "features", multiple=True, metavar="KEY=VALUE", help="What its input is; may be repeated.")
 @click.option(
@@ -36,7 +37,7 @@ def add(
     file: Path,
     name: str | None,
     target: Path | None,
-    labels: str,
+    labels: str | None,
     sample_rate: int | None,
     features: tuple[str, ...],
     activation: str | None,
@@ -66,7 +67,7 @@ def add(
     content = _read(file)
     asked = Asked(
         name or "",
-        labels,
+        labels or "",
         sample_rate,
         features,
         activation,

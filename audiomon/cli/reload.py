@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from audiomon.cli.settings import instance_option
 from audiomon.service.reload_state import FILE, request_reload
 from audiomon.service.runtime_files import find_runtime
 
 
 @click.command()
+@instance_option
 @click.option(
     "--runtime",
     type=click.Path(path_type=Path),
@@ -16,14 +18,15 @@ from audiomon.service.runtime_files import find_runtime
     "else /run/audiomon.",
 )
 @click.option("--timeout", "patience_s", type=click.FloatRange(0.1, 600), default=75.0, help="Seconds to wait.")
-def reload(runtime: Path | None, patience_s: float) -> None:
+def reload(instance: str, runtime: Path | None, patience_s: float) -> None:
     """Have the running `audiomon run` apply its configuration now, and say what came of it.
 
     Exit status 0: it holds, what has changed is printed. 1: it was refused, for the reason given, and the settings from
     before go on. This is what `systemctl reload audiomon` runs.
 
     \b
-    Example:
+    Examples:
       audiomon reload
+      sudo audiomon reload -u kitchen
     """
-    click.echo(request_reload(find_runtime(runtime, FILE), patience_s))
+    click.echo(request_reload(find_runtime(runtime, FILE, instance), patience_s))

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from audiomon.cli.duration import duration_in_words
+from audiomon.cli.settings import instance_option
 from audiomon.errors import UserError
 from audiomon.service.report import LATENCIES, Entry, Report, read_entries, summarise
 
@@ -23,11 +24,11 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("now", "today", "yesterday"):
         return {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}[text]
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: before the year 1
         raise click.BadParameter(
             f"{text!r} is not a time: write 90min, 7d, today, yesterday or 2026-01-31 12:00"
         ) from None
@@ -36,7 +37,7 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.command()
 @click.option("--since", callback=_moment, default="24h", show_default=True, help="From when on: 90min, 7d, today …")
 @click.option("--until", callback=_moment, help="Up to when; otherwise now.")
-@click.option("-u", "--instance", default="audiomon", show_default=True, help="Which listener: `kitchen` …")
+@instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option(
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it too: labels and latency by time."

@@ -37,8 +37,8 @@ _CLOCK = SystemClock()
     "-i", "--input", "input_", metavar="FILE", help="Listen to an audio file instead, or to raw s16le on - (stdin)."
 )
 @click.option("--rate", type=click.IntRange(1000, 192_000), help="Sample rate of raw input on stdin, in Hz.")
-@click.option("--channels", type=click.IntRange(1, 64), default=1, help="Channels of raw input on stdin.")
-@click.option("--realtime", is_flag=True, help="Play a file at the pace it was recorded.")
+@click.option("--channels", type=click.IntRange(1, 64), help="Channels of raw input on stdin; otherwise 1.")
+@click.option("--realtime", is_flag=True, help="Play the file of --input at the pace it was recorded.")
 @click.option("--or-sample", is_flag=True, help="Where there is no microphone, listen to the model's sample recording.")
 @model_option
 @hop_option
@@ -56,7 +56,7 @@ def run(
     device: str | None,
     input_: str | None,
     rate: int | None,
-    channels: int,
+    channels: int | None,
     realtime: bool,
     or_sample: bool,
     model: str | None,
@@ -81,8 +81,15 @@ def run(
     """
     if input_ == "-" and rate is None:
         raise click.UsageError("raw samples on stdin do not tell their sample rate: add --rate, in Hz")
-    if input_ != "-" and rate is not None:
-        raise click.UsageError("--rate goes with --input - (stdin)")
+    for option, given in (("--rate", rate), ("--channels", channels)):
+        if input_ != "-" and given is not None:
+            raise click.UsageError(f"{option} goes with --input - (stdin)")
+    if realtime and input_ in (None, "-"):
+        raise click.UsageError("--realtime goes with --input FILE: a microphone and stdin have a pace of their own")
+    if input_ is not None and device is not None:
+        raise click.UsageError(
+            "--device names a microphone, and --input is listened to instead of one: give one of them"
+        )
 
     def settings_now() -> Settings:
         settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
@@ -92,7 +99,7 @@ def run(
         settings = settings_now()
         loading = LoadingModel(settings)
         _listen(
-            _recording(input_, rate, channels, realtime),
+            _recording(input_, rate, channels or 1, realtime),
             settings,
             loading,
             _output(loading, as_json, scores, predictions),

@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from audiomon.cli.duration import duration_in_words
-from audiomon.errors import AudiomonError
+from audiomon.cli.settings import instance_option
+from audiomon.errors import AudiomonError, UserError
 from audiomon.service.health import Health
 from audiomon.service.runtime_files import find_runtime, read_runtime
 from audiomon.service.standing import FILE, TELL_S, Standing
@@ -18,14 +19,14 @@ _STALE_S = 4 * TELL_S
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("-u", "--instance", help="Which listener of several: `kitchen` for audiomon@kitchen.")
+@instance_option
 @click.option(
     "--runtime",
     type=click.Path(path_type=Path),
     help="The listener's runtime folder. Otherwise $RUNTIME_DIRECTORY, which systemd sets, else the user's own, "
     "else /run/audiomon.",
 )
-def status(as_json: bool, instance: str | None, runtime: Path | None) -> int:
+def status(as_json: bool, instance: str, runtime: Path | None) -> int:
     """Say how the running `audiomon run` stands: what it hears, with what, how fast, and what was lost.
 
     Exit status 0: it listens. 1: it runs, and hears nothing, or what it hears cannot be sound. 2: none is running.
@@ -35,12 +36,12 @@ def status(as_json: bool, instance: str | None, runtime: Path | None) -> int:
       sudo audiomon status
       sudo audiomon status -u kitchen --json
     """
-    folder = Path(f"/run/audiomon-{instance}") if instance and not runtime else find_runtime(runtime, FILE)
+    folder = find_runtime(runtime, FILE, instance)
     found = read_runtime(folder, FILE, Standing)
     silent_s = time.monotonic() - found.at_s
     # Another start of the machine begins its monotonic clock anew.
     if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
-        raise AudiomonError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
+        raise UserError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:

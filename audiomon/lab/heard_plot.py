@@ -1,7 +1,5 @@
 """A picture of what was heard: labels by time, and what each call cost."""
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import UserError
+from audiomon.extras import pip_install
 
 Float64 = NDArray[np.float64]
 
@@ -62,8 +61,7 @@ def draw_heard(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        sudo = "" if os.access(sys.prefix, os.W_OK) else "sudo "
-        raise UserError(f"drawing needs matplotlib: {sudo}{sys.executable} -m pip install matplotlib") from None
+        raise UserError(f"drawing needs matplotlib: {pip_install('matplotlib')}") from None
     times = np.array([one.time_s for one in heard])
     columns = min(_MOST_COLUMNS, len(times))
     edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), columns + 1)

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from audiomon.errors import AudiomonError, UserError
+from audiomon.extras import install_extra
 
-INSTALL = "pip install 'audiomon[lab]'"
+INSTALL = install_extra("lab")
 
 Result = TypeVar("Result")
 Progress = Callable[[Any], None]
@@ -57,10 +58,7 @@ class TensorFlowProcess:
                 kind, value = self._connection.recv()
             except EOFError:
                 self._process.join()
-                raise AudiomonError(
-                    f"TensorFlow crashed on this model (status {self._process.exitcode}): it is damaged, or does not "
-                    f"fit in memory"
-                ) from None
+                raise AudiomonError(_why_it_died(self._process.exitcode)) from None
             if kind == "progress":
                 progress(value)
             elif kind == "failed":
@@ -135,6 +133,12 @@ def _serve(connection: Connection) -> None:
             connection.send(("failed", AudiomonError(f"TensorFlow failed: {type(error).__name__}: {_one_line(error)}")))
         else:
             connection.send(("done", result))
+
+
+def _why_it_died(status: int | None) -> str:
+    if status == -signal.SIGKILL:  # the kernel's, where memory runs out: nobody else uses it
+        return "TensorFlow was killed, most likely for memory; for training, fewer --jobs or --windows need less"
+    return f"TensorFlow crashed on this model (status {status}): it is damaged, or does not fit in memory"
 
 
 def _one_line(error: Exception) -> str:

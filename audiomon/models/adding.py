@@ -17,7 +17,7 @@ from audiomon.models.bare import BareModel, BareTensor, read_bare
 from audiomon.models.description import ACTIVATIONS, Description, described, missing_features, times, what_is_said
 from audiomon.models.embedded import Embedded, TensorNote, embedded_file, read_embedded
 from audiomon.models.input_inference import Input, infer_input
-from audiomon.models.label_files import read_calibration, read_labels
+from audiomon.models.label_files import read_calibration, read_labels, said_labels
 from audiomon.models.manifest import Calibration, Manifest, OutputSpec
 
 _SELF_TEST_TOLERANCE = 0.001
@@ -231,7 +231,7 @@ def _labels(known: _Knowledge, output: BareTensor, note: TensorNote, content: by
         raise ModelError(f"gives scores of the shape {times(output.shape)}; audiomon reads one for each label")
     flag = "give the right ones with --labels FILE, one a line"
     if asked.labels:
-        labels, origin = _said_labels(asked.labels)
+        labels, origin = said_labels(asked.labels)
     elif known.data.get("labels") is not None:
         labels, origin = known.data["labels"], "you"
     elif note.label_file:
@@ -250,19 +250,6 @@ def _labels(known: _Knowledge, output: BareTensor, note: TensorNote, content: by
     known.data["labels"] = labels
     some = "; ".join(map(str, labels[:_LABELS_SHOWN])) + ("; …" if scores > _LABELS_SHOWN else "")
     known.note("labels", f"{scores}: {some}", origin)
-
-
-def _said_labels(text: str) -> tuple[tuple[str, ...], str]:
-    path = Path(text)
-    try:
-        labels, remark = read_labels(path.read_bytes(), text)
-    except OSError as error:
-        if "," in text:
-            return tuple(label.strip() for label in text.split(",")), "--labels"
-        raise UserError(f"--labels {text}: cannot be read: {error.strerror}") from None
-    except ModelError as error:
-        raise UserError(str(error)) from None
-    return labels, text + (f", {remark}" if remark else "")
 
 
 def _scores(known: _Knowledge, output: BareTensor, note: TensorNote, content: bytes, asked: Asked) -> None:

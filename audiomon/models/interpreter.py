@@ -124,7 +124,7 @@ class Interpreter:
         if content[4:8] != b"TFL3":
             raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
         self.backend = backend
-        runtime, self.version = _runtime(backend)
+        runtime, self.version = import_runtime(backend)
         try:
             with c_stderr_silenced():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
@@ -218,8 +218,15 @@ def _is_installed(backend: Backend) -> bool:
     return importlib.util.find_spec(_PACKAGES[backend]) is not None
 
 
-def _runtime(backend: Backend) -> tuple[Any, str]:
-    """Import a runtime: its module, and its version."""
+def import_runtime(backend: Backend) -> tuple[Any, str]:
+    """Import a runtime.
+
+    Returns:
+        Its module, and its version.
+
+    Raises:
+        ModelError: it does not work here.
+    """
     package = _PACKAGES[backend]
     try:
         module = importlib.import_module(f"{package}.interpreter")

@@ -1,11 +1,12 @@
-"""Files of labels, one a line, in the order of a model's scores: what people have, read strictly."""
+"""Labels, in the order of a model's scores: files with one a line, as people have them, read strictly."""
 
 import codecs
 import csv
 import re
 from collections import defaultdict
+from pathlib import Path
 
-from audiomon.errors import ModelError
+from audiomon.errors import ModelError, UserError
 
 # Lines as Teachable Machine writes them: `0 Background Noise`.
 _NUMBERED = re.compile(r"(\d+)[ \t:,]+(.+)")
@@ -46,6 +47,26 @@ def read_labels(content: bytes, where: str) -> tuple[tuple[str, ...], str]:
                 f"{where}: {label!r} is on the lines {', '.join(map(str, places[:5]))}; labels must differ"
             )
     return tuple(lines), note
+
+
+def said_labels(text: str) -> tuple[tuple[str, ...], str]:
+    """Read what ``--labels`` is given: a file of labels, or the labels themselves, separated by commas.
+
+    Returns:
+        The labels, and where they are from, in words.
+
+    Raises:
+        UserError: it is a file that cannot be read or is no file of labels, or looks like one and is not there.
+    """
+    try:
+        labels, remark = read_labels(Path(text).read_bytes(), text)
+    except OSError as error:
+        if "," in text or not (set(text) & {".", "/"}):
+            return tuple(label.strip() for label in text.split(",")), "--labels"
+        raise UserError(f"--labels {text}: cannot be read: {error.strerror}") from None
+    except ModelError as error:
+        raise UserError(str(error)) from None
+    return labels, text + (f", {remark}" if remark else "")
 
 
 def read_calibration(content: bytes, where: str) -> tuple[tuple[float, ...], ...]:

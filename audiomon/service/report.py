@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from audiomon.errors import UserError
+from audiomon.extras import install_extra
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
 
@@ -128,7 +129,7 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
     except ImportError:
         raise UserError(
             "systemd-python is not installed, which reads the journal: sudo apt install python3-systemd, "
-            "or pip install 'audiomon[service]'"
+            f"or {install_extra('service')}"
         ) from None
 
     class RawReader(journal.Reader):  # type: ignore[misc]  # untyped

@@ -10,6 +10,8 @@ import msgspec
 from audiomon.errors import UserError
 
 SYSTEM_RUNTIME = Path("/run/audiomon")
+# The listener that is audiomon.service; each other one is audiomon@NAME.service.
+FIRST_INSTANCE = "audiomon"
 
 _Content = TypeVar("_Content", bound=msgspec.Struct)
 
@@ -23,17 +25,25 @@ def runtime_folder() -> Path | None:
     return None
 
 
-def find_runtime(folder: Path | None, file: str) -> Path:
+def find_runtime(folder: Path | None, file: str, instance: str = FIRST_INSTANCE) -> Path:
     """Return the folder that a command is to look in.
 
     Args:
         folder: asked for; None for the first that has the file of: the process's own, the system service's.
         file: its name.
+        instance: which system service is asked for; any but the first has one folder only.
     """
     if folder is not None:
         return folder
+    if instance != FIRST_INSTANCE:
+        return SYSTEM_RUNTIME.with_name(f"{SYSTEM_RUNTIME.name}-{instance}")
     folders = [found for found in (runtime_folder(), SYSTEM_RUNTIME) if found]
     return next((found for found in folders if (found / file).exists()), folders[-1])
+
+
+def unit_of(instance: str) -> str:
+    """Return what systemd calls a listener."""
+    return instance if instance == FIRST_INSTANCE else f"{FIRST_INSTANCE}@{instance}"
 
 
 class RuntimeFiles:

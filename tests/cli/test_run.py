@@ -4,7 +4,9 @@ import signal
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from audiomon.cli import cli
 from tests.cli.command import noise
 
 RAW = ("run", "--input", "-", "--rate", "16000")
@@ -80,6 +82,22 @@ def test_raw_input_without_a_rate_is_a_usage_error(audiomon):
     finished = audiomon("run", "--input", "-")
     assert finished.status == 2
     assert "add --rate" in finished.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rate", "16000"), "--rate goes with --input -"),
+        (("--input", "a.wav", "--channels", "1"), "--channels goes with --input -"),
+        (("--realtime",), "--realtime goes with --input FILE"),
+        (("--input", "-", "--rate", "16000", "--realtime"), "--realtime goes with --input FILE"),
+        (("--input", "a.wav", "--device", "usb"), "--device names a microphone"),
+    ],
+)
+def test_an_option_that_would_count_for_nothing_is_a_usage_error(options, words):
+    refused = CliRunner().invoke(cli, ["run", *options])
+    assert refused.exit_code == 2
+    assert words in refused.stderr
 
 
 def test_only_changes_or_events_are_written_when_asked(audiomon):

@@ -63,12 +63,14 @@ def test_programs_get_json(status):
 
 
 def test_a_daemon_that_does_not_move_or_is_gone_is_not_taken_for_a_running_one(status):
-    assert "does not move any more" in status(age_s=60).err
+    stuck = status(age_s=60)
+    assert stuck.status == 1
+    assert "does not move any more" in stuck.err
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     done = status(pid=gone.pid)
-    assert (done.status, done.out) == (1, "")
-    assert "has ended" in done.err
+    assert done.out == ""
+    assert "has ended" in done.refused()
 
 
 def test_where_none_runs_that_is_said_in_a_line(tmp_path):

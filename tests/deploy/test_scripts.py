@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,6 +77,46 @@ def test_a_failure_on_the_first_python_is_what_stands_last(two_pythons: Checkout
     assert said.endswith(
         "test.sh: failed: pytest with .venv-test-all-3.11\n=== short test summary info ===\n=== tests of 3.11 ===\n"
     )
+
+
+@pytest.fixture
+def installable(checkout: Checkout) -> Checkout:
+    """A checkout that can be installed, into a folder of its own."""
+    (checkout.folder / "audiomon").mkdir()
+    (checkout.folder / "audiomon" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (checkout.folder / "README.md").write_text("# audiomon\n")
+    for name in ("models/home", "config"):
+        (checkout.folder / name).mkdir(parents=True)
+    checkout.add_program("systemctl", '#!/bin/bash\necho "systemd 252"\n')
+    checkout.add_to_environment("architecture() { echo amd64; }")  # 32-bit ARM has one Python alone
+    with (checkout.folder / "deploy" / "places.sh").open("a") as file:
+        file.write(f"programs={checkout.folder}/opt releases={checkout.folder}/opt/releases\n")
+    return checkout
+
+
+def test_another_python_makes_another_release(installable: Checkout) -> None:
+    names = []
+    for version in ("3.11", "3.12"):
+        installable.add_python(version)
+        status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start")
+        assert status == 0, said
+        names += re.findall(r"would run: ln -sfnT releases/(\S+) ", said)
+    assert [name.rpartition("-")[0] for name in names] == ["1.2.3-python3.11", "1.2.3-python3.12"]
+
+
+def test_a_release_whose_python_is_gone_is_not_gone_back_to(installable: Checkout) -> None:
+    for name, made_with in (("previous", "3.11"), ("current", "3.12")):
+        release = installable.folder / "opt" / "releases" / f"of-{made_with}"
+        release.mkdir(parents=True)
+        (release / "made-with").write_text(f"{made_with}\n")
+        (installable.folder / "opt" / name).symlink_to(f"releases/of-{made_with}")
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--rollback")
+    assert status == 0, said
+    assert "would run: ln -sfnT releases/of-3.11 " in said
+    installable.add_python("3.12")
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--rollback")
+    assert status == 1
+    assert "of-3.11 was made with a Python that is gone" in said
 
 
 @pytest.mark.parametrize("check", ["ruff check", "ruff format", "mypy"])

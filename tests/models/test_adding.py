@@ -8,6 +8,7 @@ from audiomon.errors import ModelError, UserError
 from audiomon.features import LogMelSpec
 from audiomon.models.adding import Addition, Asked, IncompleteError, default_name, examine
 from audiomon.models.classifier import Classifier, self_test_window
+from audiomon.models.label_files import said_labels
 from audiomon.models.manifest import Calibration, WaveformSpec
 from audiomon.models.package import read_package
 from audiomon.models.writing import write_package
@@ -332,10 +333,20 @@ def test_label_files_as_people_have_them(tmp_path, data, expected):
     assert origins(addition)["labels"].endswith("the numbers before them left out") == numbered
 
 
+def test_labels_are_said_in_a_file_or_in_a_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rain").mkdir()  # a folder of its recordings
+    (tmp_path / "labels.txt").write_text("rain\ndog, barking\n")
+    assert said_labels("labels.txt") == (("rain", "dog, barking"), "labels.txt")
+    assert said_labels("rain, dog") == (("rain", "dog"), "--labels")
+    assert said_labels("rain") == (("rain",), "--labels")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         (Asked(labels="absent.txt"), "--labels absent.txt: cannot be read: No such file or directory"),
+        (Asked(labels="no/such"), "--labels no/such: cannot be read: No such file or directory"),
         (Asked(labels="a,b"), "gives 4 scores, but --labels has 2 labels; give the right ones with --labels FILE"),
         (Asked(features=("samples",)), "--feature samples: must be KEY=VALUE"),
         (Asked(features=("sample=1",)), "--feature sample=1: there is no such option"),

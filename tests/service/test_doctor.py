@@ -3,14 +3,20 @@
 import tarfile
 import time
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
+from audiomon.cli import cli
 from audiomon.errors import AudiomonError
 from audiomon.service.doctor.bundle import without_secrets, write_bundle
 from audiomon.service.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
+from audiomon.service.runtime_files import RuntimeFiles
+from audiomon.service.standing import FILE
 from tests.cli.command import Audiomon
+from tests.cli.test_status import STANDING
 from tests.models.tiny import write_tiny
 
 
@@ -134,6 +140,19 @@ def audiomon(tmp_path):
     write_tiny(tmp_path / "models" / "tiny", "float32")
     (tmp_path / "audiomon.yaml").write_text("model: tiny\nmicrophone: {device: mic}\n")
     return Audiomon(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["kitchen", "audiomon@kitchen", "audiomon@kitchen.service"])
+def test_the_doctor_looks_at_the_listener_that_is_named(monkeypatch, tmp_path, name):
+    monkeypatch.setattr("audiomon.service.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
+    monkeypatch.setattr("audiomon.cli.doctor.SYSTEM_CONFIG", tmp_path / "audiomon.yaml")
+    (tmp_path / "kitchen.yaml").write_text("hops: 3\n")  # wrong, and so the last thing that is looked at
+    standing = msgspec.structs.replace(STANDING, health="lost", reason="unplugged")
+    RuntimeFiles(tmp_path / "audiomon-kitchen").write(FILE, standing)
+    said = CliRunner().invoke(cli, ["doctor", "-u", name]).output
+    assert "wrong  service      lost: unplugged" in said
+    assert "`journalctl -u audiomon@kitchen -x -n 50`" in said
+    assert f"{tmp_path / 'kitchen.yaml'}:1: hops" in said
 
 
 @pytest.mark.mic

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from audiomon.errors import UserError
-from audiomon.service.runtime_files import RuntimeFiles, find_runtime, read_runtime, runtime_folder
+from audiomon.service.runtime_files import RuntimeFiles, find_runtime, read_runtime, runtime_folder, unit_of
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -67,3 +67,5 @@ def test_a_command_looks_where_it_is_told_or_where_the_file_is(monkeypatch, tmp_
     assert str(find_runtime(None, "a.json")) == "/run/audiomon"
     (tmp_path / "a.json").touch()
     assert find_runtime(None, "a.json") == tmp_path
+    assert str(find_runtime(None, "a.json", "kitchen")) == "/run/audiomon-kitchen"
+    assert (unit_of("audiomon"), unit_of("kitchen")) == ("audiomon", "audiomon@kitchen")

@@ -17,7 +17,7 @@ from audiomon import __version__
 from audiomon.audio.devices import input_devices
 from audiomon.errors import AudiomonError, DeviceError
 from audiomon.service.doctor.machine import model_of
-from audiomon.service.runtime_files import find_runtime
+from audiomon.service.runtime_files import find_runtime, unit_of
 from audiomon.service.standing import FILE
 
 _DISTRIBUTIONS = (
@@ -55,25 +55,25 @@ def without_secrets(text: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def bundle_contents(config: Path | None, unit: str, report: str) -> dict[str, str]:
+def bundle_contents(config: Path | None, instance: str, report: str) -> dict[str, str]:
     """Collect everything.
 
     Args:
         config: the configuration, if there is one.
-        unit: of systemd, whose journal is asked for.
+        instance: which listener's journal and status are asked for.
         report: what the doctor said.
 
     Returns:
         The text of each file, by its name.
     """
-    status = find_runtime(None, FILE) / FILE
+    status = find_runtime(None, FILE, instance) / FILE
     return {
         "doctor.txt": report,
         "versions.txt": _versions(),
         "audiomon.yaml": without_secrets(_text(config)) if config else "there is none: the defaults hold\n",
         "devices.json": _devices(),
         "status.json": _text(status),
-        "journal.txt": without_secrets(_journal(unit)),
+        "journal.txt": without_secrets(_journal(unit_of(instance))),
     }
 
 
