@@ -22,7 +22,7 @@ from audiomon.lab.train.dataset import BACKGROUND, SPLIT_TABLE, TRAIN
 _KEPT = ("baby_cry", "dog_bark")  # ESC-10's other eight classes are background
 _SAMPLE_RATE = 22_050
 _MACHINES = 200
-_VOICES = 120
+_VOICES = 300
 _NOTES = """\
 The weights are under Creative Commons Attribution 3.0 (http://creativecommons.org/licenses/by/3.0/), as are most of the
 recordings that they were made from (some are CC0).
