@@ -37,7 +37,7 @@ def windows_of(samples, spec, hop_frames=4):
 
 
 def test_it_has_the_four_labels_and_the_input_that_it_was_trained_with(package):
-    assert package.manifest.labels == ("background", "baby_cry", "dog_bark", "speech")
+    assert package.manifest.labels == ("baby_cry", "background", "dog_bark", "speech")
     spec = package.manifest.input
     assert isinstance(spec, LogMelSpec)
     assert (spec.sample_rate, spec.n_fft, spec.hop_length) == (22_050, 2048, 512)
@@ -83,12 +83,12 @@ def test_noise_is_background_at_every_level(classifier, level_db):
     noise = np.random.default_rng(4).standard_normal(3 * 22_050) * 10 ** (level_db / 20)
     samples = (np.rint(noise * 32768).clip(-32768, 32767) / 32768).astype(np.float32)
     for _, window in windows_of(samples, classifier.spec):
-        assert classifier.scores(window).argmax() == 0
+        assert classifier.labels[classifier.scores(window).argmax()] == "background"
 
 
 def test_digital_silence_is_background(classifier):
     for _, window in windows_of(np.zeros(30_000, dtype=np.float32), classifier.spec):
-        assert classifier.scores(window)[0] > 0.9
+        assert classifier.scores(window)[classifier.labels.index("background")] > 0.9
 
 
 @pytest.mark.parametrize("frequency_hz", [50, 100, 440, 1000, 3000, 6000])
@@ -97,4 +97,4 @@ def test_a_steady_tone_is_background(classifier, frequency_hz):
     tone = (0.1 * np.sin(2 * np.pi * frequency_hz * time)).astype(np.float32)
     noise = 1e-4 * np.random.default_rng(4).standard_normal(len(tone)).astype(np.float32)
     for _, window in windows_of(tone + noise, classifier.spec):
-        assert classifier.scores(window).argmax() == 0
+        assert classifier.labels[classifier.scores(window).argmax()] == "background"
