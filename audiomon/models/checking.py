@@ -17,7 +17,7 @@ import msgspec
 from audiomon.errors import AudiomonError, ModelError
 from audiomon.models.classifier import CHECK_PATIENCE_S, Classifier, Verdict, self_test_window
 from audiomon.models.interpreter import Backend, import_runtime
-from audiomon.models.package import ModelPackage, read_package
+from audiomon.models.package import WEIGHTS, ModelPackage, read_package
 
 # Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
 LARGEST_MEMORY_BYTES = 1 << 30
@@ -79,7 +79,9 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
     except AudiomonError as error:
         return Verdict(error=str(error))
     except MemoryError:
-        return Verdict(error=f"{folder}: needs more than {LARGEST_MEMORY_BYTES >> 20} MiB of memory")
+        # A damaged model asks for what its garbage says.
+        most = f"{LARGEST_MEMORY_BYTES >> 20} MiB"
+        return Verdict(error=f"{folder / WEIGHTS}: {backend} needs more than {most} of memory for it; is it damaged?")
     return Verdict(fingerprint=package.fingerprint, answers=answers)
 
 
