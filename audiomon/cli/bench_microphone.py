@@ -1,4 +1,4 @@
-"""What benchmarks with a microphone share: which one it is, and how often is predicted."""
+"""What benchmarks with a microphone share: which one it is, and how often is predicted. Measures nothing."""
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path

@@ -7,6 +7,7 @@ import soundfile
 
 from audiomon.errors import InputError, UserError
 from audiomon.lab.evaluate.judgement import Mistake
+from audiomon.lab.train.dataset import cut_out_name
 
 # Heard a little before and after it, a sound is easier to name.
 _AROUND_S = 0.25
@@ -24,8 +25,7 @@ def export_mistakes(mistakes: tuple[Mistake, ...], dataset: Path, folder: Path) 
     written = 0
     for mistake in mistakes:
         source = dataset / mistake.name
-        name = f"{source.stem}-at-{mistake.begin_s:.1f}s-taken-for-{mistake.taken}.flac"
-        target = folder / mistake.label / name
+        target = folder / mistake.label / f"{cut_out_name(source.stem, mistake.begin_s, mistake.taken)}.flac"
         if target.exists():
             continue
         try:

@@ -1,4 +1,7 @@
-"""How loud a recording's frames are, and which of them hold the sound that it is named for."""
+"""How loud a recording's frames are, and which of them hold the sound that it is named for.
+
+Measures. It never changes a frame (see `augmentation`) and never draws one (see `drawing`).
+"""
 
 import msgspec
 import numpy as np

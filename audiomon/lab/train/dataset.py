@@ -28,7 +28,7 @@ SOURCES = "record every class in more than one session, or say what belongs toge
 BACKGROUND = "background"
 # What `audiomon record` calls its files: all takes of one session are one source.
 _RECORDED = re.compile(r"^(\d{8}-\d{6})-\d+$")
-# What `audiomon evaluate --export-mistakes` calls the clips that it cuts out.
+# What `cut_out_name` gives.
 _CUT_OUT = re.compile(r"^(.+)-at-\d+\.\ds-taken-for-.+$")
 _MOST_NAMED = 5
 
@@ -149,6 +149,17 @@ def is_dealt(folder: Path, split: Split) -> bool:
 def fold_names(sounds: list[Sound]) -> list[str]:
     """Return the folds that can be held out, in order."""
     return sorted({sound.fold for sound in sounds} - {TRAIN, VALIDATION})
+
+
+def cut_out_name(stem: str, begin_s: float, taken: str) -> str:
+    """Name a clip that is cut out of a recording, so that `divide` keeps it on the recording's side of a split.
+
+    Args:
+        stem: of the recording's file name.
+        begin_s: where the clip begins.
+        taken: label that it was taken for.
+    """
+    return f"{stem}-at-{begin_s:.1f}s-taken-for-{taken}"
 
 
 def division_digest(sounds: list[Sound]) -> str:

@@ -5,8 +5,14 @@ from collections import Counter
 import pytest
 
 from audiomon.errors import InputError, UserError
-from audiomon.lab.train.dataset import Split, check_classes, divide, find_sounds, fold_names
+from audiomon.lab.train.dataset import Split, check_classes, cut_out_name, divide, find_sounds, fold_names
 from tests.lab.train.sounds import hiss, write
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
 
 
 def divided(dataset, **split):
@@ -105,10 +111,7 @@ def test_recordings_of_one_source_are_never_on_both_sides(dataset):
 
 def test_groups_are_dealt_out_whole_and_every_fold_has_every_class(tmp_path):
     pytest.importorskip("sklearn", reason="needs the lab extra")
-    for label in ("a", "b"):
-        (tmp_path / label).mkdir()
-        for number in range(20):
-            (tmp_path / label / f"source{number // 2}-{number}.wav").touch()
+    touch(tmp_path, *(f"{label}/source{number // 2}-{number}.wav" for label in "ab" for number in range(20)))
     sounds = divide(tmp_path, find_sounds(tmp_path), Split(groups=r"^(\w/source\d+)-", count=4))
     fold_of_group = {sound.group: sound.fold for sound in sounds}
     assert all(fold_of_group[sound.group] == sound.fold for sound in sounds)
@@ -117,32 +120,25 @@ def test_groups_are_dealt_out_whole_and_every_fold_has_every_class(tmp_path):
 
 def test_the_takes_of_one_recording_session_are_one_source(tmp_path):
     pytest.importorskip("sklearn", reason="needs the lab extra")
-    (tmp_path / "door").mkdir()
-    for session in range(6):
-        for take in range(3):
-            (tmp_path / "door" / f"20260101-12000{session}-0{take}.flac").touch()
+    touch(tmp_path, *(f"door/20260101-12000{session}-0{take}.flac" for session in range(6) for take in range(3)))
     sounds = divide(tmp_path, find_sounds(tmp_path), Split(count=3))
     assert {sound.group for sound in sounds} == {f"20260101-12000{session}" for session in range(6)}
 
 
 def test_a_clip_cut_out_of_a_recording_stays_with_it_also_in_another_folder(tmp_path):
     pytest.importorskip("sklearn", reason="needs the lab extra")
-    for label in ("door", "bell"):
-        (tmp_path / label).mkdir()
-        for number in range(6):
-            (tmp_path / label / f"{label}{number}.flac").touch()
-    (tmp_path / "bell" / "door3-at-3.0s-taken-for-bell.flac").touch()
+    cut_out = cut_out_name("door3", 3.0, "bell")
+    touch(
+        tmp_path, f"bell/{cut_out}.flac", *(f"{label}/{label}{n}.flac" for label in ("door", "bell") for n in range(6))
+    )
     sounds = divide(tmp_path, find_sounds(tmp_path), Split(count=3))
     folds = {sound.path.stem: sound.fold for sound in sounds}
-    assert folds["door3-at-3.0s-taken-for-bell"] == folds["door3"]
+    assert folds[cut_out] == folds["door3"]
 
 
 def test_few_sources_are_dealt_out_to_fewer_folds_and_one_is_refused(tmp_path):
     pytest.importorskip("sklearn", reason="needs the lab extra")
-    for label in ("a", "b"):
-        (tmp_path / label).mkdir()
-        for number in range(8):
-            (tmp_path / label / f"source{number % 2}-{number}.wav").touch()
+    touch(tmp_path, *(f"{label}/source{number % 2}-{number}.wav" for label in "ab" for number in range(8)))
     sounds = find_sounds(tmp_path)
     assert fold_names(divide(tmp_path, sounds, Split(groups="(source[01])"))) == ["1", "2"]
     with pytest.raises(InputError, match=r"come from one source .*record every class in more than one session"):
