@@ -26,7 +26,7 @@ from audiomon.audio.source import Block
 from audiomon.audio.undelivered import Undelivered, UndeliveredMeter
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
-from audiomon.errors import CaptureError, DeviceError, SoundSystemError
+from audiomon.errors import CaptureError, DeviceError, SoundSystemError, forget_frames
 
 # CPU ms per second of audio that capturing costs, the whole process, nobody reading (22 050 Hz, a sound server that
 # delivers every 50 ms, x86-64): blocks of 50 ms 5.6 to 6.1, of 100 ms 3.2 to 3.4. The delay: a sample waits for the
@@ -231,6 +231,7 @@ class _Capture:
         try:
             self._opened = _open(self._wanted, self._clock)
         except DeviceError as error:
+            forget_frames(error)
             self.failed = error
             return
         finally:

@@ -15,7 +15,7 @@ from audiomon.audio.undelivered import Undelivered
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
-from audiomon.errors import DeviceError, SoundSystemError
+from audiomon.errors import DeviceError, SoundSystemError, forget_frames
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard, Listener, Replacement
@@ -245,6 +245,7 @@ class Opening:
                 self.source = source
         except Exception as error:
             # Handed to the main thread, which decides; a thread has nobody to raise to.
+            forget_frames(error)
             self.error = error
         self._on_end()
 

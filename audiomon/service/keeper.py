@@ -11,7 +11,7 @@ from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
-from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError
+from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError, forget_frames
 from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Heard
 from audiomon.pipeline.output import Output
@@ -219,6 +219,7 @@ class MicrophoneKeeper:
                 return
             except DeviceError as unsuitable:
                 source.close()
+                forget_frames(unsuitable)
                 error = unsuitable
         if isinstance(error, OtherDeviceError) and change is None and not self._other_told:
             self._other_told = True

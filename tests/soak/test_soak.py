@@ -13,8 +13,8 @@ import pytest
 from tests.soak.schedule import FAULTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Memory is flat once every fault has come a few times: in three days, most of what it grows by it does in the first.
-WARM_UP_HOURS = 12
+# Memory is flat once every fault has come.
+WARM_UP_HOURS = 2
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,6 @@ def test_no_thread_and_no_descriptor_is_left_behind(day):
 
 def test_memory_is_flat_after_warming_up(day):
     warm = [look["rss_bytes"] for look in day["held"]][WARM_UP_HOURS:]
-    # A single look may fall on a moment at which something is on its way through; and Python takes memory by the MiB:
-    # -0.7 to 1.2 MB were seen. A prediction leaked is 100 bytes, 3 MB in these hours.
-    assert statistics.median(warm[-6:]) - statistics.median(warm[:6]) <= 2e6, day["held"]
+    # A single look may fall on a moment at which something is on its way through. A prediction leaked is 100 bytes,
+    # 5 MB in these hours; microphones that failed, kept by their errors until the cyclic collector came, were 2 MB.
+    assert statistics.median(warm[-6:]) - statistics.median(warm[:6]) <= 1e6, day["held"]
