@@ -19,18 +19,6 @@ class AudiomonError(Exception):
         super().__init__(message)
 
 
-def forget_frames(error: BaseException) -> None:
-    """Let go of the frames that an error, and those before it, came through, where it is to be kept.
-
-    They keep every variable in them, and one of those is often what keeps the error: a circle, which only the cyclic
-    collector frees, and that looks at old objects once in hours.
-    """
-    passed: BaseException | None = error
-    while passed is not None:
-        passed.__traceback__ = None
-        passed = passed.__context__
-
-
 class UserError(AudiomonError):
     """The user asked for something that cannot be; the message says what to change."""
 
@@ -69,3 +57,18 @@ class SoundSystemError(DeviceError):
 
 class StageError(AudiomonError):
     """A stage fails again and again; only a new process can go on."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames that an error, and those before it, came through, where it is to be kept.
+
+    They keep every variable in them, and one of those is often what keeps the error: a circle, which only the cyclic
+    collector frees, and that looks at old objects once in hours.
+
+    Args:
+        error: to be kept for what it says; where it came from is lost.
+    """
+    passed: BaseException | None = error
+    while passed is not None:
+        passed.__traceback__ = None
+        passed = passed.__context__

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from audiomon.clock import Clock
-from audiomon.errors import DeviceError, forget_frames
+from audiomon.errors import DeviceError
 from audiomon.pipeline.listener import Heard, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.overload import Overload
@@ -100,7 +100,6 @@ class InferenceWorker:
 
     def _fail(self, error: Exception) -> None:
         # Handed to the main thread, which decides; a thread has nobody to raise to.
-        forget_frames(error)
         if not self._stopping:
             self.error = error
 

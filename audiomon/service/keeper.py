@@ -168,6 +168,8 @@ class MicrophoneKeeper:
         worker, name = hearing.worker, hearing.source.name
         if worker.done.is_set():
             error = worker.error
+            if error is not None:
+                forget_frames(error)
             if error is not None and not isinstance(error, DeviceError):
                 self.failures.note("inference", f"raised {type(error).__name__}: {error}")
                 self._hear_on(hearing)
