@@ -15,9 +15,10 @@ FLOORS = {
     "models": {"config", "features"},
     "pipeline": {"audio", "config", "features", "models"},
     "outputs": {"pipeline"},
-    "service": {"audio", "config", "features", "models", "pipeline", "outputs"},
+    "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
+    "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
-    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "service", "lab"},
+    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon", "diagnostics", "lab"},
 }
 
 

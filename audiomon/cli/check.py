@@ -8,8 +8,8 @@ import click
 from audiomon.audio.devices import find_device, input_devices
 from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
+from audiomon.daemon.exposure import exposed, exposed_in_words
 from audiomon.errors import AudiomonError, UserError
-from audiomon.exposure import exposed, exposed_in_words
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.statuses import hop_in_words

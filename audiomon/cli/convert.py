@@ -10,9 +10,9 @@ from audiomon.cli.settings import labels_option
 from audiomon.lab.convert import PRECISIONS, Precision
 from audiomon.lab.convert_package import STAGES, Request, check_request, convert_package
 from audiomon.lab.tensorflow_process import TensorFlowProcess
-from audiomon.models.description import describe
+from audiomon.models.importing.describe import describe
+from audiomon.models.importing.labels import said_labels
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
-from audiomon.models.label_files import said_labels
 
 _FOLDER = click.Path(path_type=Path)
 

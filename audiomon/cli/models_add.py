@@ -7,9 +7,9 @@ import click
 
 from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
-from audiomon.models.adding import Addition, Asked, Finding, IncompleteError, default_name, examine
+from audiomon.models.importing.add import Addition, Asked, Finding, IncompleteError, default_name, examine
+from audiomon.models.importing.write import STAGES, write_package
 from audiomon.models.package import LARGEST_WEIGHTS_BYTES, MANIFEST, model_folders
-from audiomon.models.writing import STAGES, write_package
 
 _FOLDER = click.Path(path_type=Path)
 

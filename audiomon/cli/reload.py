@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from audiomon.cli.settings import instance_option
-from audiomon.service.reload_state import FILE, request_reload
-from audiomon.service.runtime_files import find_runtime
+from audiomon.daemon.reload_request import FILE, request_reload
+from audiomon.daemon.runtime_files import find_runtime
 
 
 @click.command()

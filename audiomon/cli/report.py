@@ -9,8 +9,8 @@ import msgspec
 
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
+from audiomon.diagnostics.report import LATENCIES, Entry, Report, read_entries, summarise
 from audiomon.errors import UserError
-from audiomon.service.report import LATENCIES, Entry, Report, read_entries, summarise
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?) *(s|min|h|d|w)(?:ago)?")

@@ -14,6 +14,7 @@ from audiomon.audio.source import Source
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
+from audiomon.daemon.exposure import exposures
 from audiomon.errors import AudiomonError, DeviceError
 from audiomon.models.package import package_file
 from audiomon.outputs.journal import Journal, writes_to_journal
@@ -25,7 +26,7 @@ from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status
-from audiomon.pipeline.statuses import exposures, listening, summary
+from audiomon.pipeline.statuses import listening, summary
 from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
 
 _CLOCK = SystemClock()
@@ -168,7 +169,7 @@ def _sample(loading: LoadingModel) -> Path | None:
 
 
 def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | None, DeviceError | None]:
-    from audiomon.service.hearing import open_microphone
+    from audiomon.daemon.hearing import open_microphone
 
     try:
         return open_microphone(settings, loading.package.manifest.input.sample_rate, _CLOCK), None
@@ -221,8 +222,8 @@ def _supervise(
     output: Output,
     journal: Journal | None,
 ) -> None:
-    from audiomon.service.hearing import Running
-    from audiomon.service.supervisor import Supervisor
+    from audiomon.daemon.hearing import Running
+    from audiomon.daemon.supervisor import Supervisor
 
     try:
         supervisor = Supervisor(

@@ -8,10 +8,10 @@ import msgspec
 
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
+from audiomon.daemon.health import Health
+from audiomon.daemon.runtime_files import find_runtime, read_runtime
+from audiomon.daemon.status_file import FILE, TELL_S, Standing
 from audiomon.errors import AudiomonError, UserError
-from audiomon.service.health import Health
-from audiomon.service.runtime_files import find_runtime, read_runtime
-from audiomon.service.standing import FILE, TELL_S, Standing
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
 _STALE_S = 4 * TELL_S

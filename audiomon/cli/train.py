@@ -28,7 +28,7 @@ from audiomon.lab.train.packaging import Result, check_target, hear_held, write_
 from audiomon.lab.train.preparation import Prepared, prepare
 from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_decisions, with_features
 from audiomon.lab.train.training import checkpoint_of, cores, forget, run_jobs
-from audiomon.models.description import feature_option
+from audiomon.models.importing.describe import feature_option
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _DEFAULTS = TrainingSettings()

@@ -9,7 +9,7 @@ from audiomon.lab.convert import Precision
 from audiomon.lab.inspect_tflite import Contents
 from audiomon.lab.original import Layer
 from audiomon.lab.proof import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Proof
-from audiomon.models.description import times
+from audiomon.models.importing.describe import times
 from audiomon.models.interpreter import Backend, installed_backends
 
 _ONLY_IN_TRAINING = {

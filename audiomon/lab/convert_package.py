@@ -20,11 +20,11 @@ from audiomon.lab.original import Layer, OriginalModel
 from audiomon.lab.proof import Answered, Labelled, Proof, ProofError, prove, random_windows
 from audiomon.lab.recorded_windows import read_labelled_windows, read_windows
 from audiomon.lab.tensorflow_process import Progress, TensorFlowProcess
-from audiomon.models.description import Described, activation, check_shapes
+from audiomon.models.importing.describe import Described, activation, check_shapes
+from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
 from audiomon.models.manifest import InputSpec, Manifest, OutputSpec
 from audiomon.models.package import MANIFEST
-from audiomon.models.writing import write_package
 
 Float32 = NDArray[np.float32]
 

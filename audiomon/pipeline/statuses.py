@@ -1,9 +1,6 @@
 """What a listener says of itself: what it listens to, and how it has fared."""
 
 from audiomon.clock import Clock
-from audiomon.config.settings import Settings
-from audiomon.exposure import exposed, exposed_in_words
-from audiomon.models.package import ModelPackage
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.prediction import Facts, Status
 from audiomon.pipeline.tally import Percentiles, Tally
@@ -40,15 +37,6 @@ def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock)
             "config": config,
         },
     )
-
-
-def exposures(settings: Settings, package: ModelPackage, clock: Clock) -> list[Status]:
-    """Warn of each place that any user may change and so decide what is heard: the configuration, the model."""
-    files = [*package.files, *([settings.document.path] if settings.document else [])]
-    return [
-        Status("files-exposed", exposed_in_words(place), clock.time_ns(), {"place": str(place)}, "warning")
-        for place in exposed(files)
-    ]
 
 
 def hop_in_words(asked_s: float, hop_s: float) -> str:

@@ -8,8 +8,8 @@ import time
 import msgspec
 import pytest
 
-from audiomon.service.runtime_files import RuntimeFiles
-from audiomon.service.standing import FILE, Standing
+from audiomon.daemon.runtime_files import RuntimeFiles
+from audiomon.daemon.status_file import FILE, Standing
 from tests.cli.command import Audiomon
 
 STANDING = Standing(

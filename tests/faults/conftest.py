@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.daemon.conftest import folder, packages
+from tests.daemon.daemon import running_daemon
 from tests.faults import CONFIG
 from tests.faults.injected import Injection
-from tests.service.conftest import folder, packages
-from tests.service.daemon import running_daemon
 
 __all__ = ["folder", "packages"]
 

@@ -24,9 +24,9 @@ def raise_if_told(name):
 
 if "run" in sys.argv:
     import audiomon.audio.microphone as microphone
-    import audiomon.service.keeper as keeper
+    import audiomon.daemon.keeper as keeper
     from audiomon.models.classifier import Classifier
-    from audiomon.service.health import CaptureHealth, TIMES
+    from audiomon.daemon.health import CaptureHealth, TIMES
 
     look, scores = microphone._look, Classifier.scores
 

@@ -1,7 +1,7 @@
 """How soon faults are noticed and got over, measured: ``python -m tests.faults.recovery_times [ROUNDS]``.
 
 A real daemon on real PortAudio and a sound server of its own, which is unplugged, killed and frozen. Prints the rows of
-the table in ``audiomon/service/README.md``: median and worst of so many rounds, in seconds.
+the table in ``audiomon/daemon/README.md``: median and worst of so many rounds, in seconds.
 """
 
 import signal
@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.conftest import SCRIPT, VirtualMicrophone, start_virtual_microphone
+from tests.daemon.daemon import Daemon, running_daemon, wait_until
 from tests.faults import CONFIG
 from tests.faults.injected import Injection
 from tests.models.tiny import write_tiny
-from tests.service.daemon import Daemon, running_daemon, wait_until
 
 Row = Callable[[Daemon, VirtualMicrophone], dict[str, float]]
 

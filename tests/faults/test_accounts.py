@@ -9,9 +9,9 @@ from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.worker import InferenceWorker
+from tests.daemon.daemon import wait_until
 from tests.models.tiny import tiny_package
 from tests.pipeline.test_listener import KeptOutput
-from tests.service.daemon import wait_until
 
 
 @pytest.mark.mic

@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 from audiomon.models.interpreter import installed_backends
+from tests.daemon.daemon import running_daemon, wait_until
 from tests.faults import CONFIG
 from tests.models.test_classifier import DAMAGED_OFFSET
 from tests.models.tiny import content, replace_weights
-from tests.service.daemon import running_daemon, wait_until
 
 pytestmark = pytest.mark.mic
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.daemon.daemon import PATIENCE_S, running_daemon, wait_until
 from tests.faults import CONFIG
-from tests.service.daemon import PATIENCE_S, running_daemon, wait_until
 
 pytestmark = pytest.mark.mic
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.service.daemon import PATIENCE_S, wait_until
+from tests.daemon.daemon import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.mic
 

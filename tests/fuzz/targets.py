@@ -24,12 +24,12 @@ from audiomon.audio.pipe import PipeSource
 from audiomon.audio.source import Source
 from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
+from audiomon.daemon.candidate import refusal
 from audiomon.errors import AudiomonError
 from audiomon.models.classifier import CheckingProcess, Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
 from audiomon.pipeline.listener import Listener
-from audiomon.service.candidate import refusal
 from tests.fuzz.warm_check import forked_check
 from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
 

@@ -12,7 +12,7 @@ from audiomon.lab.convert_package import Request, convert_package
 from audiomon.lab.proof import ProofError
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 from audiomon.models.classifier import Classifier
-from audiomon.models.description import describe
+from audiomon.models.importing.describe import describe
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 from audiomon.models.package import read_package
 from tests.lab import keras_models

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from audiomon.models.classifier import self_test_window
+from audiomon.models.importing.write import SIGNALS
 from audiomon.models.manifest import InputSpec
-from audiomon.models.writing import SIGNALS
 from tests.models.tiny import FIXTURES, LOG_MEL, METADATA_ROOM, WAVEFORM
 
 

@@ -12,9 +12,9 @@ import pytest
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models import classifier as classifier_module
 from audiomon.models.classifier import CheckingProcess, Classifier, self_test_window
+from audiomon.models.importing.write import SIGNALS, write_package
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
-from audiomon.models.writing import SIGNALS, write_package
 from tests.models.tiny import (
     LABELS,
     RUNNABLE,

@@ -8,9 +8,9 @@ import pytest
 
 from audiomon.errors import ModelError
 from audiomon.models.classifier import self_test_window
+from audiomon.models.importing.write import SIGNALS
 from audiomon.models.interpreter import Interpreter, choose_backend, installed_backends
 from audiomon.models.self_test import make_signal
-from audiomon.models.writing import SIGNALS
 from tests.models.tiny import LOG_MEL, RUNNABLE, SCORES, WAVEFORM, content
 
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiomon.errors import AudiomonError, ConfigError, ModelError
+from audiomon.models.importing.write import write_package
 from audiomon.models.package import (
     find_package,
     installed_packages,
@@ -16,7 +17,6 @@ from audiomon.models.package import (
     read_manifest,
     read_package,
 )
-from audiomon.models.writing import write_package
 from tests.models.tiny import LABELS, LOG_MEL, content, manifest, replace_in_manifest, write_tiny
 
 

@@ -10,10 +10,10 @@ import msgspec
 from audiomon.config import Decisions
 from audiomon.features import LogMelSpec
 from audiomon.features.spec import Normalization
+from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
 from audiomon.models.manifest import Manifest, OutputSpec, SelfTest, WaveformSpec
 from audiomon.models.package import ModelPackage, read_package
-from audiomon.models.writing import write_package
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LABELS = ("background", "baby_cry", "dog_bark", "speech")

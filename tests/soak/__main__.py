@@ -18,16 +18,16 @@ import msgspec
 
 from audiomon.config import Config, Decisions, Microphone, decision_rules
 from audiomon.config.settings import Settings
+from audiomon.daemon.hearing import Running, open_microphone
+from audiomon.daemon.keeper import Change, MicrophoneKeeper
 from audiomon.models.classifier import Classifier
+from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
-from audiomon.models.writing import write_package
 from audiomon.outputs.journal import Journal
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.pipeline.prediction import Status
 from audiomon.pipeline.statuses import period_summary
-from audiomon.service.hearing import Running, open_microphone
-from audiomon.service.keeper import Change, MicrophoneKeeper
 from tests.models.tiny import LOG_MEL, content, manifest
 from tests.outputs.journald import Journald
 from tests.soak.schedule import Injector, schedule

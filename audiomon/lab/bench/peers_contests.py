@@ -19,9 +19,9 @@ from audiomon.lab.bench.pipeline_live import librosa_arguments, librosa_levels
 from audiomon.lab.bench.pipeline_plan import Plan
 from audiomon.lab.bench.pipeline_processes import LOOP_SCRIPT
 from audiomon.lab.bench.pipeline_sounds import varied_sound, write_wav
+from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
 from audiomon.models.manifest import Manifest, OutputSpec, WaveformSpec
-from audiomon.models.writing import write_package
 
 _HOPS_S = {0.5: 1 / 3, 0.1: 1 / 5}
 _OF_MEDIAPIPE = 0.75

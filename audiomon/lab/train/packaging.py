@@ -32,9 +32,9 @@ from audiomon.lab.train.drawing import plain_windows
 from audiomon.lab.train.fitting import Trained
 from audiomon.lab.train.preparation import Prepared
 from audiomon.lab.train.settings import TrainingSettings
+from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.manifest import Manifest
-from audiomon.models.writing import write_package
 
 _INT8 = "-int8"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from audiomon.lab.train.settings import DEFAULT_SPEC, TrainingSettings, with_features
-from audiomon.models.description import feature_option
+from audiomon.models.importing.describe import feature_option
 from tests.lab.train.sounds import FEATURES, write_dataset
 
 

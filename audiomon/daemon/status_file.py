@@ -1,0 +1,91 @@
+"""How a running listener stands: what the status line of systemd and ``audiomon status`` are made of."""
+
+import msgspec
+
+FILE = "status.json"
+
+# How often the daemon tells. systemd's status line wakes process 1 each time; the file is in memory.
+TELL_S = 5.0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Everything at one moment.
+
+    Attributes:
+        pid: of the daemon.
+        version: of audiomon.
+        at_s: when this was so, in seconds of the machine's monotonic clock.
+        up_s: seconds that it has run for.
+        health: state of capture; see `audiomon.daemon.health.Health`.
+        health_s: seconds since that state began.
+        reason: why nothing is heard, or what is doubtful; empty when all is well.
+        microphone: name of the one that is open; empty when there is none.
+        model: name of the package that listens.
+        config: where the settings came from.
+        refused: why the configuration as it is saved now does not hold; empty when it does.
+        label: of the newest prediction; empty before the first.
+        score: of it, from 0 to 1.
+        per_s: predictions a second, of late.
+        predictions: so far.
+        inference_us: median of the last 7200 predictions, in microseconds.
+        lag_ms: from capture to prediction, median, in milliseconds.
+        lag_ms_p99: the same, 99th percentile.
+        peak_dbfs: highest sample of about the last second; None if nothing came.
+        classified: sample frames so far; see `audiomon.pipeline.accounts.Fates`, as for the next three.
+        shed: sample frames.
+        lost: sample frames.
+        left_over: sample frames.
+        windows_shed: windows.
+        gated: windows below the gate, for which the model was not run.
+        undelivered: sample frames, about, that never came.
+        entries_waiting: for journald to take them.
+        entries_lost: that journald did not take in time.
+        stage_failures: so far.
+    """
+
+    pid: int
+    version: str
+    at_s: float
+    up_s: float
+    health: str
+    health_s: float
+    reason: str
+    microphone: str
+    model: str
+    config: str
+    refused: str
+    label: str
+    score: float
+    per_s: float
+    predictions: int
+    inference_us: float
+    lag_ms: float
+    lag_ms_p99: float
+    peak_dbfs: float | None
+    classified: int
+    shed: int
+    lost: int
+    left_over: int
+    windows_shed: int
+    gated: int
+    undelivered: int
+    entries_waiting: int
+    entries_lost: int
+    stage_failures: int
+
+    @property
+    def line(self) -> str:
+        """The one line that ``systemctl status`` shows."""
+        parts = [f"refused: {self.refused}", "goes on as before"] if self.refused else []
+        parts.append(f"{self.health}: {self.reason}" if self.reason else self.health)
+        if self.microphone and self.label:
+            parts += [
+                f"{self.label} {self.score:.2f}",
+                f"{self.per_s:.1f} predictions/s",
+                f"{self.inference_us:.0f} µs a call",
+                *([f"{self.windows_shed} windows shed"] if self.windows_shed else []),
+                f"{self.lost} samples lost",
+            ]
+        if self.gated:
+            parts.append(f"{self.gated} windows below the gate")
+        return " · ".join(parts)

@@ -1,0 +1,151 @@
+"""The microphone and the model: whether there is one, what it delivers, and whether this machine is fast enough."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from audiomon.audio.devices import find_device, input_devices, lasting_name
+from audiomon.audio.level import LevelMeter, Span
+from audiomon.audio.mono import MonoStream
+from audiomon.audio.source import Source
+from audiomon.clock import Clock
+from audiomon.config.settings import Settings
+from audiomon.daemon.hearing import open_microphone
+from audiomon.diagnostics.doctor.finding import Finding
+from audiomon.errors import AudiomonError, DeviceError
+from audiomon.models.classifier import Classifier
+from audiomon.pipeline.loading import LoadingModel
+
+LISTEN_S = 2.0
+_QUIET_DBFS = -70.0
+# A device whose samples come this much faster or slower than it says runs at another rate.
+_RATE_OFF = 0.05
+_TIMED_WINDOWS = 20
+
+_DEFECTS = {
+    "silent": (
+        "it delivers nothing but zeros: it is muted, or not connected",
+        "unmute it: `alsamixer`, F6, F4, then M",
+    ),
+    "constant": (
+        "it delivers one and the same value: it is broken, or not connected",
+        "look at its cable; try another",
+    ),
+    "clipping": ("it is at full scale again and again: its gain is too high", "lower it: `alsamixer`, F6, F4"),
+}
+
+
+def look_at_microphone(settings: Settings, sample_rate: int, clock: Clock) -> Iterator[Finding]:
+    """Find the microphone that the settings name, and listen to it for two seconds.
+
+    Args:
+        settings: that name it.
+        sample_rate: the model's, in Hz.
+        clock: times the listening.
+    """
+    try:
+        devices = input_devices()
+        device = find_device(settings.config.microphone.device, devices)
+    except DeviceError as error:
+        yield Finding("wrong", "microphone", str(error), "plug one in, or choose one that `audiomon devices` lists")
+        return
+    lasting = lasting_name(device, devices)
+    if settings.config.microphone.device == device.index and lasting != str(device.index):
+        yield Finding(
+            "note",
+            "microphone",
+            f"number {device.index} may be another one after a reboot",
+            f"write `device: {lasting}`",
+        )
+    try:
+        source = open_microphone(settings, sample_rate, clock)
+    except DeviceError as error:
+        yield Finding(
+            "wrong",
+            "microphone",
+            str(error),
+            "a running service holds its microphone, and `audiomon status` says how it is; otherwise look what else "
+            "uses it: `fuser -v /dev/snd/*`",
+        )
+        return
+    try:
+        yield from _heard(source, sample_rate, settings, clock)
+    except AudiomonError as error:
+        yield Finding("wrong", "microphone", str(error), "look at its plug, its cable and the power supply")
+    finally:
+        source.close()
+
+
+def _heard(source: Source, sample_rate: int, settings: Settings, clock: Clock) -> Iterator[Finding]:
+    meter = LevelMeter()
+    stream = MonoStream(source, sample_rate, settings.config.microphone.channel, meter)
+    stream.read(sample_rate // 10)  # the first moments of some are anything
+    first, began_ns = stream.read_end, clock.monotonic_ns()
+    meter.take_dbfs()
+    meter.take_span()
+    while clock.monotonic_ns() - began_ns < LISTEN_S * 1e9:
+        stream.read(sample_rate // 10)
+    rate = (stream.read_end - first) / ((clock.monotonic_ns() - began_ns) / 1e9)
+    converted = f", converted to the model's {sample_rate} Hz" if source.sample_rate != sample_rate else ""
+    yield from _rated(source, rate, converted)
+    yield _levelled(source, meter.take_dbfs(), meter.take_span())
+
+
+def _rated(source: Source, rate: float, converted: str) -> Iterator[Finding]:
+    if not rate:
+        yield Finding(
+            "wrong",
+            "rate",
+            f"{source.name} delivers nothing",
+            "unplug it and plug it in again; is its sound server stuck?",
+        )
+    elif abs(rate / source.sample_rate - 1) > _RATE_OFF:
+        yield Finding(
+            "wrong",
+            "rate",
+            f"{source.name} says {source.sample_rate} Hz and delivers {rate:.0f} samples a second",
+            "choose another device of it: `audiomon devices`; through `default`, ALSA converts",
+        )
+    else:
+        yield Finding("ok", "rate", f"{source.name} delivers {source.sample_rate} Hz{converted}")
+
+
+def _levelled(source: Source, level_dbfs: float | None, span: Span) -> Finding:
+    if span.defect:
+        what, advice = _DEFECTS[span.defect]
+        return Finding("wrong", "level", f"{source.name}: {what}", advice)
+    if level_dbfs is None:
+        return Finding("wrong", "level", f"{source.name} delivers nothing", "unplug it and plug it in again")
+    peak = f"{level_dbfs:.0f} dBFS, peak {span.peak_dbfs:.0f} dBFS"
+    if level_dbfs < _QUIET_DBFS:
+        return Finding(
+            "note", "level", f"{peak}: very quiet", "if the room is not, raise its gain: `alsamixer`, F6, F4"
+        )
+    return Finding("ok", "level", peak)
+
+
+def look_at_model(settings: Settings, clock: Clock) -> tuple[Finding, Classifier | None]:
+    """Load the model that the settings name, and see whether this machine is fast enough for it."""
+    try:
+        classifier = LoadingModel(settings).classifier()
+    except AudiomonError as error:
+        return Finding("wrong", "model", str(error), "`audiomon models` lists those that are installed"), None
+    window = np.zeros(classifier.spec.shape, dtype=np.float32)
+    costs_s = []
+    for _ in range(_TIMED_WINDOWS):
+        began_ns = clock.monotonic_ns()
+        classifier.scores(window)
+        costs_s.append((clock.monotonic_ns() - began_ns) / 1e9)
+        if sum(costs_s) > LISTEN_S:
+            break
+    spec = classifier.spec
+    hop_s = spec.nearest_hop_s(settings.config.asked_hop_s(spec.window_s))
+    cost_s = sorted(costs_s)[len(costs_s) // 2]
+    name = classifier.package.manifest.name
+    what = f"{name} takes {cost_s * 1e3:.2f} ms a window, and there is one every {hop_s:.3f} s"
+    if cost_s > hop_s:
+        advice = f"raise `hop_s` above {cost_s:.2f}, or choose a smaller model; windows are shed otherwise"
+        return Finding("wrong", "model", f"{what}: {cost_s / hop_s:.1f} times too slow", advice), classifier
+    if cost_s > hop_s / 2:
+        return Finding("note", "model", f"{what}: not much is left for other work"), classifier
+    return Finding("ok", "model", what), classifier
