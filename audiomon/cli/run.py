@@ -25,7 +25,7 @@ from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import listening, summary
-from audiomon.pipeline.worker import InferenceWorker
+from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 
 _CLOCK = SystemClock()
 # How often the end of a recording is looked for, should its wake-up be missed.
@@ -103,8 +103,7 @@ def run(
         # What comes from a program has no other time than now.
         _listen(_recording(input_, rate, channels or 1, realtime), settings, loading, screen(options, dated=input_ == "-"))
         return
-    wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    output = live_outputs(options, _CLOCK, wakeups.wake)
+    output = live_outputs(options, _CLOCK)
     with _reporting_to(output, in_service(options)):
         settings = settings_now()
         loading = LoadingModel(settings)
@@ -112,7 +111,6 @@ def run(
         sample = _sample(loading) if or_sample else None
         if source is None and sample is not None:
             click.echo(f"audiomon: {absence}\naudiomon: listening to the sample recording {sample} instead", err=True)
-            wakeups.close()
             _listen(_recording(str(sample), None, 1, True), settings, loading, screen(options))
         elif absence is not None and not in_service(options) and "NOTIFY_SOCKET" not in os.environ:
             # Someone who types a command wants to know; a service waits for its microphone.
@@ -120,7 +118,7 @@ def run(
         else:
             for status in exposures(settings, loading.package, _CLOCK):
                 output.status(status)
-            _supervise(source, absence, settings, loading, settings_now, output, wakeups)
+            _supervise(source, absence, settings, loading, settings_now, output)
 
 
 @contextmanager
@@ -192,7 +190,7 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
         worker.start()
         while not worker.done.is_set() and not wakeups.wait(_LOOK_S):
             pass
-        worker.stop()
+        worker.stop(STOP_WAIT_S)
     wakeups.close()
     elapsed_s = (_CLOCK.monotonic_ns() - started_ns) / 1e9
     heard_s = listener.position / source.sample_rate
@@ -209,7 +207,6 @@ def _supervise(
     loading: LoadingModel,
     settings_now: Callable[[], Settings],
     output: Fanout,
-    wakeups: Wakeups,
 ) -> None:
     from audiomon.daemon.opening import open_microphone
     from audiomon.daemon.running import Running
@@ -224,7 +221,6 @@ def _supervise(
             load_settings=settings_now,
             open_source=open_source,
             output=output,
-            wakeups=wakeups,
             # A terminal that is closed hangs up; its listener then ends.
             reload_on_hangup=not sys.stdin.isatty(),
             clock=_CLOCK,

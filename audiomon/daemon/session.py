@@ -15,7 +15,7 @@ from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Announce, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import InferenceWorker
+from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 
 
 class Session:
@@ -103,4 +103,4 @@ class Session:
         Returns:
             False if the worker hangs. It is then left behind, and its copy of the model with it.
         """
-        return self.worker.stop()
+        return self.worker.stop(STOP_WAIT_S)

@@ -36,7 +36,6 @@ class Supervisor:
         load_settings: reads the configuration again.
         open_source: opens what settings name.
         output: gets everything.
-        wakeups: end the main thread's waiting; closed at the end.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
     """
@@ -48,7 +47,6 @@ class Supervisor:
         load_settings: Callable[[], Settings],
         open_source: OpenSource,
         output: Fanout,
-        wakeups: Wakeups,
         reload_on_hangup: bool,
         clock: Clock,
     ) -> None:
@@ -56,9 +54,9 @@ class Supervisor:
         self._manager = ServiceManager()
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
-        self._wakeups = wakeups
+        self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._files = RuntimeFiles(runtime_folder())
-        self._sessions = Sessions(running, open_source=open_source, output=output, clock=clock, wake=wakeups.wake)
+        self._sessions = Sessions(running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake)
         self._reloading = Reloading(
             self._sessions,
             load_settings=load_settings,

@@ -24,7 +24,6 @@ class Queued:
         output: writes, in the thread; may block, and raises OSError when nobody reads it any more.
         name: for messages about it.
         clock: dates the statuses.
-        on_gone: called in the thread when nobody will read it any more.
         max_waiting: entries kept for a reader that does not keep up.
 
     Attributes:
@@ -35,22 +34,13 @@ class Queued:
 
     audience = Audience.SCREEN
 
-    def __init__(
-        self,
-        output: Output,
-        name: str,
-        clock: Clock,
-        *,
-        on_gone: Callable[[], None] = lambda: None,
-        max_waiting: int = MAX_WAITING,
-    ) -> None:
+    def __init__(self, output: Output, name: str, clock: Clock, *, max_waiting: int = MAX_WAITING) -> None:
         self.name = name
         self.gone = False
         self.lost = 0
         self.error: Exception | None = None
         self._output = output
         self._clock = clock
-        self._on_gone = on_gone
         self._max_waiting = max_waiting
         self._reported_lost = 0
         self._queue: deque[Callable[[], None]] = deque()
@@ -110,7 +100,6 @@ class Queued:
                 with self._changed:
                     self.gone = True
                     self._queue.clear()
-                self._on_gone()
                 return
 
     def _next(self) -> Callable[[], None] | None:

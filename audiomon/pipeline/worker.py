@@ -73,7 +73,7 @@ class InferenceWorker:
         """Begin."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = STOP_WAIT_S) -> bool:
+    def stop(self, timeout_s: float) -> bool:
         """Close the source and wait for the thread to end.
 
         A thread that does not end in time hangs in a model, a driver or an output, and is abandoned: should it ever
