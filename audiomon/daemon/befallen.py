@@ -1,7 +1,6 @@
 """What is said of that which befalls a microphone, in words for people and facts for programs."""
 
-from audiomon.audio.source import Source
-from audiomon.audio.undelivered import Undelivered
+from audiomon.audio.source import Missing, Source
 from audiomon.clock import Clock
 from audiomon.daemon.health import CaptureHealth, Health
 from audiomon.pipeline.prediction import Facts, Status
@@ -52,17 +51,17 @@ def lost(source: Source, frames: int, why: str, clock: Clock) -> Status:
     return Status("audio-lost", f"lost {frames} samples of {source.name} {why}", clock.time_ns(), facts, "warning")
 
 
-def undelivered(source: Source, missing: Undelivered, clock: Clock) -> Status:
+def undelivered(source: Source, missing: Missing, clock: Clock) -> Status:
     """Say that sample frames never came."""
-    seconds, uncertain_s = missing.frames / source.sample_rate, missing.uncertain / source.sample_rate
+    seconds, uncertain_s = missing.samples / source.sample_rate, missing.uncertain / source.sample_rate
     return Status(
         "undelivered",
-        f"{source.name} did not deliver {seconds:.2f} ± {uncertain_s:.2f} s of sound (about {missing.frames} samples): "
-        "audiomon was held up, or the sound system dropped them",
+        f"{source.name} did not deliver {seconds:.2f} ± {uncertain_s:.2f} s of sound "
+        f"(about {missing.samples} samples): audiomon was held up, or the sound system dropped them",
         clock.time_ns(),
         {
             "source": source.name,
-            "lost": missing.frames,
+            "lost": missing.samples,
             "lost_s": round(seconds, 3),
             "uncertain": missing.uncertain,
             "uncertain_s": round(uncertain_s, 3),

@@ -7,11 +7,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from audiomon.audio.devices import InputDevice, refresh_devices
 from audiomon.audio.level import LevelMeter
-from audiomon.audio.microphone import MicrophoneSource
-from audiomon.audio.source import Source
-from audiomon.audio.undelivered import Undelivered
+from audiomon.audio.microphone import MicrophoneSource, refresh_devices
+from audiomon.audio.source import Identity, Missing, Source
 from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
@@ -64,7 +62,7 @@ class Running:
         return replace(self, classifier=classifier)
 
 
-def open_microphone(settings: Settings, sample_rate: int, clock: Clock, before: InputDevice | None = None) -> Source:
+def open_microphone(settings: Settings, sample_rate: int, clock: Clock, before: Identity | None = None) -> Source:
     """Open the microphone that the settings name, at a model's sample rate if it can.
 
     Args:
@@ -164,14 +162,14 @@ class Hearing:
         """Begin."""
         self.worker.start()
 
-    def take_undelivered(self) -> list[Undelivered]:
+    def take_undelivered(self) -> list[Missing]:
         """Return what the microphone turned out not to have delivered, since the last call."""
-        return self.source.take_undelivered() if isinstance(self.source, MicrophoneSource) else []
+        return self.source.take_missing() if isinstance(self.source, MicrophoneSource) else []
 
     @property
     def stuck(self) -> bool:
         """Whether the sound system does not let go of the microphone, which has been closed."""
-        return isinstance(self.source, MicrophoneSource) and self.source.stuck
+        return isinstance(self.source, MicrophoneSource) and not self.source.released
 
     def end(self) -> bool:
         """Stop listening, let go of the microphone, and turn off what is on.

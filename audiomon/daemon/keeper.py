@@ -6,10 +6,9 @@ which it never holds up.
 
 from collections.abc import Callable
 
-from audiomon.audio.devices import InputDevice
 from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone import MicrophoneSource, forget_portaudio
-from audiomon.audio.source import Source
+from audiomon.audio.source import Identity, Source
 from audiomon.clock import Clock
 from audiomon.daemon import befallen
 from audiomon.daemon.failures import Failures
@@ -91,7 +90,7 @@ class MicrophoneKeeper:
         self.span = Span()
         self._change: Change | None = None
         self._announce: Announce | None = None
-        self._device: InputDevice | None = None
+        self._device: Identity | None = None
         self._device_wanted: str | int | None = None
         self._other_told = False
         self._heard_until_ns: int | None = None
@@ -189,7 +188,7 @@ class MicrophoneKeeper:
             if self.health.sounds(now_ns, self.span):
                 self._output.status(befallen.sound(hearing.source, self.health, self._clock))
             for missing in hearing.take_undelivered():
-                self.counting.add_undelivered(missing.frames)
+                self.counting.add_undelivered(missing.samples)
                 self._output.status(befallen.undelivered(hearing.source, missing, self._clock))
 
     def _hear_on(self, hearing: Hearing) -> None:
@@ -254,7 +253,7 @@ class MicrophoneKeeper:
             self._announce_then(lambda _, hearing: befallen.lost(source, self._missed(hearing), why, self._clock))
         self._other_told = False
         self._device_wanted = running.settings.config.microphone.device
-        self._device = source.device if isinstance(source, MicrophoneSource) else None
+        self._device = source.identity if isinstance(source, MicrophoneSource) else None
         self._start(source, running)
         self.health.opened(self._clock.monotonic_ns())
 
@@ -307,7 +306,7 @@ class MicrophoneKeeper:
 
     def _other_than(self, source: Source) -> str:
         """Return the name of the microphone that was heard before, if this is another one."""
-        device, before = source.device if isinstance(source, MicrophoneSource) else None, self._device
+        device, before = source.identity if isinstance(source, MicrophoneSource) else None, self._device
         return before.name if device and before and not device.is_like(before) else ""
 
     def _missed(self, hearing: Hearing) -> int:

@@ -171,7 +171,7 @@ class Listener:
     def finish(self) -> Fates:
         """Say what became of the frames after the last prediction, when nothing more will be heard."""
         # A microphone goes on capturing while nobody reads.
-        end: int = max(self._stream.read_end, getattr(self.source, "frames_captured", 0))
+        end = max(self._stream.read_end, self.source.captured_end)
         return self.accounts.finish(end, self.windows.lost)
 
     def switch_off(self) -> tuple[Event, ...]:
