@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -174,7 +174,7 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
         errors.extend([] if error is None else [error])
         wakeups.wake()
 
-    with source:
+    with closing(source):
         listener = Listener(
             source,
             loading.classifier(),
