@@ -10,11 +10,11 @@ from pathlib import Path
 
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
-from audiomon.daemon.candidate import Candidate, refusal
+from audiomon.daemon.candidate import Candidate, refusal_facts
 from audiomon.daemon.exposure import exposures
-from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles
+from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.classifier import CHECK_PATIENCE_S
@@ -162,9 +162,7 @@ class Reloading:
         except AudiomonError as error:
             self._refuse(error)
             return
-        self._change = Change(
-            running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost)
-        )
+        self._change = Change(running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost))
         self._sessions.apply(self._change)
 
     def _changed(self, candidate: Candidate, lost: int) -> Status:
@@ -197,14 +195,13 @@ class Reloading:
     def _refuse(self, error: AudiomonError) -> None:
         self._candidate = self._change = None
         self._waited_for_content = False
-        refused = refusal(error)
-        running = self._sessions.running.classifier.package.manifest.name
-        if refused.text != self.problem:
-            message = f"Refused: {refused.text}. {running} goes on with the settings from before."
-            status = Status(StatusKind.SWAP_REFUSED, message, self._clock.time_ns(), refused.facts, "error")
+        text = str(error)
+        if text != self.problem:
+            message = f"Refused: {text}. {self._sessions.running.model} goes on with the settings from before."
+            status = Status(StatusKind.SWAP_REFUSED, message, self._clock.time_ns(), refusal_facts(error), "error")
             self._output.status(status)
-        self.problem = refused.text
-        self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, refused.text, True)
+        self.problem = text
+        self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, text, True)
         self._write_state()
 
     def _note_reversion(self, reversion: Reversion) -> None:
@@ -224,12 +221,10 @@ class Reloading:
             ConfigError: it has stayed so.
         """
         document = settings.document
-        if document is None or document.data is not None or not document.path.is_file():
-            return False  # a pipe has been read, and is not opened again
-        if document.path.read_text(encoding="utf-8").strip():
+        if document is None or not document.blank:
             return False
         if self._waited_for_content:
-            raise ConfigError(f"{document.path}:1: is empty")
+            raise ConfigError("is empty", path=document.path, line=1)
         self._waited_for_content = True
         return True
 

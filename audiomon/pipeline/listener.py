@@ -77,10 +77,12 @@ class TakeOver:
 
     Attributes:
         replacement: what it was.
+        first: the first window heard with it.
         statuses: what it announces, to be written before the window's prediction.
     """
 
     replacement: Replacement
+    first: FirstWindow
     statuses: tuple[Status, ...]
 
 
@@ -262,7 +264,7 @@ class Listener:
         take_overs = []
         for replacement in self._taking_over:
             first = FirstWindow(self.source.name, self.source.sample_rate, began_ns, cost)
-            take_overs.append(TakeOver(replacement, replacement.announce(first)))
+            take_overs.append(TakeOver(replacement, first, replacement.announce(first)))
             cost = 0  # announced with the first of them
         self._taking_over = []
         return fates, tuple(take_overs), lost

@@ -24,7 +24,7 @@ def raise_if_told(name):
 
 if "run" in sys.argv:
     import audiomon.audio.capture as capture
-    import audiomon.daemon.keeper as keeper
+    import audiomon.daemon.sessions as sessions
     from audiomon.models.classifier import Classifier
     from audiomon.daemon.health import CaptureHealth, TIMES
 
@@ -43,7 +43,7 @@ if "run" in sys.argv:
         return scores(self, window)
 
     capture._look, Classifier.scores = faulty_look, faulty_scores
-    keeper._WORKER_LATE_S, keeper._WORKER_PATIENCE_S = 2, 4
+    sessions._WORKER_LATE_S, sessions.WORKER_STALLED_S = 2, 4
     CaptureHealth.__init__.__defaults__ = (dataclasses.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
 """
 

@@ -24,7 +24,6 @@ from audiomon.audio.pipe import PipeSource
 from audiomon.audio.source import Source
 from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
-from audiomon.daemon.candidate import refusal
 from audiomon.errors import AudiomonError
 from audiomon.models.classifier import CheckingProcess, Classifier
 from audiomon.models.interpreter import installed_backends
