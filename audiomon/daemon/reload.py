@@ -207,8 +207,10 @@ class Reloading:
     def _note_reversion(self, reversion: Reversion) -> None:
         """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
         self._failed[reversion.fingerprint] = reversion.reason
-        if self._candidate is not None:
+        if self._candidate is not None and self._change is None:
+            # Another one is being checked already, against what ran before.
             self._candidate.abandon()
+            self.ask()
         self._candidate = self._change = None
         self.problem = reversion.reason
         self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, reversion.reason, True)

@@ -31,7 +31,7 @@ from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import period_summary
 from tests.models.tiny import LOG_MEL, content, manifest
 from tests.outputs.journald import Journald
-from tests.soak.schedule import Injector, schedule
+from tests.soak.schedule import Fault, Injector, schedule
 from tests.soak.simulated_clock import SimulatedClock
 from tests.soak.simulated_portaudio import RATE, SimulatedPortAudio
 
@@ -63,6 +63,7 @@ class _Soak:
         self.length_s = hours * 3600
         self._journald = Journald(folder / "journald")
         self._reads = True
+        self._short_stalls = 0
         self.received: dict[str, int] = {}
         self.journal = Journal(JournalSocket(self._journald.path), "soak")
         spec = msgspec.structs.replace(LOG_MEL, sample_rate=RATE, hop_length=512)
@@ -83,7 +84,7 @@ class _Soak:
             schedule(seed, self.length_s),
             {
                 "unplugged": (lambda _: self.portaudio.unplug(), self.portaudio.plug),
-                "stalled": (lambda _: self.portaudio.stall(), self.portaudio.go_on),
+                "stalled": (self._stall, self.portaudio.go_on),
                 "dawdling model": (lambda _: self._dawdle(4.0), lambda: self._dawdle(0.0)),
                 "held up once": (lambda fault: self._hold_up(fault.end_s - fault.begin_s), lambda: None),
                 "process stopped": (lambda f: self.clock.stop_everything(f.end_s - f.begin_s), lambda: None),
@@ -129,6 +130,7 @@ class _Soak:
         return {
             "hours": self.length_s / 3600,
             "faults": dict(self.injector.counts),
+            "stalls_below_2_s": self._short_stalls,
             "opened": self.portaudio.opened,
             "captured": self.portaudio.read,
             "overflowed": self.portaudio.overflowed,
@@ -158,6 +160,10 @@ class _Soak:
 
     def _classifiers(self) -> list[_DawdlingClassifier]:
         return [running.classifier for running in self._models]  # type: ignore[misc]  # made above
+
+    def _stall(self, fault: Fault) -> None:
+        self._short_stalls += fault.end_s - fault.begin_s < 2.0
+        self.portaudio.stall()
 
     def _dawdle(self, seconds: float) -> None:
         for classifier in self._classifiers():
