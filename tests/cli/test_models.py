@@ -75,4 +75,4 @@ def test_events_of_chosen_labels_are_a_line_of_configuration(audiomon):
     assert on == {f"label {number}" for number in range(10, 20)} - {"label 13"}
     config.write_text("model: many\ndecisions:\n  allow: [lable 1]\n")
     refused = audiomon("run", "--config", config, "--input", path, model=None).refused()
-    assert "some.yaml:3: decisions.allow: the model has no label 'lable 1'; did you mean label " in refused
+    assert "some.yaml:3: decisions.allow[0]: the model has no label 'lable 1'; did you mean label " in refused
