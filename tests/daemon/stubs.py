@@ -43,7 +43,9 @@ class StubClassifier:
         self.spec = WaveformSpec(sample_rate=sample_rate, samples=WINDOW)
         self.labels = LABELS
         manifest = SimpleNamespace(name=name, labels=LABELS, input=self.spec, sha256=name * 8)
-        self.package = SimpleNamespace(manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name)
+        self.package = SimpleNamespace(
+            manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name
+        )
         self.interpreter = SimpleNamespace(backend="litert", version="0")
         self._on_scores = on_scores
         self._calls = 0

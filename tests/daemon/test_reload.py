@@ -149,7 +149,7 @@ def test_a_wrong_file_is_refused_once_with_file_line_and_key_and_mending_it_is_s
         desk.step()
     (refused,) = desk.output.of_kind("swap-refused")
     assert (refused.facts["file"], refused.facts["line"], refused.facts["key"]) == (str(desk.path), 1, "hop_s")
-    assert refused.message.startswith(f"Refused: {desk.path}:1: hop_s: must be a number")
+    assert refused.message.startswith(f"Refused: {desk.path}:1: hop_s: is 'fast', must be a number")
     assert refused.message.endswith(". A goes on with the settings from before.")
     assert desk.reloading.problem == desk.state.outcome
     assert desk.state.refused
