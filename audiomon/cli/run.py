@@ -1,4 +1,4 @@
-"""``audiomon run``: the main job. Microphone (or file, or pipe) to predictions, until told to stop."""
+"""``audiomon run``: the main job. Microphone (or file, or pipe) to predictions, until it is stopped."""
 
 import os
 import signal

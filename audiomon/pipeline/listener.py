@@ -48,7 +48,7 @@ Announce = Callable[[FirstWindow], tuple[Status, ...]]
 
 
 def announce_nothing(_first: FirstWindow) -> tuple[Status, ...]:
-    """Announce a replacement that nobody needs to know of."""
+    """Announce nothing: the replacement is no news."""
     return ()
 
 
@@ -179,7 +179,7 @@ class Listener:
         """Go on with another model, other rules or another hop; may be called from another thread.
 
         It takes over as soon as the next window is complete, and classifies that one: nothing that was captured is left
-        out, and nobody waits. Of several that wait, each takes over in its turn, with the same window.
+        out, and nothing waits. Of several that are pending, each takes over in its turn, with the same window.
         """
         self._replacements.put(replacement)
 
@@ -201,7 +201,7 @@ class Listener:
 
     def finish(self) -> Fates:
         """Return what became of the samples after the last prediction, when nothing more will be heard."""
-        # A live source goes on capturing while nobody reads.
+        # A live source goes on capturing while it is not read.
         self.accounts.finish(max(self._stream.read_end, self.source.captured_end), self.windows.lost)
         return self.accounts.take()
 
