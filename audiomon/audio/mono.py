@@ -168,6 +168,8 @@ class MonoStream:
             np.add.reduce(block.samples, axis=1, dtype=np.float32, out=mono)
             np.multiply(mono, np.float32(1 / block.samples.shape[1]), out=mono)
             picked = mono
+            if self._level is not None:
+                self._level.compare(block.samples)
         scale = np.float32(1 / 32768) if block.samples.dtype == np.int16 else np.float32(1)
         np.multiply(picked, scale, out=mono)
         return mono
