@@ -10,7 +10,7 @@ from audiomon.audio.source import Block, Closing
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
-_PATIENCE_S = 0.25
+_MAX_WAIT_S = 0.25
 
 
 class PipeSource(Closing):
@@ -79,7 +79,7 @@ class PipeSource(Closing):
     def _receive(self, wanted_bytes: int) -> bool:
         """Read once, if there is something to read soon and nobody has closed this source."""
         try:
-            if self._closed or not select.select([self._fd], [], [], _PATIENCE_S)[0]:
+            if self._closed or not select.select([self._fd], [], [], _MAX_WAIT_S)[0]:
                 return False
             count = os.readv(self._fd, [self._bytes()[self._held_bytes : wanted_bytes]])
         except (OSError, ValueError) as error:
