@@ -50,7 +50,7 @@ class StreamSource(CapturedSource):
         clock: paces the polling and dates the samples.
 
     Raises:
-        DeviceError: nobody sends there; or, from ``read``, the stream has ended.
+        DeviceError: nothing sends there; or, from ``read``, the stream has ended.
     """
 
     def __init__(
@@ -138,5 +138,5 @@ def _connected(path: Path, name: str) -> int:
             connection.setblocking(False)
             return connection.detach()
     except OSError as error:
-        why = "nobody sends there" if error.errno in (errno.ECONNREFUSED, errno.ENOENT) else error.strerror or error
+        why = "nothing sends there" if error.errno in (errno.ECONNREFUSED, errno.ENOENT) else error.strerror or error
         raise DeviceError(f"{name}: there is no stream: {why}") from None

@@ -134,9 +134,8 @@ def test_the_level_of_a_full_scale_sine_is_minus_3_dbfs_with_or_without_an_offse
 def test_channels_that_cancel_in_the_mix_are_noticed(of_one, of_other, cancels, dtype):
     random_ = np.random.default_rng(2)
     one, other = random_.standard_normal((2, 4000)) * 0.05
-    channels = (
-        np.stack([one, of_one * one + of_other * other], axis=1) + 0.1
-    )  # a constant part is no sound that they share
+    # The constant is no sound that they share.
+    channels = np.stack([one, of_one * one + of_other * other], axis=1) + 0.1
     meter = LevelMeter()
     stream = MonoStream(
         ListedSource([(channels * 32_768).astype(np.int16) if dtype == np.int16 else channels.astype(dtype)], RATE, 2),

@@ -95,8 +95,8 @@ def test_a_reader_that_fell_behind_loses_an_exact_number_and_the_sender_is_never
     np.testing.assert_array_equal(block.samples, sent[block.position : block.position + 100])
 
 
-def test_where_nobody_sends_opening_is_refused_in_one_line(tmp_path):
-    with pytest.raises(DeviceError, match=r"^stream:camera: there is no stream: nobody sends there$"):
+def test_where_nothing_sends_opening_is_refused_in_one_line(tmp_path):
+    with pytest.raises(DeviceError, match=r"^stream:camera: there is no stream: nothing sends there$"):
         StreamSource(tmp_path / "camera", RATE, name="stream:camera")
 
 

@@ -75,7 +75,9 @@ def refresh_devices() -> None:
     """
     with portaudio() as sounddevice:
         if not _inside.wait_for(lambda: not _open_streams, _MAX_CALL_S):
-            raise SoundSystemError(f"the sound system has not let go of a microphone for {_MAX_CALL_S:.0f} s")
+            raise SoundSystemError(
+                f"a microphone has been open for {_MAX_CALL_S:.0f} s; the sound system does not release it"
+            )
         try:
             sounddevice._terminate()
             sounddevice._initialize()

@@ -121,7 +121,7 @@ def test_no_thread_enters_while_another_is_inside_and_one_that_waits_too_long_gi
 def test_looking_again_waits_until_what_is_open_is_closed(fake, monkeypatch):
     stream = PortAudioStream(CARD, 48_000, 1, 0.4)
     monkeypatch.setattr(portaudio, "_MAX_CALL_S", 0.05)
-    with pytest.raises(SoundSystemError, match="has not let go"):
+    with pytest.raises(SoundSystemError, match="has not released"):
         portaudio.refresh_devices()
     assert not fake.initialised
     monkeypatch.setattr(portaudio, "_MAX_CALL_S", PATIENCE_S)
