@@ -90,7 +90,7 @@ class LevelMeter:
         if not added:
             return
         count, total, squares = self._total
-        mean = float(samples.mean(dtype=np.float64))
+        mean = float(np.add.reduce(samples, dtype=np.float64)) / added
         # Around their mean, and that in float64: float32 would lose a quiet sound beside a large constant.
         around = samples - np.float32(mean)
         self._total = (count + added, total + added * mean, squares + float(around @ around) + added * mean * mean)
@@ -102,16 +102,16 @@ class LevelMeter:
 
     def compare(self, channels: NDArray[np.int16] | NDArray[np.float32]) -> None:
         """Take in the channels of which the samples are the mean: int16 or float32 in [-1, 1], shape (n, channels)."""
-        some = channels[:: -(-len(channels) // _COMPARED_SAMPLES)].astype(np.float32)
-        if channels.dtype == np.int16:
-            some *= np.float32(1 / 32768)
-        some -= some.mean(axis=0)
-        mix = some.mean(axis=1)
+        some = channels[:: -(-len(channels) // _COMPARED_SAMPLES)].astype(np.float64)
+        of_one = 1 / 32_768 if channels.dtype == np.int16 else 1.0
+        # The squares of the channels, and of their sum, are in the products of all with all.
+        sums = np.ones(len(some)) @ some
+        products = (some.T @ some - np.outer(sums, sums) / len(some)) * of_one**2
         count, channel_squares, mix_squares = self._compared
         self._compared = (
             count + len(some),
-            channel_squares + float(np.vdot(some, some)) / some.shape[1],
-            mix_squares + float(mix @ mix),
+            channel_squares + float(products.trace()) / len(sums),
+            mix_squares + float(products.sum()) / len(sums) ** 2,
         )
 
     def take_span(self) -> Span:
@@ -175,8 +175,8 @@ class Gate:
         if not self._held:
             return False
         samples = self._tenth[: self._held].astype(np.float64)
-        samples -= samples.mean()
-        return float(samples @ samples) >= self._min_squares
+        total = float(samples.sum())
+        return float(samples @ samples) - total * total / self._held >= self._min_squares
 
 
 def level_dbfs(samples: NDArray[np.int16]) -> float:
