@@ -9,7 +9,7 @@ from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
 from audiomon.models.importing.add import Addition, Asked, Finding, IncompleteError, default_name, examine
 from audiomon.models.importing.write import STAGES, write_package
-from audiomon.models.package import LARGEST_WEIGHTS_BYTES, MANIFEST, model_folders
+from audiomon.models.package import MANIFEST, MAX_WEIGHTS_BYTES, model_folders
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -98,8 +98,8 @@ def add(
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: is larger than {LARGEST_WEIGHTS_BYTES >> 20} MiB")
+        if path.stat().st_size > MAX_WEIGHTS_BYTES:
+            raise ModelError(f"{path}: is larger than {MAX_WEIGHTS_BYTES >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None

@@ -58,14 +58,18 @@ def dotted(keys: KeyPath) -> str:
     return text
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, content: bytes | None = None) -> Document:
     """Read a YAML file.
+
+    Args:
+        path: of the file.
+        content: of it, where the caller has read it already.
 
     Raises:
         ConfigError: it does not exist, may not be read, is not UTF-8 text, is not YAML, or uses more of YAML than
             configuration needs.
     """
-    text = _read_text(path)
+    text = _read_text(path, content)
     loader = _Loader(text)
     try:
         return _Reading(path, loader).document()
@@ -80,9 +84,9 @@ def read_document(path: Path) -> Document:
         loader.dispose()
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, content: bytes | None) -> str:
     try:
-        content = _read_bytes(path)
+        content = _read_bytes(path) if content is None else content
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None

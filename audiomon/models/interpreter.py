@@ -24,6 +24,11 @@ Backend = Literal["litert", "tflite-runtime"]
 _DISTRIBUTIONS: dict[Backend, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _PACKAGES: dict[Backend, str] = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
+# Longer than any that a converter makes; names are quoted in errors and kept.
+MAX_NAME_CHARS = 1000
+_MAX_OUTPUTS_SHOWN = 8
+_MAX_NAME_SHOWN = 60
+
 # How the runtimes say which operator they lack: a custom one, or one of TensorFlow's own.
 _FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
 
@@ -73,6 +78,10 @@ class _Engine(Protocol):
     def set_tensor(self, index: int, value: NDArray[Any]) -> None: ...
 
     def invoke(self) -> None: ...
+
+    def reset_all_variables(self) -> None: ...
+
+    def _get_ops_details(self) -> list[dict[str, Any]]: ...
 
     def get_tensor(self, index: int) -> NDArray[Any]: ...
 
@@ -134,7 +143,9 @@ class Interpreter:
         except (ValueError, RuntimeError) as error:  # a ValueError too when a name is not UTF-8
             foreign = _FOREIGN_OPERATOR.search(str(error))
             if foreign:
-                raise ModelError(f"needs the operator {foreign[1] or foreign[2]}, which {backend} has not") from None
+                raise ModelError(
+                    f"needs the operator {_cut(foreign[1] or foreign[2])}, which {backend} has not"
+                ) from None
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
         if len(inputs) != 1 or not self.outputs:
             raise ModelError(
@@ -170,6 +181,8 @@ class Interpreter:
         tensor = self.input
         try:
             value = window.reshape(tensor.shape)
+            # A recurrent layer's state, which TFLite would carry into the next window.
+            self._engine.reset_all_variables()
             self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
             self._engine.invoke()
             result = self._engine.get_tensor(self.output.index).ravel()
@@ -177,8 +190,15 @@ class Interpreter:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
         return result if self.output.dtype == np.float32 else _real(result, self.output)
 
+    def keeps_state(self) -> bool:
+        """Whether the model keeps resource variables, which no runtime can reset, from one run to the next."""
+        # Neither runtime has a public way to list operators.
+        return any(detail["op_name"] == "VAR_HANDLE" for detail in self._engine._get_ops_details())
+
 
 def _tensor(detail: dict[str, Any]) -> Tensor:
+    if len(detail["name"]) > MAX_NAME_CHARS:
+        raise ModelError(f"has a tensor whose name is {len(detail['name'])} characters long; is it damaged?")
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
     # A first dimension of any size is the batch's, where others follow it.
@@ -195,11 +215,16 @@ def _chosen(outputs: tuple[Tensor, ...], wanted: str | int | None) -> Tensor:
         if wanted in (number, tensor.name):
             return tensor
     there = ", ".join(
-        f"{number}: {tensor.name} ({'×'.join(map(str, tensor.shape))})" for number, tensor in enumerate(outputs)
-    )
+        f"{number}: {_cut(tensor.name)} ({'×'.join(map(str, tensor.shape))})"
+        for number, tensor in enumerate(outputs[:_MAX_OUTPUTS_SHOWN])
+    ) + (", …" if len(outputs) > _MAX_OUTPUTS_SHOWN else "")
     if wanted is None:
         raise ModelError(f"has {len(outputs)} outputs; say which one has the scores (output.tensor): {there}")
-    raise ModelError(f"has no output {wanted!r}; it has {there}")
+    raise ModelError(f"has no output {_cut(str(wanted))!r}; it has {there}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MAX_NAME_SHOWN else name[:_MAX_NAME_SHOWN] + "…"
 
 
 def _quantized(value: Float32, tensor: Tensor) -> NDArray[Any]:

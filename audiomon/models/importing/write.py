@@ -1,5 +1,6 @@
 """Writing a model package, whole or not at all: what training, conversion and adding a bare file have in common."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -11,10 +12,10 @@ import msgspec
 import yaml
 
 from audiomon.errors import ConfigError, ModelError
-from audiomon.models.classifier import CheckingProcess
+from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.interpreter import Backend, choose_backend
 from audiomon.models.manifest import Manifest, SelfTest
-from audiomon.models.package import MANIFEST, WEIGHTS, package_locked, read_package
+from audiomon.models.package import MANIFEST, WEIGHTS, read_package
 from audiomon.models.self_test import Signal
 
 CARD = "README.md"
@@ -69,16 +70,19 @@ def _write_package(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch)
         try:
-            _write_draft(
+            written = _write_draft(
                 draft, content, card, _self_tested(manifest, folder.name, content, tolerance), backend, progress
             )
         except (ConfigError, ModelError) as error:
             # The draft is gone when this is read: name the package that was to be.
             raise type(error)(str(error).replace(scratch, str(folder))) from None
         folder.mkdir(exist_ok=True)
-        with package_locked(folder, writing=True):
-            for name in (WEIGHTS, CARD, MANIFEST):
-                os.replace(draft / name, folder / name)
+        for name in (WEIGHTS, CARD, MANIFEST):
+            os.replace(draft / name, folder / name)
+    with contextlib.suppress(ConfigError, ModelError):
+        if read_package(folder).fingerprint == written:
+            return
+    raise ModelError(f"{folder}: another process wrote it at the same time; run this again")
 
 
 def _self_tested(manifest: Manifest, name: str, content: bytes, tolerance: float) -> Manifest:
@@ -96,8 +100,11 @@ def _write_draft(
     manifest: Manifest,
     backend: Backend | None,
     progress: Callable[[str], None],
-) -> None:
-    """Write a package that passes its check. The model runs in checking processes only: it may be anybody's."""
+) -> str:
+    """Write a package that passes its check, and return its fingerprint.
+
+    The model may be anybody's: it runs in checking processes only.
+    """
     backend = backend or choose_backend("auto")
     (draft / WEIGHTS).write_bytes(content)
     (draft / CARD).write_text(card, encoding="utf-8")
@@ -110,10 +117,12 @@ def _write_draft(
     )
     _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
     progress("checking the package")
-    CheckingProcess(read_package(draft), backend).wait()
+    package = read_package(draft)
+    CheckingProcess(package, backend).wait()
     for name in (WEIGHTS, CARD, MANIFEST):
         with (draft / name).open("rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave an empty file under a good name
+    return package.fingerprint
 
 
 def _expected(labels: tuple[str, ...], scores: tuple[float, ...]) -> tuple[float, ...] | dict[str, float]:
