@@ -104,10 +104,10 @@ def _table(found: Heard, instance: str) -> list[str]:
     ]
     width = max([len("label"), *(len(shown(name, _MAX_LABEL)) for name in found.labels)])
     lines.append(f"{'label':<{width}}  {'heard':>9}  share  predictions  events  {'on':>9}  {'longest':>9}")
-    for name, label in found.labels.items():
+    for name, label in ((shown(name, _MAX_LABEL), label) for name, label in found.labels.items()):
         share = label.heard_s / found.heard_s if found.heard_s else 0.0
         lines.append(
-            f"{shown(name, _MAX_LABEL):<{width}}  {_duration(label.heard_s):>9}  {share:5.0%}  {label.predictions:>11}  "
+            f"{name:<{width}}  {_duration(label.heard_s):>9}  {share:5.0%}  {label.predictions:>11}  "
             f"{label.events:>6}  {_duration(label.on_s):>9}  {_duration(label.longest_s):>9}"
         )
     measured = f"of {found.latencies_of} predictions" if found.latencies_of else "by the minute: median, highest"

@@ -11,6 +11,9 @@ from msgspec import Meta
 from audiomon.config.decisions import Decisions
 from audiomon.config.key import key
 
+# Two ways to say the same: a file may have one of them.
+ALTERNATIVES = ("hop_s", "hop_fraction")
+
 
 class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which microphone, and how it is read."""
@@ -79,6 +82,8 @@ def json_schema() -> dict[str, Any]:
     for group in schema["$defs"].values():
         for name, described in group["properties"].items():
             group["properties"][name] = _empty_group_allowed(described)
+    both = {"required": list(ALTERNATIVES), "properties": {key: {"type": "number"} for key in ALTERNATIVES}}
+    schema["$defs"]["Config"]["not"] = both
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "audiomon.yaml", **schema}
 
 

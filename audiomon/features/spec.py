@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from audiomon.errors import FieldError
+
 # A longer window would ask for memory that a Raspberry Pi has not got.
 _LONGEST_WINDOW_S = 60.0
 # About the largest and the smallest number that float32 holds: beyond them features become infinite or divide by 0.
@@ -108,59 +110,66 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         """Refuse what no front end could compute.
 
         Raises:
-            ValueError: parameters that contradict each other; the message names them.
+            FieldError: parameters that contradict each other.
         """
         nyquist_hz = self.sample_rate / 2
         for name in ("fmin", "fmax", "ref", "amin", "top_db"):
             value = getattr(self, name)
             if isinstance(value, float) and not abs(value) < _LARGEST:
-                raise ValueError(f"{name} must be a finite number that float32 can hold")
-        for broken, message in (
+                raise FieldError((name,), "must be a finite number that float32 can hold")
+        for broken, name, reason in (
             (
                 self.center,
-                "center: true is not supported: a live stream has no samples from after its last frame; "
+                "center",
+                "true is not supported: a live stream has no samples from after its last frame; "
                 "train with center=False",
             ),
             (
                 self.win_length is not None and not 1 <= self.win_length <= self.n_fft,
-                f"win_length must be from 1 to n_fft ({self.n_fft})",
+                "win_length",
+                f"must be from 1 to n_fft ({self.n_fft})",
             ),
             (
                 self.hop_length > self.n_fft,
-                f"hop_length must be at most n_fft ({self.n_fft}): what lies between two frames would go unheard",
+                "hop_length",
+                f"must be at most n_fft ({self.n_fft}): what lies between two frames would go unheard",
             ),
             (
                 self.fmax is not None and not self.fmin < self.fmax <= nyquist_hz,
-                f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate ({nyquist_hz:g} Hz)",
+                "fmax",
+                f"must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate ({nyquist_hz:g} Hz)",
             ),
             (
                 self.fmax is None and self.fmin >= nyquist_hz,
-                f"fmin must lie below half the sample rate ({nyquist_hz:g} Hz)",
+                "fmin",
+                f"must lie below half the sample rate ({nyquist_hz:g} Hz)",
             ),
             (
                 self.window_s > _LONGEST_WINDOW_S,
-                f"frames must make a window of at most {_LONGEST_WINDOW_S:g} s; {self.frames} frames of "
+                "frames",
+                f"must make a window of at most {_LONGEST_WINDOW_S:g} s; {self.frames} frames of "
                 f"{self.hop_length} samples make {self.window_s:.0f} s",
             ),
-            (self.ref != "max" and self.ref < _SMALLEST, "ref must be greater than 0, or max"),
-            (self.top_db is not None and self.top_db < 0, "top_db must be 0 or more"),
-            (self.top_db is not None and self.log != "db", "top_db goes with log: db only"),
-            (self.ref != 1.0 and self.log != "db", "ref goes with log: db only"),
+            (self.ref != "max" and self.ref < _SMALLEST, "ref", "must be greater than 0, or max"),
+            (self.top_db is not None and self.top_db < 0, "top_db", "must be 0 or more"),
+            (self.top_db is not None and self.log != "db", "top_db", "goes with log: db only"),
+            (self.ref != 1.0 and self.log != "db", "ref", "goes with log: db only"),
         ):
             if broken:
-                raise ValueError(message)
+                raise FieldError((name,), reason)
         if self.normalization is not None:
             self._check_normalization(self.normalization)
 
     def _check_normalization(self, normalization: Normalization) -> None:
         for name in ("mean", "std"):
+            keys = ("normalization", name)
             values = getattr(normalization, name)
             listed = values if isinstance(values, tuple) else (values,)
             if isinstance(values, tuple) and len(values) != self.n_mels:
-                raise ValueError(f"normalization.{name} has {len(values)} values for {self.n_mels} mel bands")
+                raise FieldError(keys, f"has {len(values)} values for {self.n_mels} mel bands")
             if not all(abs(value) < _LARGEST for value in listed):
-                raise ValueError(f"normalization.{name} must be finite numbers that float32 can hold")
+                raise FieldError(keys, "must be finite numbers that float32 can hold")
             if name == "std" and not all(value >= _SMALLEST for value in listed):
-                raise ValueError("normalization.std must be greater than 0")
+                raise FieldError(keys, "must be greater than 0")
         if normalization.per_window and (normalization.mean != 0.0 or normalization.std != 1.0):
-            raise ValueError("normalization: per_window takes no mean and no std")
+            raise FieldError(("normalization",), "per_window takes no mean and no std")

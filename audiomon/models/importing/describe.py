@@ -49,7 +49,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what a manifest would refuse, before anything is converted.
 
         Raises:
-            ValueError: the message starts with the key.
+            FieldError: as `check_labels`.
         """
         check_labels(self.labels, self.decisions)
 
@@ -138,7 +138,7 @@ def described(said: Document) -> Described:
         description = validate(said, Description)
     except ConfigError as error:
         if said.path is _OPTIONS:
-            raise UserError(str(error).replace(f"{_OPTIONS}:1: ", "", 1)) from None
+            raise UserError(error.reason, key=error.key) from None
         raise
     spec = said.data["input"]
     given = set(spec)

@@ -75,7 +75,9 @@ def _write_package(
             )
         except (ConfigError, ModelError) as error:
             # The draft is gone when this is read: name the package that was to be.
-            raise type(error)(str(error).replace(scratch, str(folder))) from None
+            path = error.path and folder / error.path.name
+            reason = error.reason.replace(scratch, str(folder))
+            raise type(error)(reason, path=path, line=error.line, key=error.key) from None
         folder.mkdir(exist_ok=True)
         for name in (WEIGHTS, CARD, MANIFEST):
             os.replace(draft / name, folder / name)
