@@ -28,12 +28,14 @@ _CHARACTERS_A_MATCH = 20
 
 On = Annotated[float, key("A label turns on when its smoothed score reaches this.", "live", ge=0, le=1)]
 Off = Annotated[float, key("It turns off when its smoothed score falls below this.", "live", ge=0, le=1)]
-MinOn = Annotated[float, key("The score must stay there this long first, in seconds.", "live", ge=0, le=3600)]
-MinOff = Annotated[float, key("And this long below `off` before it turns off, in seconds.", "live", ge=0, le=3600)]
+MinOn = Annotated[float, key("Seconds that the score must stay there first.", "live", ge=0, le=3600)]
+MinOff = Annotated[
+    float, key("Seconds that the score must stay below `off` before the label turns off.", "live", ge=0, le=3600)
+]
 
 
 class LabelDecisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One label's thresholds; what is left out is as for every label."""
+    """One label's thresholds; what is left out is as for all labels."""
 
     on: On | UnsetType = UNSET
     off: Off | UnsetType = UNSET
@@ -55,11 +57,13 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     min_on_s: MinOn | UnsetType = UNSET
     min_off_s: MinOff | UnsetType = UNSET
     allow: (
-        Annotated[tuple[str, ...], key("Labels that make events, and no others; Dog* is all that begin so.", "live")]
+        Annotated[tuple[str, ...], key("The only labels that make events; Dog* is all that begin with Dog.", "live")]
         | UnsetType
     ) = UNSET
-    deny: Annotated[tuple[str, ...], key("Labels that never make an event; * as above.", "live")] | UnsetType = UNSET
-    labels: Annotated[dict[str, LabelDecisions], key("Thresholds of single labels; * as above.", "live")] = (
+    deny: (
+        Annotated[tuple[str, ...], key("Labels that never make events; wildcards as in allow.", "live")] | UnsetType
+    ) = UNSET
+    labels: Annotated[dict[str, LabelDecisions], key("Thresholds of single labels; wildcards as in allow.", "live")] = (
         msgspec.field(default_factory=dict)
     )
 
@@ -88,7 +92,7 @@ class DecisionRules:
 
 
 def decision_rules(labels: tuple[str, ...], defaults: Decisions, overrides: Decisions) -> DecisionRules:
-    """Lay a configuration's decisions over a manifest's.
+    """Put a configuration's decisions on top of a manifest's.
 
     A label's own entry wins over one with wildcards, that over the general one, and the configuration over the
     manifest. What a configuration allows, it allows whatever the manifest denies.

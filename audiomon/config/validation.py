@@ -153,8 +153,9 @@ def _mistake_in_fields(group: dict[str, Any], struct: Any, keys: KeyPath) -> Fie
     # Each value fits by itself: what is wrong is what the struct itself checks.
     try:
         struct(**{key: msgspec.convert(value, hints[key]) for key, value in fields.items()})
-    except FieldError as error:
-        return FieldError((*keys, *error.keys), error.reason)
+    except ValueError as error:
+        about = error if isinstance(error, FieldError) else FieldError((), str(error))
+        return FieldError((*keys, *about.keys), about.reason)
     raise AssertionError(f"msgspec refuses a {struct.__name__} in which nothing is wrong")
 
 
