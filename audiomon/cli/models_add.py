@@ -7,7 +7,8 @@ import click
 
 from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
-from audiomon.models.importing.add import Addition, Asked, Finding, IncompleteError, default_name, examine
+from audiomon.foreign import shown
+from audiomon.models.importing.add import Addition, Asked, IncompleteError, ManifestItem, default_name, examine
 from audiomon.models.importing.write import STAGES, write_package
 from audiomon.models.package import MANIFEST, MAX_WEIGHTS_BYTES, model_folders
 
@@ -79,9 +80,9 @@ def add(
     try:
         addition = examine(file, content, asked)
     except IncompleteError as error:
-        _show(error.findings)
+        _show(error.items)
         raise
-    _show(addition.findings)
+    _show(addition.items)
     with click.progressbar(
         length=STAGES, file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=lambda stage: stage or ""
     ) as bar:
@@ -105,13 +106,13 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _show(findings: list[Finding]) -> None:
-    for finding in findings:
-        click.echo(f"{finding.key:<20} {finding.value}  {click.style(f'[{finding.origin}]', dim=True)}")
+def _show(items: list[ManifestItem]) -> None:
+    for item in items:
+        click.echo(f"{item.key:<20} {shown(item.value)}  {click.style(f'[{shown(item.origin)}]', dim=True)}")
 
 
 def _card(file: Path, addition: Addition) -> str:
-    lines = "\n".join(f"| {one.key} | {one.value} | {one.origin} |" for one in addition.findings)
+    lines = "\n".join(f"| {one.key} | {shown(one.value)} | {shown(one.origin)} |" for one in addition.items)
     return (
         f"# {addition.manifest.name}\n\n{addition.manifest.description}\n\n"
         f"Added from `{file.name}` by `audiomon models add`, which found out:\n\n"

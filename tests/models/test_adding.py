@@ -44,7 +44,7 @@ def refusal(tmp_path, model: bytes, asked: Asked | None = None) -> str:
 
 
 def origins(addition: Addition) -> dict[str, str]:
-    return {finding.key: finding.origin for finding in addition.findings}
+    return {item.key: item.origin for item in addition.items}
 
 
 def test_a_model_with_metadata_needs_nothing_else(tmp_path):
@@ -90,7 +90,7 @@ def test_all_that_is_missing_is_listed_at_once_with_its_flag(tmp_path):
         "next); --labels FILE (4 labels, one a line, in the order of the scores); --activation (the scores come from "
         "FULLY_CONNECTED: logits if softmax is still due, sigmoid-logits if a sigmoid is, else softmax or sigmoid)"
     )
-    values = {finding.key: finding.value for finding in caught.value.findings}
+    values = {item.key: item.value for item in caught.value.items}
     assert values["input.frames"] == "20"
     assert values["input.n_mels"] == "16"
     assert values["license"] == "not stated"
@@ -102,7 +102,7 @@ def test_frames_and_bands_follow_from_the_shape_and_the_rest_is_said_to_be_presu
     assert addition.manifest.input == LogMelSpec(sample_rate=16_000, n_fft=512, hop_length=256, n_mels=16, frames=20)
     assert addition.manifest.output.activation == ("sigmoid" if model == "sigmoid" else "softmax")
     assert "inferred: time comes first" in origins(addition)["input.frames"]
-    presumed = next(finding for finding in addition.findings if finding.key == "input (the rest)")
+    presumed = next(item for item in addition.items if item.key == "input (the rest)")
     assert "log=db" in presumed.value
     assert "librosa's defaults" in presumed.origin
     assert addition.tolerance == (0.2 if "int8" in model else 0.001)

@@ -23,19 +23,19 @@ class Input:
 
     Attributes:
         spec: keys and values of a manifest's ``input``.
-        findings: (key, value, origin) of each.
+        items: (key, value, origin) of each.
         missing: flags that would say what cannot be inferred, with their meaning.
     """
 
     spec: dict[str, Any]
-    findings: list[tuple[str, object, str]] = field(default_factory=list)
+    items: list[tuple[str, object, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def add(self, key: str, value: object, origin: str) -> None:
         """Take in what nobody has said yet."""
         if key not in self.spec:
             self.spec[key] = value
-            self.findings.append((key, value, origin))
+            self.items.append((key, value, origin))
 
 
 def infer_input(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) -> Input:
