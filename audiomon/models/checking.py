@@ -105,8 +105,8 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         load_s = time.thread_time() - began_s
         if load_s > MAX_LOAD_S:
             raise ModelError(
-                f"{package.weights}: takes {load_s:.2g} s to load, during which nothing can listen; at most "
-                f"{MAX_LOAD_S:g} s are allowed"
+                f"takes {load_s:.2g} s to load, during which nothing can listen; at most {MAX_LOAD_S:g} s are allowed",
+                path=package.weights,
             )
         answers = classifier.self_test_answers()
         classifier.check_repeatable()
@@ -116,7 +116,7 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         # A damaged model asks for what its garbage says.
         most = f"{MAX_MEMORY_BYTES >> 20} MiB"
         return Verdict(error=f"{folder / WEIGHTS}: {backend} needs more than {most} of memory for it; is it damaged?")
-    return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s)
+    return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
 
 
 if __name__ == "__main__":

@@ -34,12 +34,14 @@ class Verdict(msgspec.Struct, frozen=True):
         fingerprint: of the package that it checked.
         answers: see `audiomon.models.classifier.Classifier.self_test_answers`.
         load_s: how long loading the model took, in seconds of CPU time.
+        clipped: share of the self-test windows' values that its quantised input cannot hold.
         error: what is wrong with it, or nothing.
     """
 
     fingerprint: str = ""
     answers: tuple[tuple[float, ...], ...] = ()
     load_s: float = 0.0
+    clipped: float = 0.0
     error: str = ""
 
 
@@ -49,9 +51,15 @@ class CheckingProcess:
     Args:
         package: to be checked; the child gets its folder, and must find the same there.
         backend: which runtime.
+
+    Attributes:
+        load_s: see `Verdict`; 0 until the check has passed.
+        clipped: see `Verdict`; 0 until the check has passed.
     """
 
     def __init__(self, package: ModelPackage, backend: Backend) -> None:
+        self.load_s = 0.0
+        self.clipped = 0.0
         self._package = package
         self._backend = backend
         self._process = subprocess.Popen(
@@ -97,27 +105,29 @@ class CheckingProcess:
         Raises:
             ModelError: the model cannot be used at all.
         """
-        return self._verdict().answers
+        verdict = self._verdict()
+        self.load_s, self.clipped = verdict.load_s, verdict.clipped
+        return verdict.answers
 
     def _verdict(self) -> Verdict:
         weights = self._package.weights
         self._reading.join(MAX_CHECK_S)
         if self._reading.is_alive():
             self.kill()
-            raise ModelError(f"{weights}: its self-test took longer than {MAX_CHECK_S} s")
+            raise ModelError(f"its self-test took longer than {MAX_CHECK_S} s", path=weights)
         if len(self._output) > MAX_OUTPUT_BYTES:
-            raise ModelError(f"{weights}: its check printed more than {MAX_OUTPUT_BYTES >> 20} MiB: do not use it")
+            raise ModelError(f"its check printed more than {MAX_OUTPUT_BYTES >> 20} MiB: do not use it", path=weights)
         if (status := self._process.returncode) < 0:
-            raise ModelError(f"{weights}: {_death(-status, self._backend)}")
+            raise ModelError(f"{_death(-status, self._backend)}", path=weights)
         last = (bytes(self._output).strip().splitlines() or [f"status {status}".encode()])[-1]
         try:
             verdict = msgspec.json.decode(last, type=Verdict)
         except msgspec.DecodeError:
-            raise ModelError(f"{weights}: could not be checked: {last[:200].decode(errors='replace')}") from None
+            raise ModelError(f"could not be checked: {last[:200].decode(errors='replace')}", path=weights) from None
         if verdict.error:
             raise ModelError(verdict.error[:MAX_ERROR_CHARS])
         if verdict.fingerprint != self._package.fingerprint:
-            raise ModelError(f"{self._package.folder}: changed while it was being checked; try again")
+            raise ModelError("changed while it was being checked; try again", path=self._package.folder)
         return verdict
 
     def _read(self) -> None:

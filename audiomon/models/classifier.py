@@ -7,7 +7,6 @@ are loaded here.
 import math
 from collections.abc import Callable
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,9 +42,9 @@ class Classifier:
         self.spec = package.manifest.input
         output = package.manifest.output
         try:
-            self.interpreter = Interpreter(package.content, backend, threads, output.tensor)
+            self.interpreter = Interpreter(package.content, backend, threads, output.tensor, math.prod(self.spec.shape))
         except ModelError as error:
-            raise ModelError(f"{package.weights}: {error}") from None
+            raise ModelError(str(error), path=package.weights) from None
         self._compare_shapes()
         self._arranged = _arrangement(self.spec, self.interpreter.input)
         self._activated = _ACTIVATIONS.get(output.activation)
@@ -67,17 +66,17 @@ class Classifier:
         try:
             scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
         except ModelError as error:
-            raise ModelError(f"{self.package.weights}: {error}") from None
+            raise ModelError(str(error), path=self.package.weights) from None
         # An output's size may depend on the sound; what the file declares proves nothing.
         if len(scores) != len(self.labels):
-            raise ModelError(f"{self.package.weights}: gives {len(scores)} scores for {len(self.labels)} labels")
+            raise ModelError(f"gives {len(scores)} scores for {len(self.labels)} labels", path=self.package.weights)
         with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
             if self._activated is not None:
                 scores = self._activated(scores)
             if self._calibrated is not None:
                 scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
-            raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
+            raise ModelError("answers with scores that are not numbers", path=self.package.weights)
         return scores
 
     def warm(self) -> None:
@@ -123,17 +122,27 @@ class Classifier:
         """
         if self.interpreter.keeps_state():
             raise ModelError(
-                f"{self.package.weights}: keeps state from window to window (resource variables); audiomon's windows "
-                f"overlap and begin anywhere: convert the model without streaming state"
+                "keeps state from window to window (resource variables); audiomon's windows overlap and begin "
+                "anywhere: convert the model without streaming state",
+                path=self.package.weights,
             )
         silence, noise = (self_test_window(signal, self.spec) for signal in _REPEATED)
         before = self.scores(noise)
         self.scores(silence)
         if not np.allclose(before, self.scores(noise), rtol=0, atol=_REPEATED_TOLERANCE):
             raise ModelError(
-                f"{self.package.weights}: gives other scores when the same sound is repeated: it keeps state, or draws "
-                f"random numbers"
+                "gives other scores when the same sound is repeated: it keeps state, or draws random numbers",
+                path=self.package.weights,
             )
+
+    def clipped(self) -> float:
+        """Return the share of the self-test windows' values that the model's quantised input cannot hold."""
+        limits = self.interpreter.input.limits
+        if limits is None:
+            return 0.0
+        lowest, highest = limits
+        windows = np.array([self_test_window(test.signal, self.spec) for test in self.package.manifest.self_test])
+        return float(np.mean((windows < lowest) | (windows > highest)))
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
@@ -250,13 +259,14 @@ def compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...
     """
     manifest = package.manifest
     if [len(scores) for scores in answers] != [len(manifest.labels)] * len(manifest.self_test):
-        raise ModelError(f"{package.folder}: its self-test gives another number of scores than its manifest has")
+        raise ModelError("its self-test gives another number of scores than its manifest has", path=package.folder)
     for test, scores in zip(manifest.self_test, answers, strict=True):
         by_label = dict(zip(manifest.labels, scores, strict=True))
         expected = test.expected if isinstance(test.expected, dict) else dict(zip(by_label, test.expected, strict=True))
         difference = max(abs(by_label[label] - wanted) for label, wanted in expected.items())
         if not difference <= test.tolerance:
             raise ModelError(
-                f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "
-                f"(at most {test.tolerance:g} is allowed)"
+                f"its self-test fails here: {test.signal} differs by {difference:.3g} (at most {test.tolerance:g} is "
+                f"allowed)",
+                path=package.folder,
             )

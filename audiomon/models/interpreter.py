@@ -6,6 +6,7 @@ be loaded here.
 
 import importlib
 import importlib.util
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -61,6 +62,14 @@ class Tensor:
         return bool(self.dtype == np.int16 and self.scale == 0)
 
     @property
+    def limits(self) -> tuple[float, float] | None:
+        """What it can hold, a step more at each end; None where that is anything, or plain samples."""
+        if self.dtype.kind not in "iu" or self.scale == 0:
+            return None
+        stored = np.iinfo(self.dtype)
+        return self.scale * (stored.min - self.zero_point - 1), self.scale * (stored.max - self.zero_point + 1)
+
+    @property
     def size(self) -> int:
         """Elements in all."""
         return int(np.prod(self.shape))
@@ -76,6 +85,8 @@ class _Engine(Protocol):
     def get_output_details(self) -> list[dict[str, Any]]: ...
 
     def set_tensor(self, index: int, value: NDArray[Any]) -> None: ...
+
+    def resize_tensor_input(self, input_index: int, tensor_size: list[int]) -> None: ...
 
     def invoke(self) -> None: ...
 
@@ -123,20 +134,31 @@ class Interpreter:
         backend: which runtime.
         threads: for the kernels that use several.
         output: which one, if the model has several: its name or its number.
+        values: in one window, for a model whose input has one dimension of any size.
 
     Raises:
         ModelError: the runtime cannot be loaded or refuses the model, or the model does not have one input and an
             output of numbers.
     """
 
-    def __init__(self, content: bytes, backend: Backend, threads: int = 1, output: str | int | None = None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        backend: Backend,
+        threads: int = 1,
+        output: str | int | None = None,
+        values: int = 0,
+    ) -> None:
         if content[4:8] != b"TFL3":
             raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
         self.backend = backend
+        self._fixed = False
         runtime, self.version = import_runtime(backend)
         try:
             with c_stderr_silenced():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
+                if values:
+                    self._fix_input(values)
                 self._engine.allocate_tensors()
             inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
             self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
@@ -153,7 +175,7 @@ class Interpreter:
             )
         self.input = inputs[0]
         self.output = _chosen(self.outputs, output)
-        if not self.input.fixed:
+        if not (self.input.fixed or self._fixed):
             raise ModelError(
                 "reads windows of no fixed length: convert it with a fixed input shape (in Keras, a batch_shape)"
             )
@@ -189,6 +211,18 @@ class Interpreter:
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
         return result if self.output.dtype == np.float32 else _real(result, self.output)
+
+    def _fix_input(self, values: int) -> None:
+        """Give the input's one dimension of any size, save for the batch's, the size that makes that many values."""
+        details = self._engine.get_input_details()
+        signature = [int(size) for size in details[0]["shape_signature"]]
+        if len(signature) > 1 and signature[0] < 0:
+            signature[0] = 1
+        known = math.prod(size for size in signature if size >= 0)
+        if signature.count(-1) == 1 and known and values % known == 0:
+            shape = [values // known if size < 0 else size for size in signature]
+            self._engine.resize_tensor_input(int(details[0]["index"]), shape)
+            self._fixed = True
 
     def keeps_state(self) -> bool:
         """Whether the model keeps resource variables, which no runtime can reset, from one run to the next."""

@@ -6,7 +6,6 @@ Reading one never runs it; `audiomon.models.classifier` does that, after the che
 import errno
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,12 +16,15 @@ from audiomon.clock import SystemClock
 from audiomon.config import Document, read_document, validate
 from audiomon.errors import ModelError
 from audiomon.models.manifest import Manifest
+from audiomon.models.plain_file import read_plain_file
 
 MANIFEST = "model.yaml"
 WEIGHTS = "model.tflite"
 # A Raspberry Pi 3B+ has 1 GB, and the service may take 320 MB of it: the running model, the next, and its check.
 MAX_WEIGHTS_BYTES = 64 << 20
 MAX_MANIFEST_BYTES = 1 << 20
+_LINK = "is a link, which a package may not hold; put the file itself there"
+_NO_PACKAGE = f"is not a model package: it has no {MANIFEST}"
 # Between its two renames a writer leaves a package whose checksum is wrong: how long to wait before each further look.
 _TORN_PAUSES_S = (0.0, 0.01, 0.05, 0.1)
 
@@ -85,34 +87,16 @@ class _Folder:
         """
         path = self.path / name
         try:
-            # Without O_NONBLOCK, opening a pipe waits for its writer.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            descriptor = os.open(name, flags, dir_fd=self._descriptor)
-            try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ModelError(f"{path}: is not a file")
-                content = b"" if status.st_size > max_bytes else _read_at_most(descriptor, max_bytes + 1)
-            finally:
-                os.close(descriptor)
+            return read_plain_file(path, max_bytes, self._descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise ModelError(
-                    f"{path}: is a link, which a package may not hold; put the file itself there"
-                ) from None
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-        if status.st_size > max_bytes or len(content) > max_bytes:
-            raise ModelError(f"{path}: is larger than {max_bytes >> 20} MiB")
-        return content
+            raise ModelError(_LINK if error.errno == errno.ELOOP else unreadable(error), path=path) from None
 
 
-def _read_at_most(descriptor: int, size: int) -> bytes:
-    content = bytearray()
-    while part := os.read(descriptor, min(1 << 20, size - len(content))):
-        content += part
-    return bytes(content)
+def unreadable(error: OSError) -> str:
+    """Say that a file or folder cannot be read, and why."""
+    return f"cannot be read: {error.strerror}"
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, Document]:
@@ -126,16 +110,16 @@ def read_manifest(folder: Path) -> tuple[Manifest, Document]:
         with _Folder(folder) as opened:
             return _manifest(opened)
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{folder}: is not a model package: it has no {MANIFEST}") from None
+        raise ModelError(_NO_PACKAGE, path=folder) from None
     except OSError as error:
-        raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
+        raise ModelError(unreadable(error), path=folder) from None
 
 
 def _manifest(folder: _Folder) -> tuple[Manifest, Document]:
     try:
         content = folder.read(MANIFEST, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
-        raise ModelError(f"{folder.path}: is not a model package: it has no {MANIFEST}") from None
+        raise ModelError(_NO_PACKAGE, path=folder.path) from None
     document = read_document(folder.path / MANIFEST, content)
     return validate(document, Manifest), document
 
@@ -148,7 +132,7 @@ def package_file(folder: Path, name: str) -> Path:
     """
     path = folder / name
     if path.is_symlink():
-        raise ModelError(f"{path}: is a link, which a package may not hold; put the file itself there")
+        raise ModelError(_LINK, path=path)
     return path
 
 
@@ -170,9 +154,9 @@ def read_package(folder: Path) -> ModelPackage:
                 content = opened.read(WEIGHTS, MAX_WEIGHTS_BYTES)
         except FileNotFoundError as error:
             name = folder / WEIGHTS if error.filename == WEIGHTS else folder
-            raise ModelError(f"{name}: cannot be read: {error.strerror}") from None
+            raise ModelError(unreadable(error), path=name) from None
         except OSError as error:
-            raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
+            raise ModelError(unreadable(error), path=folder) from None
         checksum = hashlib.sha256(content).hexdigest()
         if checksum == manifest.sha256:
             return ModelPackage(folder, manifest, document, content)
@@ -211,8 +195,10 @@ def find_package(name: str, beside: Path) -> Path:
     try:
         if "/" in name or name in (".", ".."):
             folder = (beside / Path(name).expanduser()).resolve()
+            if folder.is_file():
+                raise ModelError(f"is a file, not a folder{_bare_hint(name)}", path=folder)
             if not folder.is_dir():
-                raise ModelError(f"{folder}: no such folder")
+                raise ModelError("no such folder", path=folder)
             return folder
         for parent in model_folders():
             if (parent / name / MANIFEST).exists():
@@ -222,8 +208,14 @@ def find_package(name: str, beside: Path) -> Path:
         raise ModelError(f"{name[:100]!r} cannot be a model's name or folder: {reason}") from None
     there = sorted({folder.name for folder in installed_packages()})
     raise ModelError(
-        f"there is no model {name!r}; " + (f"there are: {', '.join(there)}" if there else "none is installed")
+        f"there is no model {name!r}{_bare_hint(name)}; "
+        + (f"there are: {', '.join(there)}" if there else "none is installed")
     )
+
+
+def _bare_hint(name: str) -> str:
+    """Say what makes a package of a bare model file, where that is what was named."""
+    return f" (audiomon models add {name} makes a package of a model file)" if name.endswith(".tflite") else ""
 
 
 def installed_packages() -> list[Path]:

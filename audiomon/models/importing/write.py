@@ -22,6 +22,8 @@ CARD = "README.md"
 
 SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
 STAGES = 2
+# Share of the self-test windows' values outside of what a quantised input holds from which that is worth a word.
+MAX_CLIPPED = 0.05
 # Scores that a self-test remembers: all of them would be most of a manifest with hundreds of labels, and slow to read.
 _SCORES_EXPECTED = 20
 
@@ -35,7 +37,7 @@ def write_package(
     tolerance: float = 0.001,
     backend: Backend | None = None,
     progress: Callable[[str], None] = lambda _stage: None,
-) -> None:
+) -> float:
     """Write a package, replacing one that is there; the old one stays whole until the new one has passed.
 
     Args:
@@ -47,12 +49,15 @@ def write_package(
         backend: which runtime answers the self-test; the best one installed if None.
         progress: called with what begins next, `STAGES` times.
 
+    Returns:
+        The share of the self-test windows' values that the model's quantised input cannot hold; 0 if it is float32.
+
     Raises:
         ModelError, ConfigError: the model and the manifest disagree, the runtime refuses the model, or the folder may
             not be written.
     """
     try:
-        _write_package(folder, content, manifest, card, tolerance, backend, progress)
+        return _write_package(folder, content, manifest, card, tolerance, backend, progress)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
 
@@ -65,12 +70,12 @@ def _write_package(
     tolerance: float,
     backend: Backend | None,
     progress: Callable[[str], None],
-) -> None:
+) -> float:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch)
         try:
-            written = _write_draft(
+            written, clipped = _write_draft(
                 draft, content, card, _self_tested(manifest, folder.name, content, tolerance), backend, progress
             )
         except (ConfigError, ModelError) as error:
@@ -83,7 +88,7 @@ def _write_package(
             os.replace(draft / name, folder / name)
     with contextlib.suppress(ConfigError, ModelError):
         if read_package(folder).fingerprint == written:
-            return
+            return clipped
     raise ModelError(f"{folder}: another process wrote it at the same time; run this again")
 
 
@@ -102,8 +107,8 @@ def _write_draft(
     manifest: Manifest,
     backend: Backend | None,
     progress: Callable[[str], None],
-) -> str:
-    """Write a package that passes its check, and return its fingerprint.
+) -> tuple[str, float]:
+    """Write a package that passes its check; return its fingerprint, and `Verdict.clipped`.
 
     The model may be anybody's: it runs in checking processes only.
     """
@@ -120,11 +125,12 @@ def _write_draft(
     _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
     progress("checking the package")
     package = read_package(draft)
-    CheckingProcess(package, backend).wait()
+    checking = CheckingProcess(package, backend)
+    checking.wait()
     for name in (WEIGHTS, CARD, MANIFEST):
         with (draft / name).open("rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave an empty file under a good name
-    return package.fingerprint
+    return package.fingerprint, checking.clipped
 
 
 def _expected(labels: tuple[str, ...], scores: tuple[float, ...]) -> tuple[float, ...] | dict[str, float]:
