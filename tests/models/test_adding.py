@@ -225,7 +225,7 @@ def test_samples_are_scaled_as_the_metadata_normalises(tmp_path):
         (content("flex"), "needs TensorFlow's own (Flex) operators that no TFLite runtime here has: FlexMatrixDet"),
         (content("custom"), "needs custom operators that no TFLite runtime here has: MatrixDeterminant; convert it"),
         (content("stereo"), "reads sound of 2 channels (its input is 1×1600×2); audiomon gives one"),
-        (content("any_length"), "reads windows of no fixed length (1×?×1): convert it with a fixed input shape"),
+        (content("any_length"), "reads windows of no fixed length (1×?×1): fix it with --feature samples=…"),
         (content("words"), "reads int32, which is neither sound nor features of it"),
         (content("two_inputs"), "has 2 inputs (serving_default_keras_tensor"),
         (described_model(channels=2), "reads sound of 2 channels (says its metadata); audiomon gives one"),

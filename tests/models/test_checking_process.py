@@ -225,7 +225,7 @@ def test_a_check_ends_with_its_caller_while_loading_holds_pythons_lock():
         (not_numbers(value="nan"), "answers with scores that are not numbers"),
         (not_numbers(value="inf"), "answers with scores that are not numbers"),
         (huge(gigabytes=2), ""),
-        (slow_to_load(30_000), "s to load, during which nothing can listen; at most 0.4 s are allowed"),
+        (slow_to_load(24_000), "s to load, during which nothing can listen; at most 0.4 s are allowed"),
         (remembering(), ""),
         (long_name(2_000_000), "has a tensor whose name is 2000001 characters long; is it damaged?"),
         (long_name(900, outputs=20), "has 20 outputs; say which one has the scores"),

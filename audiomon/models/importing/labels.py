@@ -2,6 +2,8 @@
 
 import codecs
 import csv
+import errno
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -71,6 +73,8 @@ def said_labels(text: str) -> tuple[tuple[str, ...], str]:
         UserError: it is a file that cannot be read or is no file of labels, or looks like one and is not there.
     """
     try:
+        if Path(text).is_dir():  # of a label's recordings, perhaps
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         labels, remark = read_labels(read_plain_file(Path(text), MAX_LABEL_BYTES), text)
     except OSError as error:
         if "," in text or not (set(text) & {".", "/"}):
