@@ -23,7 +23,7 @@ from audiomon.pipeline.tally import Percentiles
 
 LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "lag_ms": "lag, ms"}
 # A prediction stands for the time until the next one, but never for more than the minute of a summary.
-_LONGEST_S = 60.0
+_MAX_HEARD_S = 60.0
 # Predictions that no summary has covered yet: more than a minute has of them.
 _MAX_UNCOVERED = 10_000
 # Longer, or more of them, than audiomon writes.
@@ -333,7 +333,7 @@ class _Summing:
     def _add_oldest(self) -> None:
         """Add the oldest prediction that no summary covers, for as long as it is until the one after it."""
         at_s, name = self._uncovered.popleft()
-        heard_s = min(_LONGEST_S, max(0.0, self._uncovered[0][0] - at_s))
+        heard_s = min(_MAX_HEARD_S, max(0.0, self._uncovered[0][0] - at_s))
         try:
             label = self._label(name)
         except ValueError:

@@ -15,7 +15,7 @@ from audiomon.extras import pip_install
 
 Float64 = NDArray[np.float64]
 
-# Between half as many columns and this many, however long the time is: about as many as can be told apart.
+# Between half as many columns and this many, however long the time is: about as many as the eye can separate.
 MAX_COLUMNS = 960
 # Rows; a model with hundreds of labels has its most frequent ones drawn.
 _MAX_LABELS = 16

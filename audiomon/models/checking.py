@@ -36,7 +36,7 @@ _LIMITS = (
     (resource.RLIMIT_NOFILE, 64),
     (resource.RLIMIT_CORE, 0),
 )
-# The kernel's own number for whoever is none of its users, and for the group; Debian's nobody and nogroup.
+# The kernel's overflow user and group; Debian's nobody and nogroup.
 _NOBODY = 65_534
 # When memory runs out all the same, the kernel is to end this process and not the one that listens.
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -86,7 +86,7 @@ def become_nobody() -> None:
 
 
 def _import_all(package: ModelPackage, backend: Backend) -> None:
-    """Import what running a model imports: nobody may not read a Python that lies in somebody's home."""
+    """Import what running a model imports: nobody may not read a Python that lies in a user's home."""
     for test in package.manifest.self_test:
         self_test_window(test.signal, package.manifest.input)
     with contextlib.suppress(ModelError):  # said when the model is loaded

@@ -203,7 +203,7 @@ def _arrangement(spec: FrontEnd, tensor: Tensor) -> Callable[[Float32], Float32]
 
 
 def _softmax(logits: Float32) -> Float32:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by who asked
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by the caller
         scores: Float32 = np.exp(logits - logits.max())
     scores /= scores.sum()
     return scores

@@ -65,7 +65,7 @@ class _Folder:
     """A package's folder, opened once: its files are reached through it, whatever happens to its name.
 
     A package may be anybody's. A link in it, as an archive can hold, would have another file read, and quoted in an
-    error, on behalf of whoever made the package: none is followed. The folder itself may be a link, made by its owner.
+    error, on behalf of its author: none is followed. The folder itself may be a link, made by its owner.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -203,7 +203,7 @@ def find_package(name: str, beside: Path) -> Path:
         for parent in model_folders():
             if (parent / name / MANIFEST).exists():
                 return parent / name
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, the home of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, the home of an unknown user
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{name[:100]!r} cannot be a model's name or folder: {reason}") from None
     there = sorted({folder.name for folder in installed_packages()})

@@ -1,4 +1,4 @@
-"""Reading a file that somebody names: bounded, never waiting. Follows a link only where it is asked to."""
+"""Reading a file that a user or a package names: bounded, without waiting. Follows a link only where it is asked to."""
 
 import os
 import stat

@@ -181,7 +181,7 @@ def _name_and_licence(known: _Knowledge, path: Path, asked: Asked, embedded: Emb
         known.data["license"] = " ".join(embedded.license.split())
         known.note("license", known.data["license"], "metadata")
     else:
-        known.note("license", "not stated", "nobody; --license says it")
+        known.note("license", "not stated", "not in the file; --license says it")
 
 
 def _input(known: _Knowledge, model: BareModel, embedded: Embedded, asked: Asked) -> None:
@@ -312,7 +312,7 @@ def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledg
     description: Description = found.description
     if found.presumed:
         options = ", ".join(f"{key}={'null' if value is None else value}" for key, value in found.presumed.items())
-        known.note("input (the rest)", options, "nobody: librosa's defaults; --feature KEY=VALUE says otherwise")
+        known.note("input (the rest)", options, "librosa's defaults; --feature KEY=VALUE says otherwise")
     output = description.output or OutputSpec()
     origins = {item.key: f"{item.value} ({item.origin})" for item in known.items}
     manifest = Manifest(

@@ -14,7 +14,7 @@ from audiomon.models.importing.metadata import TensorNote
 # A flat input of fewer values may as well be features.
 _SHORTEST_WAVEFORM = 4000
 _RATES_HZ = range(1000, 192_001)
-# What says that a spec is of features, where nobody says its kind.
+# What says that a spec is of features, where the user does not say its kind.
 _FEATURE_KEYS = set(LogMelSpec.__struct_fields__) - {"sample_rate"}
 
 
@@ -33,7 +33,7 @@ class Input:
     missing: list[str] = field(default_factory=list)
 
     def add(self, key: str, value: object, origin: str) -> None:
-        """Take in what nobody has said yet."""
+        """Take in what is not known yet."""
         if key not in self.spec:
             self.spec[key] = value
             self.items.append((key, value, origin))
