@@ -17,7 +17,7 @@ from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
-from audiomon.models.classifier import CHECK_PATIENCE_S
+from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
@@ -153,9 +153,9 @@ class Reloading:
     def _check(self, candidate: Candidate) -> None:
         """Look whether the candidate has passed, and put it in force."""
         if not candidate.ready:
-            if self._clock.monotonic_ns() - self._began_ns > CHECK_PATIENCE_S * 1e9:
+            if self._clock.monotonic_ns() - self._began_ns > MAX_CHECK_S * 1e9:
                 candidate.abandon()
-                self._refuse(ModelError(f"the model's self-test took longer than {CHECK_PATIENCE_S} s"))
+                self._refuse(ModelError(f"the model's self-test took longer than {MAX_CHECK_S} s"))
             return
         try:
             running = candidate.running()

@@ -22,7 +22,7 @@ class StubCandidate:
 
     made: list["StubCandidate"] = []  # noqa: RUF012  # emptied by the fixture
 
-    def __init__(self, running, settings, failed, clock) -> None:
+    def __init__(self, running, settings, failed, _clock) -> None:
         if settings.config.model in failed:
             raise ModelError(failed[settings.config.model])
         self.settings = settings

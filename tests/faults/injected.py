@@ -37,6 +37,7 @@ if "run" in sys.argv:
     def faulty_scores(self, window):
         raise_if_told("inference-raises")
         while told("inference-hangs"):
+            open(os.path.join(FOLDER, "in-effect-inference-hangs"), "w").close()
             time.sleep(0.05)
         if told("inference-dawdles"):
             time.sleep(float(open(os.path.join(FOLDER, "inference-dawdles")).read()))
@@ -69,6 +70,10 @@ class Injection:
         draft = self._folder / ".draft"
         draft.write_text(content)
         draft.replace(self._folder / fault)
+
+    def in_effect(self, fault: str) -> bool:
+        """Say whether a fault that lasts has begun."""
+        return (self._folder / f"in-effect-{fault}").exists()
 
     def off(self, fault: str) -> None:
         (self._folder / fault).unlink()

@@ -26,7 +26,8 @@ from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
 from audiomon.daemon.candidate import refusal_facts
 from audiomon.errors import AudiomonError
-from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
 from audiomon.pipeline.listener import Listener
