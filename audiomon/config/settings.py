@@ -43,6 +43,10 @@ class Settings:
             config = msgspec.structs.replace(config, journal=journal)
         return Settings(config, self.document)
 
+    def with_model(self, folder: Path) -> "Settings":
+        """Lay another model over it, by its package's folder."""
+        return Settings(msgspec.structs.replace(self.config, model=str(folder)), self.document)
+
     @property
     def folder(self) -> Path:
         """Where relative paths in it start."""
