@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import UserError
-from audiomon.extras import pip_install
+from audiomon.extras import install_matplotlib
 
 Float64 = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def draw_heard(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(f"drawing needs matplotlib: {pip_install('matplotlib')}") from None
+        raise UserError(f"drawing needs matplotlib: {install_matplotlib()}") from None
     times = np.array([one.time_s for one in heard])
     columns = min(_MOST_COLUMNS, len(times))
     edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), columns + 1)
