@@ -38,9 +38,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of a new environment with the wheel in it, and this one's packages behind it."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     (wheel,) = built.glob("*.whl")
-    run(folder / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", wheel, folder=folder)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    run(*pip, "install", "--no-deps", "--no-index", "--quiet", wheel, folder=folder)
     # A folder named in a .pth file is searched, but the .pth files in it, an editable audiomon's too, do nothing.
     (site,) = folder.glob("lib/python*/site-packages")
     behind = dict.fromkeys([sysconfig.get_path("purelib"), *(path for path in sys.path if "site-packages" in path)])
