@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from audiomon.audio.file import FileSource
 from audiomon.audio.mono import MonoStream
 from audiomon.errors import InputError, ModelError
-from audiomon.features import LogMelSpec
+from audiomon.features import LogMelSpec, WaveformSpec
 from audiomon.lab.bench.pipeline.plan import Plan
 from audiomon.lab.bench.pipeline.sounds import varied_sound, write_wav
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
-from audiomon.models.manifest import Manifest, OutputSpec, WaveformSpec
+from audiomon.models.manifest import Manifest, OutputSpec
 from tests.bench.live.measure import librosa_arguments, librosa_levels
 from tests.bench.live.tutorial_loop import LOOP_SCRIPT
 from tests.bench.peers.contest import LOOPS, Contender, Contest, LeftOut
