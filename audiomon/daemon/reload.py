@@ -12,9 +12,9 @@ from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.daemon.candidate import Candidate, refusal
 from audiomon.daemon.exposure import exposures
+from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.classifier import CHECK_PATIENCE_S
@@ -162,7 +162,9 @@ class Reloading:
         except AudiomonError as error:
             self._refuse(error)
             return
-        self._change = Change(running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost))
+        self._change = Change(
+            running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost)
+        )
         self._sessions.apply(self._change)
 
     def _changed(self, candidate: Candidate, lost: int) -> Status:

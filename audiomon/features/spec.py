@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from audiomon.features.logmel import LogMelCutter
 
 from audiomon.errors import FieldError
-
 # About the largest and the smallest number that float32 holds: beyond them features become infinite or divide by 0.
 _MAX_NUMBER = 1e38
 _MIN_NUMBER = 1e-37

@@ -13,6 +13,7 @@ from audiomon.config import Config
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Facts, Prediction, Status, StatusKind
 
+
 _Content = TypeVar("_Content")
 
 
