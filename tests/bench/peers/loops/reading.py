@@ -36,7 +36,7 @@ class ReadSource:
         """See `Source`."""
         return self._position
 
-    def rewind(self, frames: int) -> int:  # noqa: ARG002  # the protocol's signature
+    def rewind(self, frames: int) -> int:
         """See `Source.rewind`: what came from a function is gone."""
         return 0
 
