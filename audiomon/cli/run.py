@@ -1,4 +1,4 @@
-"""``audiomon run``: the main job. Microphone (or file, or pipe) to predictions, until told to stop."""
+"""``audiomon run``: the main job. Microphone (or file, or pipe) to predictions, until it is stopped."""
 
 import os
 import signal
@@ -101,7 +101,9 @@ def run(
         settings = settings_now()
         loading = LoadingModel(settings)
         # What comes from a program has no other time than now.
-        _listen(_recording(input_, rate, channels or 1, realtime), settings, loading, screen(options, dated=input_ == "-"))
+        _listen(
+            _recording(input_, rate, channels or 1, realtime), settings, loading, screen(options, dated=input_ == "-")
+        )
         return
     output = live_outputs(options, _CLOCK)
     with _reporting_to(output, in_service(options)):

@@ -3,9 +3,7 @@
 Nothing here touches what runs; a candidate that fails leaves no trace.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from audiomon.clock import Clock
 from audiomon.config.diff import changed_keys
@@ -129,34 +127,7 @@ def _names(before: Manifest, after: Manifest) -> str:
     return f"{before.name} reloaded"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why new settings are not applied.
-
-    Attributes:
-        text: one line.
-        facts: file, line, key and reason, as far as they are known.
-    """
-
-    text: str
-    facts: Facts
-
-
-_PLACE = re.compile(r"(?P<file>[^:]+):(?P<line>\d+): (?:(?P<key>[\w.\[\]-]+): )?(?P<reason>.+)")
-
-
-def refusal(error: AudiomonError) -> Refusal:
-    """Take an error's text, ``FILE:LINE: key: reason``, apart."""
-    text = str(error)
-    match = _PLACE.fullmatch(text)
-    if match is None:
-        return Refusal(text, {"reason": text})
-    return Refusal(
-        text,
-        {
-            "file": match["file"],
-            "line": int(match["line"]),
-            "key": match["key"] or "",
-            "reason": match["reason"],
-        },
-    )
+def refusal_facts(error: AudiomonError) -> Facts:
+    """Return why new settings are not applied, for programs: file, line, key and reason, as far as they are known."""
+    place: Facts = {} if error.path is None else {"file": str(error.path), "line": error.line or 0, "key": error.key}
+    return {**place, "reason": error.reason}

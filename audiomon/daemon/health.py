@@ -122,10 +122,11 @@ class Stall:
         return age_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
 
 
+# By `Span.defect`.
 _DOUBTS = {
     "silent": "nothing but zeros: it is muted, or not connected",
-    "constant": "one and the same value: it is broken, or not connected",
-    "clipping": "full scale, again and again: its gain is too high, or it is broken",
+    "constant": "the same value all the time: it is broken, or not connected",
+    "clipping": "full scale, second after second: its gain is too high, or it is broken",
 }
 
 
@@ -219,7 +220,9 @@ class CaptureHealth:
     def overdue(self, now_ns: int) -> bool:
         """Say whether opening, or releasing, takes so long that it will never end."""
         self._looked_ns = now_ns
-        limits_s = {Health.OPENING: self._times.opening_s, Health.STUCK: self._times.stuck_s}
+        limits_s = {Health.STUCK: self._times.stuck_s}
+        if not self._open:
+            limits_s[Health.OPENING] = self._times.opening_s
         return self.state in limits_s and now_ns - self.since_ns >= _ns(limits_s[self.state])
 
     def stalled(self, now_ns: int, newest_ns: int) -> bool:

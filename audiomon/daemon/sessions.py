@@ -117,7 +117,7 @@ class Sessions:
         level: of all that was heard.
         span: what the samples of about the last second were like.
         stage_failures: how many so far.
-        reversion: why the model that was asked for is not in force; for whoever asked to take.
+        reversion: why the model that was asked for is not in force; `Reloading` takes it.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ from audiomon.config.settings import Settings
 from audiomon.daemon.opening import OpenSource
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import ReloadState
-from audiomon.daemon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.daemon.running import Running
+from audiomon.daemon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.daemon.sessions import Sessions
 from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.daemon.systemd import ServiceManager
@@ -143,7 +143,11 @@ class Supervisor:
         written, health = self._written, self._sessions.health
         if written is None or now_ns / 1e9 - written.at_s >= WRITE_S:
             return True
-        return (written.health, written.reason, written.refused) != (health.state, health.reason, self._reloading.problem)
+        return (written.health, written.reason, written.refused) != (
+            health.state,
+            health.reason,
+            self._reloading.problem,
+        )
 
     def _report(self, **lines: str) -> None:
         """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""

@@ -13,7 +13,6 @@ from audiomon.config import Config
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Facts, Prediction, Status, StatusKind
 
-
 _Content = TypeVar("_Content")
 
 
@@ -40,7 +39,7 @@ class LiveOutput(Output, Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether nobody will ever read it again."""
+        """Whether its reader is gone for good."""
         ...
 
     def configure(self, config: Config) -> None:
@@ -87,7 +86,7 @@ class Fanout:
 
     @property
     def gone(self) -> bool:
-        """Whether nobody will ever read any of it again."""
+        """Whether the readers of all outputs are gone for good."""
         return all(output.gone for output in self._outputs)
 
     def prediction(self, prediction: Prediction) -> None:

@@ -1,4 +1,4 @@
-"""What kind of journal entry is what: the MESSAGE_ID of each kind.
+"""The MESSAGE_ID of each kind of journal entry.
 
 Published: filters and catalogs are keyed by them. ``deploy/systemd/audiomon.catalog`` explains each to people.
 """

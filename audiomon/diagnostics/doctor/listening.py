@@ -10,7 +10,7 @@ from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
-from audiomon.daemon.hearing import open_microphone
+from audiomon.daemon.opening import open_microphone
 from audiomon.diagnostics.doctor.finding import Finding
 from audiomon.errors import AudiomonError, DeviceError
 from audiomon.models.classifier import Classifier
