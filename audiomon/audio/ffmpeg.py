@@ -75,6 +75,7 @@ class FfmpegDecoder:
 
     def __init__(self, path: Path, fd: int) -> None:
         self._path = path
+        self._fd = fd
         self._complaints = b""
         self._waiting = b""
         command = ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-threads", "1"]
@@ -183,8 +184,8 @@ class FfmpegDecoder:
 
     def _complaint(self) -> str:
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        # `[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55d0c0] moov atom not found`
-        words = [line.rsplit("] ", 1)[-1] for line in lines]
+        # `[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55d0c0] moov atom not found`, `file:/proc/self/fd/5: Invalid data found …`
+        words = [line.rsplit("] ", 1)[-1].split(f"/fd/{self._fd}: ", 1)[-1] for line in lines]
         return words[0][:120] if words else "no reason given"
 
 

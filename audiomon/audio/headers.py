@@ -118,6 +118,8 @@ def _measured(
     for place in (behind, behind + data.length % 2):
         if magic and file.at(place, 4) in magic:
             return _Data(data.length, right=False, next_file=place)
+    if _is_placeholder(data.length):
+        return _Data(there, right=False)
     wrapped = data.length + ((there - data.length) >> 32 << 32)
     if wrapped > data.length and (there - wrapped <= _MAX_STRAY_BYTES or follows(data.at + wrapped)):
         return _Data(wrapped, right=False)

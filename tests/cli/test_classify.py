@@ -103,7 +103,7 @@ def bad_files(audiomon):
     ("name", "reason"),
     [
         ("absent.wav", "no such file"),
-        ("folder.wav", "is a folder"),
+        ("folder.wav", "holds no audio"),
         ("empty.wav", "is empty"),
         ("text.wav", "is not audio"),
         ("truncated.flac", "truncated|damaged"),
