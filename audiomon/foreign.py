@@ -1,4 +1,4 @@
-"""Text that others wrote, made safe to show: names in models, metadata, licences, files, devices, journal fields, paths.
+"""Text that others wrote, made safe to show: names in models, metadata, licences, devices, journal fields, paths.
 
 Whatever is printed, logged or written to a status or a table and did not come from audiomon itself goes through
 `shown` (one line, escaped and cut), `escaped` (one line, whole) or `csv_cell` (the same for spreadsheets, which take a
@@ -14,7 +14,7 @@ MAX_SHOWN = 200
 
 _CUT = "…"
 # What Excel and LibreOffice read as the start of a formula; the wide forms count in some locales.
-_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001  # meant to be the wide forms
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 # How Python represents a byte that is not UTF-8, in a file name or with errors="surrogateescape".
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
 

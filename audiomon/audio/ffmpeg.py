@@ -15,12 +15,15 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from audiomon.audio.sndfile import Samples
 from audiomon.errors import InputError
 
 SUFFIXES = frozenset(
-    ".m4a .m4b .mp4 .m4v .mov .3gp .aac .webm .mkv .mka .wma .asf .avi .amr .ac3 .dts .wv .ape .tta .mpc .ts .flv".split()
+    (
+        *(".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".webm", ".mkv", ".mka", ".wma", ".asf", ".avi"),
+        *(".amr", ".ac3", ".dts", ".wv", ".ape", ".tta", ".mpc", ".ts", ".flv"),
+    )
 )
 HINT = "ffmpeg reads it, where it is installed: sudo apt install ffmpeg"
 # ffmpeg's names of what it may take a file for. No playlists, no lists of files, no text: they lead elsewhere.
@@ -98,7 +101,7 @@ class FfmpegDecoder:
         self._out, self._err = self._process.stdout.fileno(), self._process.stderr.fileno()
         self.sample_rate, self.channels = self._header()
 
-    def read(self, out: NDArray[np.float32], position: int) -> int:
+    def read(self, out: Samples, position: int) -> int:
         """Fill an array from its beginning.
 
         Args:
@@ -111,7 +114,7 @@ class FfmpegDecoder:
         Raises:
             InputError: ffmpeg gives nothing, or could not decode all of the file; what it could has been returned.
         """
-        view = memoryview(out.reshape(-1)).cast("B")
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
         filled = len(self._waiting[: len(view)])
         view[:filled] = self._waiting[:filled]
         self._waiting = self._waiting[filled:]

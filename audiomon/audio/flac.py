@@ -26,8 +26,7 @@ def parts_of(file: FileBytes, start: int, end: int) -> list[Part]:
     begins = [start]
     while (found := file.find(_MAGIC, begins[-1] + len(_MAGIC), end)) >= 0:
         begins.append(found)
-    parts = [_part(file, begin, finish) for begin, finish in zip(begins, [*begins[1:], end], strict=True)]
-    return parts
+    return [_part(file, begin, finish) for begin, finish in zip(begins, [*begins[1:], end], strict=True)]
 
 
 def _part(file: FileBytes, start: int, end: int) -> Part:

@@ -118,20 +118,22 @@ def _measured(
     for place in (behind, behind + data.length % 2):
         if magic and file.at(place, 4) in magic:
             return _Data(data.length, right=False, next_file=place)
-    if _is_placeholder(data.length):
-        return _Data(there, right=False)
     wrapped = data.length + ((there - data.length) >> 32 << 32)
     if wrapped > data.length and (there - wrapped <= _MAX_STRAY_BYTES or follows(data.at + wrapped)):
         return _Data(wrapped, right=False)
-    rest = there - data.length
-    is_stray = data.length > 0 and rest <= max(_MAX_STRAY_BYTES, _MAX_STRAY_S * bytes_per_s)
-    if is_stray or file.at(behind, 16).startswith(_TAGS) or (data.length > 0 and file.is_zero(behind, end)):
+    if data.length and not _is_placeholder(data.length) and _is_stray(file, behind, end, bytes_per_s):
         return _Data(data.length)
     return _Data(there, right=False)
 
 
+def _is_stray(file: FileBytes, start: int, end: int, bytes_per_s: int) -> bool:
+    """Whether what stands behind the data is no sound that a header was never told of."""
+    is_short = end - start <= max(_MAX_STRAY_BYTES, _MAX_STRAY_S * bytes_per_s)
+    return is_short or file.at(start, 16).startswith(_TAGS) or file.is_zero(start, end)
+
+
 def _is_placeholder(length: int) -> bool:
-    """Whether a size is one that is written where none is known: nearly 2 or 4 GiB, sox's 0x7F000000, -1 …"""
+    """Whether a size is one that is written where none is known: nearly 2 or 4 GiB, -1, or sox's 0x7F000000."""
     off = length % _PLACEHOLDER_STEP_BYTES
     near = min(off, _PLACEHOLDER_STEP_BYTES - off) <= _PLACEHOLDER_SLACK_BYTES
     return length >= _MIN_PLACEHOLDER_BYTES and near
@@ -144,9 +146,7 @@ def _chunks(file: FileBytes, at: int, end: int, *, big_endian: bool, size_bytes:
         if at + head_bytes > end:
             return
         head = file.at(at, head_bytes)
-        chunk = _Chunk(
-            head[:4], at + head_bytes, int.from_bytes(head[4:], "big" if big_endian else "little")
-        )
+        chunk = _Chunk(head[:4], at + head_bytes, int.from_bytes(head[4:], "big" if big_endian else "little"))
         yield chunk
         at = chunk.at + chunk.length + (chunk.length % 2 if size_bytes == 4 else 0)
 
@@ -253,7 +253,7 @@ def _aiff(file: FileBytes, start: int, end: int) -> list[Part] | None:
 def _extended(number: bytes) -> float:
     """Read a float of 80 bits: positive, and no larger than a sample rate may be."""
     exponent, mantissa = struct.unpack(">HQ", number)
-    return float(mantissa) * 2.0 ** (min(exponent, 0x4040) - 16383 - 63)
+    return float(mantissa * 2.0 ** (min(exponent, 0x4040) - 16383 - 63))
 
 
 def _au(file: FileBytes, start: int, end: int) -> list[Part] | None:

@@ -89,25 +89,30 @@ def _status(on_interrupt: _Handler | None) -> int:
     """Run what was asked for; its exit status."""
     try:
         status = cli.main(prog_name="audiomon", standalone_mode=False, obj=on_interrupt)
-    except click.exceptions.NoArgsIsHelpError as error:
-        say(error.format_message())
-        return error.exit_code
     except click.ClickException as error:
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f" (see {context.command_path} --help)" if context else ""
-        say(f"audiomon: {escaped(error.format_message().rstrip('.'))}{hint}")
-        return error.exit_code
+        _say_misuse(error)
+        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        status = 130
     except AudiomonError as error:
         say(f"audiomon: {error}")
-        return error.exit_status
+        status = error.exit_status
     except BrokenPipeError:
         discard_output()
-        return 0
+        status = 0
     except OSError as error:
-        return _not_written(error)
+        status = _not_written(error)
     return status if isinstance(status, int) else 0
+
+
+def _say_misuse(error: click.ClickException) -> None:
+    """Say in one line what is wrong with the command; or how it is used, if it lacks everything."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context else ""
+    say(f"audiomon: {escaped(error.format_message().rstrip('.'))}{hint}")
 
 
 def _not_written(error: OSError) -> int:

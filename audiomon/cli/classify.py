@@ -54,7 +54,7 @@ def classify(
     jobs: int | None,
     config_path: Path | None,
 ) -> int:
-    """Say what is heard in audio FILES, at any sample rate: whatever libsndfile reads, and ffmpeg where it is installed.
+    """Say what is heard in audio FILES: what libsndfile reads, and ffmpeg where it is installed, at any sample rate.
 
     A folder stands for the recordings in it and in the folders below, and - for one that comes through a pipe. Without
     an option for another form, neighbouring windows with the same label are joined into one line.
@@ -69,7 +69,9 @@ def classify(
     form = _form(json=as_json, csv=as_csv, audacity=audacity, raven=raven)
     recordings, wrong = _recordings(files)
     if form == "audacity" and len(recordings) > 1:
-        raise click.UsageError("a label track for Audacity is of one file: name one, or take --raven, which names files")
+        raise click.UsageError(
+            "a label track for Audacity is of one file: name one, or take --raven, which names files"
+        )
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
     loading = LoadingModel(settings)
     spec, labels = loading.package.manifest.input, loading.package.manifest.labels
@@ -137,7 +139,9 @@ def _write(recordings: list[Path], wrong: list[InputError], ears: "Ears", jobs: 
                 if isinstance(part, Part) and not part.ended:
                     write(table.begin(path))
             if isinstance(part, Lost):
-                complain(str(InputError(f"{path}: the process that read it was {part.how}; the rest of it is not heard")))
+                complain(
+                    str(InputError(f"{path}: the process that read it was {part.how}; the rest of it is not heard"))
+                )
                 continue
             write("".join(table.line(path, row) for row in part.rows))
             line.show(number, path, part.position_s, part.duration_s)

@@ -105,7 +105,11 @@ class _Windows:
             return
         if self._plan.form == "json":
             yield json_line(
-                {"type": "prediction", "file": file_name(self._path), **prediction_fields(prediction, self._plan.scores)}
+                {
+                    "type": "prediction",
+                    "file": file_name(self._path),
+                    **prediction_fields(prediction, self._plan.scores),
+                }
             )
         else:
             scores = (f"{score:.9g}" for score in prediction.scores)

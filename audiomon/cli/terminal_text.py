@@ -10,8 +10,17 @@ from typing import TextIO
 _INSTEAD = {
     **{ord(sign): "#" for sign in "█▉▊▋▌■"},
     **{ord(sign): "=" for sign in "▍▎▏"},
-    **{ord("…"): "...", ord("→"): "->", ord("▶"): ">", ord("µ"): "u", ord("×"): "x", ord("–"): "-", ord("≥"): ">="},
-    **{ord("≤"): "<=", ord("±"): "+/-", ord("½"): "1/2", ord("·"): "."},
+    ord("…"): "...",
+    ord("→"): "->",
+    ord("▶"): ">",
+    ord("µ"): "u",
+    ord("×"): "x",
+    ord("–"): "-",
+    ord("≥"): ">=",
+    ord("≤"): "<=",
+    ord("±"): "+/-",
+    ord("½"): "1/2",
+    ord("·"): ".",
 }
 _HANDLER = "audiomon-instead"
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
@@ -52,7 +52,7 @@ class _Result(Generic[Message]):
 
 def in_order(
     items: Sequence[Item], work: Callable[[Item], Iterator[Message]], jobs: int
-) -> Iterator[tuple[Item, Message | Lost]]:
+) -> Generator[tuple[Item, Message | Lost], None, None]:
     """Work on all items, several at a time.
 
     Args:
@@ -66,8 +66,8 @@ def in_order(
     """
     if jobs == 1:
         for item in items:
-            for message in work(item):
-                yield item, message
+            for said in work(item):
+                yield item, said
         return
     team = _Team(items, work, jobs)
     try:
