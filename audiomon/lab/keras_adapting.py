@@ -10,7 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _OTHER_FLOATS = {"float16", "half", "bfloat16", "float64", "double", "mixed_float16", "mixed_bfloat16"}
+_IN_FLOAT32 = "calculates in float32"
 # What the others' defaults do not say of them.
 _CUDNN: dict[str, tuple[str, dict[str, Any]]] = {
     "CuDNNLSTM": ("LSTM", {"recurrent_activation": "sigmoid"}),
@@ -44,7 +47,8 @@ def _adapted(value: Any, name: str, changes: dict[str, None]) -> Any:
 
 def _changed(key: str, value: Any, name: str, changes: dict[str, None]) -> Any:
     if key == "dtype" and (other := _other_float(value)):
-        changes[f"calculates in float32 instead of {other}"] = None
+        if not any(change.startswith(_IN_FLOAT32) for change in changes):
+            changes[f"{_IN_FLOAT32} instead of {other}"] = None
         return "float32"
     if key == "stateful" and value is True:
         changes[f"layer {name!r} begins every window without state (stateful=False)"] = None
@@ -71,7 +75,7 @@ def _without_cudnn(layer: dict[str, Any], name: str, changes: dict[str, None]) -
 
 
 def with_architecture(path: Path, architecture: dict[str, Any], folder: Path) -> Path:
-    """Copy a whole-model file and put another architecture into it.
+    """Copy a whole-model file and put another architecture into it; its weights in a type that NumPy has.
 
     Args:
         path: an HDF5 file or a .keras file.
@@ -81,19 +85,38 @@ def with_architecture(path: Path, architecture: dict[str, Any], folder: Path) ->
     Returns:
         The copy's path, with the suffix that its contents have.
     """
+    import h5py
+
     if zipfile.is_zipfile(path):
         copy = folder / "adapted.keras"
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
             for item in old.infolist():
-                content = json.dumps(architecture).encode() if item.filename == "config.json" else old.read(item)
-                new.writestr(item.filename, content)
+                if item.filename == "config.json":
+                    new.writestr(item.filename, json.dumps(architecture))
+                elif item.filename.endswith(".h5"):
+                    weights = folder / "weights.h5"
+                    weights.write_bytes(old.read(item))
+                    with h5py.File(weights, "r+") as file:
+                        _widen(file)
+                    new.write(weights, item.filename)
+                else:
+                    new.writestr(item.filename, old.read(item))
         return copy
-    import h5py
-
     copy = folder / "adapted.h5"
     shutil.copyfile(path, copy)
     with h5py.File(copy, "r+") as file:
         file.attrs["model_config"] = json.dumps(architecture)
         if "training_config" in file.attrs:
             del file.attrs["training_config"]
+        _widen(file)
     return copy
+
+
+def _widen(file: Any) -> None:
+    """Store as float32 what Keras 2 stored as bfloat16: two bytes of no type, the upper ones of a float32."""
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if getattr(item, "dtype", None) == np.dtype("V2") else None)
+    for name in names:
+        bits = file[name][()].view(np.uint16).astype(np.uint32) << 16
+        del file[name]
+        file[name] = bits.view(np.float32)

@@ -145,9 +145,10 @@ def _load(path: Path, architecture: dict[str, Any], keras: Any, suffix: str) -> 
     architecture, changes = adapted(architecture)
     with tempfile.TemporaryDirectory() as folder:
         # Keras, too, goes by the suffix.
+        readable = path
         if changes or path.suffix != suffix:
-            path = with_architecture(path, architecture, Path(folder))
-        return _rebuild(path, architecture, lambda: keras.models.load_model(str(path), compile=False)), changes
+            readable = with_architecture(path, architecture, Path(folder))
+        return _rebuild(path, architecture, lambda: keras.models.load_model(str(readable), compile=False)), changes
 
 
 def _origin(form: str, changes: list[str]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from audiomon.audio.file import FileSource
 from audiomon.audio.mpeg import behind_id3
@@ -50,6 +51,14 @@ def test_the_header_put_before_an_mp3_changes_none_of_its_samples(tmp_path):
     counted = read_all(FileSource(path))
     start = max(range(2500), key=lambda offset: float(np.dot(stated[4000:6000, 0], counted[offset + 4000 :][:2000, 0])))
     np.testing.assert_allclose(counted[start + 4000 : start + 60_000], stated[4000:60_000], atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_read_in_blocks_gives_the_samples_that_it_gives_at_once(tmp_path, mode):
+    path = tmp_path / "a.mp3"
+    mp3(path, bitrate_mode=mode)
+    at_once, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_allclose(read_all(FileSource(path), 1000), at_once, atol=1e-6)
 
 
 def test_an_mp3_in_a_wav_is_heard_to_its_end(tmp_path):
