@@ -133,8 +133,12 @@ class FfmpegDecoder:
         """Return False: a pipe keeps nothing."""
         return False
 
+    def end(self) -> None:
+        """End ffmpeg, and with it a read in another thread."""
+        self._process.kill()
+
     def close(self) -> None:
-        """End ffmpeg."""
+        """End ffmpeg, and close its pipes."""
         self._ending()
 
     def _header(self) -> tuple[int, int]:

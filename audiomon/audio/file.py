@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-import weakref
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from audiomon.audio import ffmpeg
 from audiomon.audio.headers import parts_of
 from audiomon.audio.partial_file import FileBytes, Part
 from audiomon.audio.sndfile import Samples, SndfileDecoder
-from audiomon.audio.source import Block
+from audiomon.audio.source import Block, Closing
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
@@ -48,7 +48,7 @@ class _Decoder(Protocol):
     def close(self) -> None: ...
 
 
-class FileSource:
+class FileSource(Closing):
     """An audio file, or a pipe that holds one.
 
     Samples of 16-bit files are int16, as a microphone's are, so a recording of a live stream is classified to the same
@@ -68,9 +68,11 @@ class FileSource:
         self.path = path
         self.name = "standard input" if path == STANDARD_INPUT else str(path)
         self._clock = clock or SystemClock()
-        self._fd, self._is_copy = _open(path)
-        self._closing = weakref.finalize(self, os.close, self._fd)
-        file = FileBytes(self._fd)
+        fd, self._is_copy = _open(path)
+        self._file = os.fdopen(fd, "rb", buffering=0)
+        # Held while the file is decoded: closing it meanwhile would crash.
+        self._decoding = threading.Lock()
+        file = FileBytes(fd)
         if file.size == 0:
             raise InputError(f"{path}: is empty")
         self._parts = parts_of(file)
@@ -80,10 +82,11 @@ class FileSource:
         self.channels: int = self._decoder.channels
         self._position = 0
         self._part_position = 0  # of the part's first frame
+        self._read_end = 0
         self._ended = False
         self.live = realtime
         self._start_ns = self._clock.monotonic_ns()
-        self._buffer = self._room(0)
+        self._buffer = self._buffer_for(0)
         self._closed = False
 
     @property
@@ -100,12 +103,17 @@ class FileSource:
 
     def read(self, frames: int) -> Block | None:
         """See `Source.read`."""
-        if self._closed:
-            return None
         if self.live:
             frames = self._due(frames)
+        try:
+            with self._decoding:
+                return None if self._closed else self._read(frames)
+        finally:
+            self._close_if_free()
+
+    def _read(self, frames: int) -> Block | None:
         if len(self._buffer) < frames:
-            self._buffer = self._room(frames)
+            self._buffer = self._buffer_for(frames)
         out = self._buffer[:frames]
         count = self._decode(out) if frames else 0
         if frames and not count:
@@ -116,23 +124,45 @@ class FileSource:
             self._check_finite(samples)
         block = Block(self._position, samples, 0, self._clock.monotonic_ns())
         self._position += count
+        self._read_end = max(self._read_end, self._position)
         return block
+
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._read_end
 
     def rewind(self, frames: int) -> int:
         """See `Source.rewind`. Not after damage, and not past the beginning of one of several joined recordings."""
         frames = min(frames, self._position - self._part_position)
-        if not frames or not self._decoder.seek(self._position - self._part_position - frames):
+        if self._closed or not frames or not self._decoder.seek(self._position - self._part_position - frames):
             return 0
         self._position -= frames
         return frames
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See `Source.close`. A read in progress, which is not waited for, closes the file when it ends."""
         self._closed = True
         if isinstance(self._decoder, ffmpeg.FfmpegDecoder):
-            self._decoder.close()
+            self._decoder.end()
+        self._close_if_free()
 
-    def _room(self, frames: int) -> Samples:
+    def __del__(self) -> None:
+        # Not there if opening failed.
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
+
+    def _close_if_free(self) -> None:
+        """Close the file once it is no longer wanted, unless it is being decoded just now."""
+        if self._closed and self._decoding.acquire(blocking=False):
+            try:
+                self._decoder.close()
+                self._file.close()
+            finally:
+                self._decoding.release()
+
+    def _buffer_for(self, frames: int) -> Samples:
         # 16-bit samples are read as they are: that costs a tenth of having libsndfile convert them.
         if self._decoder.is_int16:
             return np.empty((frames, self.channels), dtype=np.int16)
@@ -151,7 +181,7 @@ class FileSource:
             return self._other_decoder(file, is_likely=True)
         whole = not (self._is_copy or part.head or part.start) and part.end == file.size
         try:
-            decoder = SndfileDecoder(self.path, self._fd, part, whole=whole)
+            decoder = SndfileDecoder(self.path, self._file.fileno(), part, whole=whole)
         except (soundfile.SoundFileError, RuntimeError, TypeError):
             return self._other_decoder(file, is_likely=ffmpeg.is_likely(self.path, file.at(0, 64)))
         if decoder.frames == 0:
@@ -161,7 +191,7 @@ class FileSource:
     def _other_decoder(self, file: FileBytes, *, is_likely: bool) -> _Decoder:
         self._parts = [Part(0, file.size)]
         if is_likely and ffmpeg.is_installed():
-            return ffmpeg.FfmpegDecoder(self.path, self._fd)
+            return ffmpeg.FfmpegDecoder(self.path, self._file.fileno())
         hint = f"; {ffmpeg.HINT}" if is_likely else ""
         raise InputError(
             f"{self.path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …){hint}"
@@ -172,7 +202,7 @@ class FileSource:
         self._part += 1
         at_s = self._position / self.sample_rate
         try:
-            decoder = SndfileDecoder(self.path, self._fd, self._parts[self._part], whole=False)
+            decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False)
         except (soundfile.SoundFileError, RuntimeError, TypeError):
             raise InputError(f"{self.path}: what follows after {at_s:.2f} s cannot be read") from None
         before, after = ((one.sample_rate, one.channels, one.is_int16) for one in (self._decoder, decoder))

@@ -56,8 +56,9 @@ class SndfileDecoder:
         self._part = part
         self._damaged: str | None = None
         with c_stderr_silenced():
+            self._raw = None if whole else PartialFile(fd, part)
             # Bytes: a name need not be UTF-8.
-            self._file = _StraightOn(os.fsencode(path) if whole else PartialFile(fd, part))
+            self._file = _StraightOn(self._raw or os.fsencode(path))
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.is_int16 = self._file.subtype == "PCM_16"
@@ -107,6 +108,8 @@ class SndfileDecoder:
     def close(self) -> None:
         """Close it."""
         self._file.close()
+        if self._raw is not None:
+            self._raw.close()
 
     def _stumbled(self, out: Samples, position: int, error: Exception) -> int:
         """Return how much was decoded before an error, which is raised next time."""

@@ -1,4 +1,4 @@
-"""``audiomon status``: how the running listener stands, read from a small file that it keeps: no port, no socket."""
+"""``audiomon status``: the state of the running listener, read from a small file that it keeps: no port, no socket."""
 
 import time
 from pathlib import Path
@@ -10,11 +10,11 @@ from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
 from audiomon.daemon.runtime_files import find_runtime, read_runtime
-from audiomon.daemon.status_file import FILE, TELL_S, Standing
+from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.errors import AudiomonError, UserError
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
-_STALE_S = 4 * TELL_S
+_STALE_S = 4 * WRITE_S
 
 
 @click.command()
@@ -27,7 +27,7 @@ _STALE_S = 4 * TELL_S
     "else /run/audiomon.",
 )
 def status(as_json: bool, instance: str, runtime: Path | None) -> int:
-    """Say how the running `audiomon run` stands: what it hears, with what, how fast, and what was lost.
+    """Show the state of the running listener: what it hears, with what, how fast, and what was lost.
 
     Exit status 0: it listens. 1: it runs, and hears nothing, or what it hears cannot be sound. 2: none is running.
 
@@ -37,9 +37,9 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
       sudo audiomon status -u kitchen --json
     """
     folder = find_runtime(runtime, FILE, instance)
-    found = read_runtime(folder, FILE, Standing)
+    found = read_runtime(folder, FILE, Snapshot)
     silent_s = time.monotonic() - found.at_s
-    # Another start of the machine begins its monotonic clock anew.
+    # A reboot starts the monotonic clock over.
     if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
         raise UserError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
     if as_json:
@@ -51,7 +51,7 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
     return 0 if found.health == Health.LISTENING else 1
 
 
-def _rows(found: Standing) -> list[tuple[str, str]]:
+def _rows(found: Snapshot) -> list[tuple[str, str]]:
     heard = found.classified + found.shed + found.lost + found.left_over
     shares = f" ({found.classified / heard:.2%} of all samples heard)" if heard else ""
     shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""
@@ -71,6 +71,6 @@ def _rows(found: Standing) -> list[tuple[str, str]]:
         ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
         ("lost", f"{found.lost} samples{shed}{undelivered}{shares}"),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
-        ("failures", f"{found.stage_failures} of stages that were started again" if found.stage_failures else ""),
+        ("failures", f"{found.stage_failures} stages restarted" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),
     ]

@@ -1,6 +1,6 @@
 """Whether others on this machine may change what audiomon believes: its configuration and its models.
 
-It is said and not refused. Whoever can write those files can make audiomon hear what they like, or nothing, but gains
+It is reported and not refused. A user who can write those files can make audiomon hear anything, or nothing, but gains
 nothing beyond that (SECURITY.md), and a listener that stopped for its files' modes would be deaf for the same reason.
 """
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.models.package import ModelPackage
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 
 
 def exposed(paths: Iterable[Path]) -> list[Path]:
     """Return which of these files, or of the folders that they are in, any user may change.
 
-    A file may be changed by whoever may write it, or may put another in its place in the folder that it is in; where a
+    A file may be changed by a user who may write it, or may put another in its place in its folder; where a
     path leads through links, what it leads to counts.
     """
     places: dict[Path, None] = {}
@@ -39,7 +39,7 @@ def exposures(settings: Settings, package: ModelPackage, clock: Clock) -> list[S
     """Warn of each place that any user may change and so decide what is heard: the configuration, the model."""
     files = [*package.files, *([settings.document.path] if settings.document else [])]
     return [
-        Status("files-exposed", exposed_in_words(place), clock.time_ns(), {"place": str(place)}, "warning")
+        Status(StatusKind.FILES_EXPOSED, exposed_in_words(place), clock.time_ns(), {"place": str(place)}, "warning")
         for place in exposed(files)
     ]
 

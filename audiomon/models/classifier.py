@@ -5,30 +5,23 @@ are loaded here.
 """
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
-from typing import Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
-from audiomon.features import LogMel, LogMelSpec
+from audiomon.features import FrontEnd, whole_window
 from audiomon.models.interpreter import Backend, Interpreter, Tensor
-from audiomon.models.manifest import Calibration, InputSpec, WaveformSpec
+from audiomon.models.manifest import Calibration
 from audiomon.models.package import ModelPackage
 from audiomon.models.self_test import Signal, make_signal
 
 Float32 = NDArray[np.float32]
 
-# A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
-# long could not keep up with a microphone either.
-CHECK_PATIENCE_S = 60
+# The sounds that tell whether a model's scores depend on what it heard before, and how close they must come.
+_REPEATED: tuple[Signal, Signal] = ("silence", "noise")
+_REPEATED_TOLERANCE = 1e-5
 
 
 class Classifier:
@@ -49,9 +42,9 @@ class Classifier:
         self.spec = package.manifest.input
         output = package.manifest.output
         try:
-            self.interpreter = Interpreter(package.content, backend, threads, output.tensor)
+            self.interpreter = Interpreter(package.content, backend, threads, output.tensor, math.prod(self.spec.shape))
         except ModelError as error:
-            raise ModelError(f"{package.weights}: {error}") from None
+            raise ModelError(str(error), path=package.weights) from None
         self._compare_shapes()
         self._arranged = _arrangement(self.spec, self.interpreter.input)
         self._activated = _ACTIVATIONS.get(output.activation)
@@ -67,16 +60,23 @@ class Classifier:
             float32 scores from 0 to 1, shape (labels,), freshly made.
 
         Raises:
-            ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
+            ModelError: the model fails, answers with NaN (passed on, that would stop every later decision), or with
+                another number of scores than it has labels.
         """
-        scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        try:
+            scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        except ModelError as error:
+            raise ModelError(str(error), path=self.package.weights) from None
+        # An output's size may depend on the sound; what the file declares proves nothing.
+        if len(scores) != len(self.labels):
+            raise ModelError(f"gives {len(scores)} scores for {len(self.labels)} labels", path=self.package.weights)
         with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
             if self._activated is not None:
                 scores = self._activated(scores)
             if self._calibrated is not None:
                 scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
-            raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
+            raise ModelError("answers with scores that are not numbers", path=self.package.weights)
         return scores
 
     def warm(self) -> None:
@@ -112,7 +112,37 @@ class Classifier:
         Raises:
             ModelError: a score is further from what the manifest expects than its tolerance.
         """
-        _compare_answers(self.package, self.self_test_answers())
+        compare_answers(self.package, self.self_test_answers())
+
+    def check_repeatable(self) -> None:
+        """Give the model a sound, others, and that sound again.
+
+        Raises:
+            ModelError: its scores depend on more than the window.
+        """
+        if self.interpreter.keeps_state():
+            raise ModelError(
+                "keeps state from window to window (resource variables); audiomon's windows overlap and begin "
+                "anywhere: convert the model without streaming state",
+                path=self.package.weights,
+            )
+        silence, noise = (self_test_window(signal, self.spec) for signal in _REPEATED)
+        before = self.scores(noise)
+        self.scores(silence)
+        if not np.allclose(before, self.scores(noise), rtol=0, atol=_REPEATED_TOLERANCE):
+            raise ModelError(
+                "gives other scores when the same sound is repeated: it keeps state, or draws random numbers",
+                path=self.package.weights,
+            )
+
+    def clipped(self) -> float:
+        """Return the share of the self-test windows' values that the model's quantised input cannot hold."""
+        limits = self.interpreter.input.limits
+        if limits is None:
+            return 0.0
+        lowest, highest = limits
+        windows = np.array([self_test_window(test.signal, self.spec) for test in self.package.manifest.self_test])
+        return float(np.mean((windows < lowest) | (windows > highest)))
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
@@ -126,42 +156,54 @@ class Classifier:
             )
 
 
-def misfit(spec: InputSpec, tensor_shape: tuple[int, ...]) -> str:
+def misfit(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> str:
     """Say why windows of a spec do not fit an input tensor; empty if they do.
 
     Axes of size 1 may be anywhere, and a window may be flat.
     """
-    shape: tuple[int, ...] = spec.shape
-    if isinstance(spec, LogMelSpec) and spec.layout == "bands-frames":
-        shape = shape[::-1]
-    wanted, described = (tuple(size for size in one if size != 1) for one in (tensor_shape, shape))
-    if wanted in (described, (math.prod(described),)):
+    if _fits(spec, tensor_shape):
         return ""
-    if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
-        right = other_layout(spec).layout
+    if right := fitting_layout(spec, tensor_shape):
         return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {right} is right"
-    if isinstance(spec, WaveformSpec) and len(wanted) == 2 and min(wanted) <= 8:
+    wanted = _without_ones(tensor_shape)
+    if len(spec.shape) == 1 and len(wanted) == 2 and min(wanted) <= 8:
         return f"describes one channel, the model reads {min(wanted)} ({_times(tensor_shape)}); audiomon is mono"
-    return f"describes windows of {_times(shape)}, the model reads {_times(tensor_shape)}"
+    return f"describes windows of {_times(_tensor_shape(spec))}, the model reads {_times(tensor_shape)}"
 
 
-def other_layout(spec: LogMelSpec) -> LogMelSpec:
-    """Return the same windows for a model whose axes are the other way round."""
-    other: Literal["frames-bands", "bands-frames"]
-    other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
-    return msgspec.structs.replace(spec, layout=other)
+def fitting_layout(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> str:
+    """Return the ``layout`` with which windows that do not fit an input tensor would; empty if there is none."""
+    layouts = spec.other_layouts().items()
+    return next((layout for layout, other in layouts if _without_ones(tensor_shape) == _axes(other)), "")
 
 
-def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32] | None:
+def _fits(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> bool:
+    return _without_ones(tensor_shape) in (_axes(spec), (math.prod(spec.shape),))
+
+
+def _axes(spec: FrontEnd) -> tuple[int, ...]:
+    return _without_ones(_tensor_shape(spec))
+
+
+def _tensor_shape(spec: FrontEnd) -> tuple[int, ...]:
+    return tuple(spec.shape[axis] for axis in spec.axis_order)
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _arrangement(spec: FrontEnd, tensor: Tensor) -> Callable[[Float32], Float32] | None:
     """Return what turns a window into the order and the scale that a model reads; None if it has both."""
-    if isinstance(spec, LogMelSpec):
-        return np.transpose if spec.layout == "bands-frames" else None
-    full_scale = np.float32(spec.full_scale or (32768 if tensor.is_pcm else 1))
-    return None if full_scale == 1 else lambda window: window * full_scale
+    order, scale = spec.axis_order, np.float32(spec.scale(is_pcm=tensor.is_pcm))
+    turned = order != tuple(range(len(order)))
+    if scale == 1:
+        return (lambda window: window.transpose(order)) if turned else None
+    return lambda window: window.transpose(order) * scale
 
 
 def _softmax(logits: Float32) -> Float32:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by who asked
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by the caller
         scores: Float32 = np.exp(logits - logits.max())
     scores /= scores.sum()
     return scores
@@ -200,116 +242,31 @@ def _times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def self_test_window(signal: Signal, spec: InputSpec) -> Float32:
+def self_test_window(signal: Signal, spec: FrontEnd) -> Float32:
     """Make one window of a self-test sound as the model reads it: float32, of the spec's shape."""
-    samples = make_signal(signal, spec.window_samples, spec.sample_rate) * np.float32(1 / 32768)
-    if isinstance(spec, LogMelSpec):
-        front_end = LogMel(spec)
-        return front_end.finish(front_end.frames(samples))
-    return samples
+    return whole_window(spec, make_signal(signal, spec.window_samples, spec.sample_rate) * np.float32(1 / 32768))
 
 
-def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
-    for test, scores in zip(package.manifest.self_test, answers, strict=True):
-        expected = test.expected
-        if isinstance(expected, dict):
-            by_label = dict(zip(package.manifest.labels, scores, strict=True))
-            scores = tuple(by_label[label] for label in expected)  # noqa: PLW2901
-            expected = tuple(expected.values())
-        difference = max(abs(score - wanted) for score, wanted in zip(scores, expected, strict=True))
-        if not difference <= test.tolerance:
-            raise ModelError(
-                f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "
-                f"(at most {test.tolerance:g} is allowed)"
-            )
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What the checking process prints.
-
-    Attributes:
-        fingerprint: of the package that it checked.
-        answers: see `Classifier.self_test_answers`.
-        error: what is wrong with it, or nothing.
-    """
-
-    fingerprint: str = ""
-    answers: tuple[tuple[float, ...], ...] = ()
-    error: str = ""
-
-
-class CheckingProcess:
-    """A package's check, running beside whatever the caller does meanwhile.
+def compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
+    """Compare a model's answers to the self-test sounds with what its manifest expects.
 
     Args:
-        package: to be checked; the child gets its folder, and must find the same there.
-        backend: which runtime.
+        package: whose manifest.
+        answers: see `Classifier.self_test_answers`.
+
+    Raises:
+        ModelError: a score differs by more than its test's tolerance, or there are more or fewer than there should be.
     """
-
-    def __init__(self, package: ModelPackage, backend: Backend) -> None:
-        self._package = package
-        self._backend = backend
-        self._process = subprocess.Popen(
-            # -P: not whatever lies in the current folder, but the modules that this process uses.
-            [sys.executable, "-P", "-m", "audiomon.models.checking", str(package.folder.absolute()), backend],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        )
-        # Read all along: a child that is waited for only when it has ended must not wait for its answers to be taken.
-        self._output = self._complaints = b""
-        self._reading = threading.Thread(target=self._read, name="checking", daemon=True)
-        self._reading.start()
-
-    @property
-    def pid(self) -> int:
-        """Its process number."""
-        return self._process.pid
-
-    @property
-    def ended(self) -> bool:
-        """Whether `wait` would return, or raise, at once."""
-        return not self._reading.is_alive()
-
-    def kill(self) -> None:
-        """End it: nobody wants to know any more."""
-        self._process.kill()
-        self._reading.join()
-
-    def wait(self) -> None:
-        """Return when the package has passed.
-
-        Raises:
-            ModelError: it did not.
-        """
-        _compare_answers(self._package, self.answers())
-
-    def answers(self) -> tuple[tuple[float, ...], ...]:
-        """Return what the model says to the self-test sounds, whatever the manifest expects.
-
-        Raises:
-            ModelError: the model cannot be used at all.
-        """
-        weights = self._package.weights
-        self._reading.join(CHECK_PATIENCE_S)
-        if self._reading.is_alive():
-            self.kill()
-            raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s")
-        status = self._process.returncode
-        if status < 0:
-            how = signal.Signals(-status).name
-            raise ModelError(f"{weights}: crashes {self._backend} ({how}): the model is damaged, do not use it")
-        try:
-            verdict = msgspec.json.decode(self._output, type=Verdict)
-        except msgspec.DecodeError:
-            reason = (self._complaints.decode(errors="replace").strip().splitlines() or [f"status {status}"])[-1]
-            raise ModelError(f"{weights}: could not be checked: {reason[:200]}") from None
-        if verdict.error:
-            raise ModelError(verdict.error)
-        if verdict.fingerprint != self._package.fingerprint:
-            raise ModelError(f"{self._package.folder}: changed while it was being checked; try again")
-        return verdict.answers
-
-    def _read(self) -> None:
-        self._output, self._complaints = self._process.communicate()
+    manifest = package.manifest
+    if [len(scores) for scores in answers] != [len(manifest.labels)] * len(manifest.self_test):
+        raise ModelError("its self-test gives another number of scores than its manifest has", path=package.folder)
+    for test, scores in zip(manifest.self_test, answers, strict=True):
+        by_label = dict(zip(manifest.labels, scores, strict=True))
+        expected = test.expected if isinstance(test.expected, dict) else dict(zip(by_label, test.expected, strict=True))
+        difference = max(abs(by_label[label] - wanted) for label, wanted in expected.items())
+        if not difference <= test.tolerance:
+            raise ModelError(
+                f"its self-test fails here: {test.signal} differs by {difference:.3g} (at most {test.tolerance:g} is "
+                f"allowed)",
+                path=package.folder,
+            )

@@ -1,4 +1,4 @@
-"""What kind of journal entry is what: the MESSAGE_ID of each kind.
+"""The MESSAGE_ID of each kind of journal entry.
 
 Published: filters and catalogs are keyed by them. ``deploy/systemd/audiomon.catalog`` explains each to people.
 """
@@ -22,11 +22,15 @@ MESSAGE_IDS = {
     "summary": "32a56a28bcf34f55a062370ab2c1f7d7",
     "model-swapped": "4da4f4a307ea4c1ba22523a6ff8f52e2",
     "config-applied": "ae93806d9c744f58a4c33fe347bd17a7",
+    "model-reverted": "1ad47fa221684966a672642bcdaf8e3b",
     "swap-refused": "989353ad3a3641a8acb7c6a069ab4b3e",
     "stage-failed": "a98e93ff04d142aaa79987b0a6bd97dd",
+    "output-failed": "0eb5bba4e5d14d7dac4ba429a1a61dc5",
+    "output-lost": "393b368aeafa4e668e8f8c79f9c3e958",
     "unwritable": "4ab22ca75a50424581bb10638ce10dbd",
     "writable": "0ec060b496d64697868ef066a7a04487",
     "journal-lost": "ab6ebabd7a9d44a18913f0d99edf488f",
+    "waiting": "db58ad4082ee4abe8c928b5b2801ac0f",
     "failed": "426cf61e007e4dbd8e720393fedd7912",
     "stopped": "ab2f947a7dda4dc99f97f0f696bb47f9",
 }
