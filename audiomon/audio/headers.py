@@ -127,7 +127,7 @@ def _measured(
 
 
 def _is_stray(file: FileBytes, start: int, end: int, bytes_per_s: int) -> bool:
-    """Whether what stands behind the data is no sound that a header was never told of."""
+    """Whether what stands behind the data is padding or a tag, rather than sound that the header leaves out."""
     is_short = end - start <= max(_MAX_STRAY_BYTES, _MAX_STRAY_S * bytes_per_s)
     return is_short or file.at(start, 16).startswith(_TAGS) or file.is_zero(start, end)
 

@@ -19,7 +19,7 @@ _OGG_WITHOUT_END = "Ogg : Last page lacks an end-of-stream bit."
 _UNKNOWN_FRAMES = 1 << 62
 
 
-class _StraightOn(soundfile.SoundFile):
+class _StraightOn(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
     """A file that is read straight on.
 
     After each read, soundfile seeks to where it is already, if it believes that it can. That costs time, and an MP3 of

@@ -209,10 +209,9 @@ def _convert(progress: Progress, request: Request, sounds: _Sounds) -> _Converte
     return _Converted(original.origin, original.layers, conversion.content, inside, output, compared, labelled)
 
 
-def window_shape(spec: InputSpec) -> tuple[int, ...]:
+def window_shape(spec: FrontEnd) -> tuple[int, ...]:
     """Return the shape of a window as the model reads it."""
-    shape: tuple[int, ...] = spec.shape
-    return shape[::-1] if isinstance(spec, LogMelSpec) and spec.layout == "bands-frames" else shape
+    return tuple(spec.shape[axis] for axis in spec.axis_order)
 
 
 def _answered(original: OriginalModel, windows: Float32) -> Answered:
