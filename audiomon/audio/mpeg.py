@@ -23,6 +23,8 @@ _KBITS = {
 }
 _RATES_HZ = (44_100, 48_000, 32_000)
 _SYNC = re.compile(rb"\xff[\xe2-\xff]")
+# An empty tag: some frames' first bytes are not enough for libsndfile to take a stream without a name for MP3.
+_ID3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
 # A frame is believed if as many follow it.
 _FOLLOWING = 2
 # As much as a tag between two joined files may take: a picture.
@@ -94,19 +96,25 @@ def parts_of(file: FileBytes, start: int, end: int) -> list[Part]:
     """
     first = _frame(file.at(start, 4))
     if first is None or first.stream[1] != 3 or not _is_followed(file, start, end):
-        return [Part(start, end, exact=False)]
+        return [_as_it_is(file, start, end, exact=False)]
     stated = _stated_end(file, start, first)
     if stated is not None:
         if stated == 0:
             stated = start + first.length
         elif _next_frame(file, stated, end) is None:
             # All is there as stated; or less is, which the decoder notices.
-            return [Part(start, end, exact=True)]
+            return [_as_it_is(file, start, end, exact=True)]
         start += first.length
     return [
         Part(begin, finish, _xing(file.at(begin, 4), count), exact=False)
         for begin, finish, count in _stretches(file, start, end)
     ]
+
+
+def _as_it_is(file: FileBytes, start: int, end: int, *, exact: bool) -> Part:
+    """Return a part without a frame of ours before it; the file itself where it begins with a tag."""
+    is_tagged_file = start > 0 and start == behind_id3(file, 0, file.size) and end == file.size
+    return Part(start, end, b"" if is_tagged_file else _ID3, exact=exact)
 
 
 def _stated_end(file: FileBytes, at: int, frame: _Frame) -> int | None:
@@ -211,5 +219,5 @@ def _xing(head: bytes, count: int) -> bytes:
         assert frame is not None
         tag = b"\0" * frame.side_bytes + b"Xing" + struct.pack(">II", 1, count)
         if frame.length >= 4 + len(tag):
-            return header + tag + b"\0" * (frame.length - 4 - len(tag))
+            return _ID3 + header + tag + b"\0" * (frame.length - 4 - len(tag))
     raise OverflowError(head)

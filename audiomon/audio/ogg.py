@@ -36,7 +36,7 @@ def parts_of(file: FileBytes, start: int, end: int) -> list[Part]:
         lacing = block[place + _HEAD_BYTES : place + _HEAD_BYTES + block[place + 26]]
         at += _HEAD_BYTES + len(lacing) + sum(lacing)
     ends = [*begins[1:], end]
-    # A page that ends behind the file is cut off; how much more there was, nobody knows.
+    # A page that ends behind the file is cut off; how much is missing is unknown.
     return [
         Part(begin, finish, missing=1.0 if finish == end < at else None)
         for begin, finish in zip(begins, ends, strict=True)

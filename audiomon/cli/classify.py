@@ -163,7 +163,7 @@ class Part:
     Attributes:
         rows: in order.
         position_s: that has been heard.
-        duration_s: of the recording; 0 if nobody knows.
+        duration_s: of the recording; 0 if unknown.
         ended: whether this is the last part.
         error: what is wrong with the recording, in the last part; or nothing.
     """

@@ -47,7 +47,7 @@ class ProgressLine:
             number: of the file, from 1.
             path: of it.
             position_s: that has been heard of it.
-            duration_s: of it; 0 if nobody knows.
+            duration_s: of it; 0 if unknown.
         """
         now_s = self._clock()
         if self._stream is None or now_s - self._drawn_s < _REDRAW_S:

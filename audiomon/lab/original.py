@@ -117,7 +117,7 @@ def fitted(shape: Sequence[int | None], window: tuple[int, ...]) -> tuple[int, .
 def in_short(error: Exception) -> str:
     """Return the first sentence of what TensorFlow says of an error, which may be pages."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    told = [
+    useful = [
         line for line in lines if line and not line.startswith(("Graph execution error", "Detected at", "Arguments"))
     ]
-    return (told or [type(error).__name__])[0][:240]
+    return (useful or [type(error).__name__])[0][:240]

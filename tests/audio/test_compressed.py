@@ -89,6 +89,15 @@ def test_tags_around_an_mp3_are_no_sound(tmp_path):
     assert seconds(path) == length
 
 
+def test_an_mp3_through_a_pipe_or_without_its_suffix_is_an_mp3(tmp_path):
+    for stated in (True, False):
+        mp3(tmp_path / "a.mp3", stated=stated)
+        length = seconds(tmp_path / "a.mp3")
+        assert length == pytest.approx(3, abs=0.12)
+        (tmp_path / "a.mp3").rename(tmp_path / "recording")
+        assert seconds(tmp_path / "recording") == length
+
+
 def test_an_mp3_without_its_beginning_is_heard(tmp_path):
     path = tmp_path / "a.mp3"
     path.write_bytes(mp3(path)[3000:])

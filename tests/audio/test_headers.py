@@ -1,5 +1,6 @@
 """Lengths that headers do not know, hide or get wrong, in the containers that people's recorders write."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -16,7 +17,7 @@ BYTES = 2 * len(SAMPLES)
 
 
 def wave(path: Path, data_size: int, content: bytes = SAMPLES.tobytes(), behind: bytes = b"") -> Path:
-    """A WAV of 8 kHz mono whose header says what it is told to."""
+    """A WAV of 8 kHz mono with any size in its header."""
     fmt = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
     sizes = struct.pack("<I", (36 + data_size) & 0xFFFF_FFFF), struct.pack("<I", data_size)
     head = b"RIFF" + sizes[0] + b"WAVEfmt " + struct.pack("<I", 16) + fmt + b"data" + sizes[1]
@@ -33,7 +34,7 @@ def assert_whole(path: Path, samples: np.ndarray = SAMPLES) -> None:
 
 
 @pytest.mark.parametrize("size", [BYTES // 3, 2 * RATE, 4, 0])
-def test_what_a_header_was_never_told_of_is_heard(tmp_path, size):
+def test_sound_that_the_header_leaves_out_is_heard(tmp_path, size):
     assert_whole(wave(tmp_path / "a.wav", size))
 
 
@@ -173,12 +174,13 @@ def test_a_wav_past_4_gib_is_heard_to_its_end(tmp_path, said):
     assert source.read(1) is None
 
 
-def test_no_header_however_damaged_raises_anything_but_an_input_error(tmp_path):
+def test_no_header_however_damaged_raises_anything_but_an_input_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", os.devnull)  # without ffmpeg, which takes long to start
     rng = np.random.default_rng(7)
     for name in ("a.wav", "a.aiff", "a.au", "a.caf", "a.w64", "a.rf64", "a.flac", "a.ogg", "a.mp3"):
         path = write(tmp_path / name, noise(2000))
         whole = path.read_bytes()
-        for _ in range(30):
+        for _ in range(20):
             broken = bytearray(whole)
             for place in rng.integers(0, 120, 3):
                 broken[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF])
@@ -192,7 +194,7 @@ def test_no_header_however_damaged_raises_anything_but_an_input_error(tmp_path):
 
 
 def test_a_file_that_is_whole_is_opened_as_it_is(tmp_path):
-    for name in ("a.wav", "a.aiff", "a.au", "a.caf", "a.w64", "a.rf64", "a.flac", "a.ogg", "a.mp3"):
+    for name in ("a.wav", "a.aiff", "a.au", "a.caf", "a.w64", "a.rf64", "a.flac", "a.ogg"):
         source = FileSource(write(tmp_path / name, SAMPLES))
         assert [(part.head, part.start) for part in source._parts] == [(b"", 0)], name
 
