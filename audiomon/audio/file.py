@@ -78,6 +78,8 @@ class FileSource(Closing):
         self._parts = parts_of(file)
         self._part = 0
         self._decoder: _Decoder = self._first_decoder(file)
+        if len(self._parts) == 1:
+            self._file.close()  # the decoder has it open for itself
         self.sample_rate: int = self._decoder.sample_rate
         self.channels: int = self._decoder.channels
         self._position = 0
