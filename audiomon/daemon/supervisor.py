@@ -212,6 +212,8 @@ class Supervisor:
             windows_shed=tally.windows_shed,
             gated=tally.gated,
             undelivered=tally.undelivered,
+            away=tally.away,
+            reopened=tally.reopened,
             entries_waiting=self._output.waiting,
             entries_lost=self._output.lost,
             stage_failures=sessions.failures.count,
