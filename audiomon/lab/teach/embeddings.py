@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from audiomon.config import DecisionRules, Decisions
 from audiomon.errors import AudiomonError, InputError
 from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound, hear, unwritten
-from audiomon.lab.teach.fusing import Embedding, cut
+from audiomon.lab.teach.fusing import Embedding, cut, features
 from audiomon.lab.train.dataset import Sound
 from audiomon.lab.train.features import cache_folder
 from audiomon.models.classifier import Classifier
@@ -89,6 +89,10 @@ class Ear:
         content = cut(package.content, embedding)
         self.classifier: Classifier = unwritten(manifest, content)
         self._key = [_FORMAT, hashlib.sha256(content).hexdigest(), manifest.input, self.classifier.interpreter.version]
+
+    def features(self, embeddings: Float32) -> Float32:
+        """Return what a head reads; see `audiomon.lab.teach.fusing.features`."""
+        return features(embeddings, self.embedding)
 
     def embedded(self, sound: Sound, hop_s: float = DEFAULT_HOP_S) -> Embedded:
         """Play a recording, or find it in the cache.
