@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from audiomon.config import Decisions, RulesError, decision_rules
-from audiomon.features import LogMelSpec
-from audiomon.features.spec import SampleRate
+from audiomon.features import InputSpec
 from audiomon.models.self_test import Signal
 
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -36,46 +35,6 @@ def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
         decision_rules(labels, decisions, Decisions())
     except RulesError as error:
         raise ValueError(f"decisions.{error}") from None
-
-
-class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
-    """A window of raw samples, for models with a front end of their own."""
-
-    sample_rate: SampleRate
-    samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
-    full_scale: Annotated[
-        Annotated[float, Meta(ge=_LEAST, le=1e6)] | None,
-        Meta(
-            description="What the loudest sample is: 1 or 32768. When left out, 32768 for a model that reads plain "
-            "16-bit integers, else 1.",
-        ),
-    ] = None
-
-    @property
-    def window_samples(self) -> int:
-        """Samples under one window."""
-        return self.samples
-
-    @property
-    def window_s(self) -> float:
-        """Length of one window, in seconds."""
-        return self.samples / self.sample_rate
-
-    @property
-    def shape(self) -> tuple[int]:
-        """Shape of one window: (samples,)."""
-        return (self.samples,)
-
-    def hop_samples(self, hop_s: float) -> int:
-        """Whole samples nearest to ``hop_s`` seconds, at least 1 and at most a window."""
-        return max(1, min(self.samples, round(hop_s * self.sample_rate)))
-
-    def nearest_hop_s(self, hop_s: float) -> float:
-        """Seconds from one window to the next that come nearest to ``hop_s``."""
-        return self.hop_samples(hop_s) / self.sample_rate
-
-
-InputSpec = LogMelSpec | WaveformSpec
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
