@@ -80,7 +80,7 @@ def _steady(at: Float64, rng: np.random.Generator) -> Float64:
 
 def _wandering(at: Float64, rng: np.random.Generator) -> Float64:
     """Wind, waves, cloth: noise that swells and fades."""
-    return _noise(len(at), rng.uniform(0, 3), rng) * _envelope(at, rng, int(rng.integers(3, 20)))
+    return np.asarray(_noise(len(at), rng.uniform(0, 3), rng) * _envelope(at, rng, int(rng.integers(3, 20))))
 
 
 def _hum(at: Float64, rng: np.random.Generator) -> Float64:
@@ -112,7 +112,7 @@ def _crackle(at: Float64, rng: np.random.Generator) -> Float64:
     blows = (rng.random(len(at)) < 10 ** rng.uniform(-4, -1.5)) * rng.exponential(1, len(at))
     length = int(rng.integers(4, 200))
     grain = rng.standard_normal(length) * np.exp(-5 * np.arange(length) / length)
-    return np.convolve(blows, grain)[: len(at)] + 0.01 * _noise(len(at), 1, rng)
+    return np.asarray(np.convolve(blows, grain)[: len(at)] + 0.01 * _noise(len(at), 1, rng))
 
 
 def _beeps(at: Float64, rng: np.random.Generator) -> Float64:
@@ -183,7 +183,8 @@ def _motor(at: Float64, rng: np.random.Generator) -> Float64:
     """Engines, tools: noise and harmonics that beat fast."""
     rate = rng.uniform(8, 120)
     beat = np.maximum(0, np.sin(2 * np.pi * rate * at + rng.uniform(0, 7))) ** rng.uniform(0.5, 6)
-    return (_noise(len(at), rng.uniform(0, 2), rng) + rng.uniform(0, 1) * _hum(at, rng)) * (beat + rng.uniform(0, 0.5))
+    sound = _noise(len(at), rng.uniform(0, 2), rng) + rng.uniform(0, 1) * _hum(at, rng)
+    return sound * (beat + rng.uniform(0, 0.5))
 
 
 _KINDS: tuple[Callable[[Float64, np.random.Generator], Float64], ...] = (

@@ -1,4 +1,4 @@
-"""What a network's embedding is of recordings, window by window as the daemon cuts them. Computed once, and kept on disk.
+"""A network's embedding of recordings, window by window as the daemon cuts them: computed once, and kept on disk.
 
 The interpreter that serves computes it. Nothing here decides what is learned from.
 """

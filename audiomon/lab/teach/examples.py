@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import InputError
-from audiomon.features import LogMel, LogMelSpec
+from audiomon.features import whole_window
 from audiomon.lab.recorded_windows import audio_files
 from audiomon.lab.teach.background import generated_sounds
 from audiomon.lab.teach.embeddings import Ear, Embedded, embed_all
 from audiomon.lab.train.dataset import (
     BACKGROUND,
+    SOURCES,
     Sound,
     Split,
     divide,
@@ -26,7 +27,6 @@ from audiomon.lab.train.dataset import (
     is_dealt,
     named,
 )
-from audiomon.models.manifest import InputSpec
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -141,7 +141,10 @@ class Examples:
             labels.append(np.full(len(pauses), self.labels.index(BACKGROUND)))
         missing = set(self.labels) - {one.sound.label for one in learned} - {BACKGROUND}
         if missing:
-            raise InputError(f"{self.folder}: {named(sorted(missing))}: all in fold {held}; nothing is left to learn from")
+            raise InputError(
+                f"{self.folder}: {named(sorted(missing))}: nothing to learn from without fold {held}; the split leaves a "
+                f"class on one side only: {SOURCES}"
+            )
         return np.concatenate(rows), np.concatenate(labels)
 
 
@@ -271,8 +274,8 @@ def _duplicates(usable: list[tuple[Sound, Embedded]]) -> dict[str, str]:
 
 def _refusal(folder: Path, bad: dict[str, str]) -> str:
     reasons = list(bad.values())
-    shown = "; ".join(reasons[:_MAX_REASONS]) + (f"; and {len(reasons) - _MAX_REASONS} more" * (len(reasons) > _MAX_REASONS))
-    return f"{folder}: cannot be used: {shown}; --skip-bad does without"
+    more = f"; and {len(reasons) - _MAX_REASONS} more" if len(reasons) > _MAX_REASONS else ""
+    return f"{folder}: cannot be used: {'; '.join(reasons[:_MAX_REASONS])}{more}; --skip-bad does without"
 
 
 def _divided(folder: Path, sounds: list[Sound], split: Split) -> tuple[list[Sound], Split, tuple[str, ...]]:
@@ -299,7 +302,7 @@ def _background(ear: Ear, generated: int, count: Callable[[int], None], recorded
     spec = ear.classifier.spec
     rows = []
     for samples in generated_sounds(generated, spec.window_samples, spec.sample_rate):
-        rows.append(ear.classifier.scores(_window(samples, spec)))
+        rows.append(ear.classifier.scores(whole_window(spec, samples)))
         count(1)
     parts = [np.stack(rows)] if rows else []
     parts += [one.heard.scores[one.overlap >= min(_FILLED, one.overlap.max())] for one in recorded]
@@ -307,11 +310,3 @@ def _background(ear: Ear, generated: int, count: Callable[[int], None], recorded
     if len(embeddings) > _MAX_BACKGROUND_WINDOWS:
         embeddings = embeddings[np.linspace(0, len(embeddings) - 1, _MAX_BACKGROUND_WINDOWS).astype(int)]
     return ear.features(embeddings)
-
-
-def _window(samples: Float32, spec: InputSpec) -> Float32:
-    """Return one window of samples as the model reads it."""
-    if isinstance(spec, LogMelSpec):
-        front_end = LogMel(spec)
-        return front_end.finish(front_end.frames(samples))
-    return samples

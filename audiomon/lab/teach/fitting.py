@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from audiomon.config import DecisionRules
 from audiomon.lab.evaluate.hearing import HeardEvent, HeardSound
-from audiomon.lab.teach.fusing import Head
 from audiomon.lab.teach.examples import Example, Examples
+from audiomon.lab.teach.fusing import Head
 from audiomon.lab.teach.settings import TeachingSettings
 from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.pipeline.decisions import DecisionStage
@@ -35,11 +35,11 @@ def fit(examples: Examples, held: str | None, settings: TeachingSettings) -> Hea
     counts = np.maximum(np.bincount(labels, minlength=count), 1)
     weights = len(labels) / (count * counts)
     weights[background] *= settings.background_weight
-    rows = rows.astype(np.float64) * settings.scale
+    scaled = rows.astype(np.float64) * settings.scale
     if settings.many:
-        fitted = [_one_against_rest(rows, labels == number, weights[labels], settings) for number in range(count)]
+        fitted = [_one_against_rest(scaled, labels == number, weights[labels], settings) for number in range(count)]
     else:
-        fitted = list(zip(*_regression(rows, labels, weights[labels], settings), strict=True))
+        fitted = list(zip(*_regression(scaled, labels, weights[labels], settings), strict=True))
     # The scale goes into the weights: the fused network has lengths of 1.
     matrix = np.stack([slopes for slopes, _ in fitted]) * settings.scale
     bias = np.array([offset for _, offset in fitted])
@@ -57,9 +57,7 @@ def _one_against_rest(
     return slopes[-1], float(offsets[-1])
 
 
-def _regression(
-    rows: Float64, labels: Int64, weights: Float64, settings: TeachingSettings
-) -> tuple[Float64, Float64]:
+def _regression(rows: Float64, labels: Int64, weights: Float64, settings: TeachingSettings) -> tuple[Float64, Float64]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=settings.strength, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)

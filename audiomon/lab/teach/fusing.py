@@ -5,6 +5,7 @@ two give the same scores.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from audiomon.errors import ModelError, UserError
 from audiomon.lab.teach.graph import Graph, GraphTensor, NewOperator, NewTensor
 
 Float32 = NDArray[np.float32]
+
+# Of an operator: the name of its table, and what is in it.
+Options = tuple[str, dict[str, Any]]
 
 # A narrower layer has thrown away what tells new sounds apart.
 MIN_EMBEDDING = 32
@@ -124,13 +128,10 @@ def fused(content: bytes, embedding: Embedding, head: Head) -> bytes:
     last = tail.real(embedding)
     if embedding.rooted:
         last = tail.computed("SQRT", (last,), embedding.size)
-    last = tail.computed(
-        "L2_NORMALIZATION", (last,), embedding.size, ("L2NormOptions", {"FusedActivationFunction": 0})
-    )
+    last = tail.computed("L2_NORMALIZATION", (last,), embedding.size, ("L2NormOptions", {}))
     labels = len(head.bias)
     weights, bias = tail.constant("head/weights", head.weights), tail.constant("head/bias", head.bias)
-    options = {"FusedActivationFunction": 0, "WeightsFormat": 0, "KeepNumDims": False}
-    last = tail.computed("FULLY_CONNECTED", (last, weights, bias), labels, ("FullyConnectedOptions", options))
+    last = tail.computed("FULLY_CONNECTED", (last, weights, bias), labels, ("FullyConnectedOptions", {}))
     if head.many:
         last = tail.computed("LOGISTIC", (last,), labels)
     else:
@@ -184,7 +185,7 @@ class _Tail:
         kind: str,
         inputs: tuple[int, ...],
         size: int | tuple[int, ...],
-        options: tuple[str, dict[str, object]] | None = None,
+        options: Options | None = None,
         version: int = 1,
     ) -> int:
         output = self._add(NewTensor(kind.lower(), (1, size) if isinstance(size, int) else size))

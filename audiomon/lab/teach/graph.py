@@ -129,7 +129,9 @@ class Graph:
         self.outputs = tuple(int(number) for number in self._graph.OutputsAsNumpy())
         self.made_by = {tensor: number for number, one in enumerate(self.operators) for tensor in one.outputs}
 
-    def continued(self, last: int, tensors: Sequence[NewTensor], operators: Sequence[NewOperator], output: int) -> bytes:
+    def continued(
+        self, last: int, tensors: Sequence[NewTensor], operators: Sequence[NewOperator], output: int
+    ) -> bytes:
         """Cut the graph at a tensor and go on from there.
 
         Args:
@@ -144,7 +146,9 @@ class Graph:
         Raises:
             ModelError: the file has parts that cannot be carried over, or is damaged.
         """
-        return self._read(lambda: _Writer(self._model, self._size).written(self._leading_to(last), tensors, operators, output))
+        kept = self._leading_to(last)
+        written: bytes = self._read(lambda: _Writer(self._model, self._size).written(kept, tensors, operators, output))
+        return written
 
     def _read(self, reading: Callable[[], Any]) -> Any:
         try:

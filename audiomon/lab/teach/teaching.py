@@ -14,9 +14,9 @@ from audiomon.lab.evaluate.judgement import Judgement, judge
 from audiomon.lab.evaluate.report import number
 from audiomon.lab.teach.card import CardFacts, teaching_card
 from audiomon.lab.teach.embeddings import Ear
+from audiomon.lab.teach.examples import Advance, Examples, prepare
 from audiomon.lab.teach.fitting import fit, hear_with
 from audiomon.lab.teach.fusing import Embedding, Head, find_embedding, fused
-from audiomon.lab.teach.examples import Advance, Examples, prepare
 from audiomon.lab.teach.settings import TeachingSettings
 from audiomon.lab.train.dataset import BACKGROUND, TEST, Split
 from audiomon.models.classifier import CheckingProcess
@@ -160,7 +160,9 @@ def teach(
     heads = {held: fit(examples, held, settings)}
     if cross:
         if len(examples.folds) < 2:
-            raise InputError(f"{folder}: has {len(examples.folds)} fold; cross-validation needs 2, --hold-out none does without")
+            raise InputError(
+                f"{folder}: has {len(examples.folds)} fold; cross-validation needs 2, --hold-out none does without"
+            )
         heads |= {fold: fit(examples, fold, settings) for fold in examples.folds}
     rules = rules_of(examples.labels, settings)
     judged = examples.folds if cross else [held] if held is not None else []
@@ -258,7 +260,12 @@ def _difference(manifest: Manifest, content: bytes, taught: Taught) -> float:
 
 
 def _manifest(name: str, taught: Taught, words: Words) -> Manifest:
-    base, settings, examples, judgement = taught.base.package.manifest, taught.settings, taught.examples, taught.judgement
+    base, settings, examples, judgement = (
+        taught.base.package.manifest,
+        taught.settings,
+        taught.examples,
+        taught.judgement,
+    )
     figures: dict[str, Any] = {}
     if judgement is not None:
         figures = {
@@ -303,7 +310,7 @@ def _license(base: Manifest, recordings: str) -> str:
 
 def _facts(name: str, taught: Taught, words: Words, difference: float) -> CardFacts:
     folder = taught.examples.folder.name
-    how = " --cv" if taught.cross_validated else f" --held-out" if taught.held_fold else ""
+    how = " --cv" if taught.cross_validated else " --held-out" if taught.held_fold else ""
     more = " --background FOLDER" if taught.settings.background_recordings and taught.cross_validated else ""
     return CardFacts(
         name=name,
@@ -316,11 +323,9 @@ def _facts(name: str, taught: Taught, words: Words, difference: float) -> CardFa
         examples=taught.examples,
         head=taught.head,
         window_s=taught.base.package.manifest.input.window_s,
-        heard=taught.heard,
         judgement=taught.judgement,
         judged_on="every recording, by heads that were taught without its fold"
         if taught.cross_validated
         else f"fold {taught.held_fold}, which it did not learn from",
         difference=difference,
     )
-
