@@ -15,6 +15,10 @@ Float32 = NDArray[np.float32]
 # From a room at night to beside the microphone.
 _PEAK_DBFS = (-50.0, -3.0)
 _SEED = 20
+# Raised when these sounds become others.
+GENERATION = 1
+# Part of the sounds that do not fill their window.
+_CUT = 0.4
 
 
 def generated_sounds(count: int, samples: int, sample_rate: int) -> Iterator[Float32]:
@@ -35,10 +39,19 @@ def generated_sounds(count: int, samples: int, sample_rate: int) -> Iterator[Flo
         if rng.random() < 0.5:
             sound = _in_a_room(sound, sample_rate, rng)
         sound = _coloured(sound, sample_rate, rng)
+        if rng.random() < _CUT:
+            sound = _cut_off(sound, rng)
         sound /= np.abs(sound).max() + 1e-12
         behind = _noise(samples, rng.uniform(0, 2), rng) * 10 ** (-rng.uniform(20, 60) / 20)
         mixed = (sound + 0.3 * behind) * 10 ** (rng.uniform(*_PEAK_DBFS) / 20)
         yield np.clip(mixed, -1, 1).astype(np.float32)
+
+
+def _cut_off(sound: Float64, rng: np.random.Generator) -> Float64:
+    """Let a sound begin or end somewhere in the window: at once, as a gate does, or gently."""
+    edge, length = rng.uniform(0.05, 0.95), 10 ** rng.uniform(-4, -1)
+    ramp = np.clip((np.linspace(0, 1, len(sound)) - edge) / length, 0, 1)
+    return np.asarray(sound * (ramp if rng.random() < 0.6 else 1 - ramp))
 
 
 def _noise(samples: int, slope: float, rng: np.random.Generator) -> Float64:
@@ -91,7 +104,7 @@ def _hum(at: Float64, rng: np.random.Generator) -> Float64:
     count = int(rng.integers(1, 25))
     weights = rng.uniform(0, 1, count) * np.arange(1, count + 1) ** -rng.uniform(0, 1.5)
     tones = sum(weights[n] * np.sin((n + 1) * phase + rng.uniform(0, 7)) for n in range(count))
-    return np.asarray(tones) + rng.uniform(0, 0.5) * _noise(len(at), 1, rng)
+    return np.asarray(np.asarray(tones) + rng.uniform(0, 0.5) * _noise(len(at), 1, rng))
 
 
 def _impacts(at: Float64, rng: np.random.Generator) -> Float64:
@@ -104,6 +117,19 @@ def _impacts(at: Float64, rng: np.random.Generator) -> Float64:
         struck = np.where(since >= 0, np.exp(-np.maximum(since, 0) / decay_s), 0) * rng.uniform(0.2, 1)
         modes = sum(rng.uniform(0.2, 1) * np.sin(2 * np.pi * np.exp(mode) * since) for mode in thing)
         out += struck * (np.asarray(modes) + rng.uniform(0, 3) * rng.standard_normal(len(at)))
+    return out
+
+
+def _clicks(at: Float64, rng: np.random.Generator) -> Float64:
+    """Switches, latches, mouths, static: one or a few short blows, and nothing else."""
+    out = np.zeros(len(at))
+    for _ in range(int(rng.integers(1, 5))):
+        length = int(rng.integers(1, 400))
+        grain = (
+            rng.standard_normal(length) if rng.random() < 0.5 else np.sin(np.arange(length) * rng.uniform(0.05, 2.5))
+        )
+        start = int(rng.integers(0, len(at) - length))
+        out[start : start + length] += grain * np.exp(-rng.uniform(1, 8) * np.arange(length) / length)
     return out
 
 
@@ -184,9 +210,9 @@ def _motor(at: Float64, rng: np.random.Generator) -> Float64:
     rate = rng.uniform(8, 120)
     beat = np.maximum(0, np.sin(2 * np.pi * rate * at + rng.uniform(0, 7))) ** rng.uniform(0.5, 6)
     sound = _noise(len(at), rng.uniform(0, 2), rng) + rng.uniform(0, 1) * _hum(at, rng)
-    return sound * (beat + rng.uniform(0, 0.5))
+    return np.asarray(sound * (beat + rng.uniform(0, 0.5)))
 
 
 _KINDS: tuple[Callable[[Float64, np.random.Generator], Float64], ...] = (
-    _steady, _wandering, _hum, _impacts, _crackle, _beeps, _glides, _babble, _strings, _motor,
+    _steady, _wandering, _hum, _impacts, _clicks, _crackle, _beeps, _glides, _babble, _strings, _motor,
 )  # fmt: skip

@@ -125,12 +125,13 @@ Judged on {facts.judged_on}. Ranges hold with 95 % confidence, for recordings li
 
 {false} false events in {hours * 60:.0f} minutes: {_rate(false, hours)}. {_background(judgement)}
 
-Heard is a recording in which its label turned on; a false event is of another label than the recording's. Both are the
-daemon's, with this package's thresholds, each recording played once in a quiet room ({ROOM_DBFS:g} dBFS). How late counts
-from the recording's start.
+Heard is a recording in which its label turned on; a false event is of another label than the recording's. Both are as
+the daemon makes them, with this package's thresholds: each recording played once in a quiet room ({ROOM_DBFS:g} dBFS).
+How late counts from the recording's start.
 
 Recordings taken for what they are: {sure_share(right, len(judgement.clips.right))}, by the mean over the windows
-within {COUNTED_BELOW_LOUDEST_DB:g} dB of the loudest. Calibration error over windows: {judgement.windows.calibration_error:.2f}.
+within {COUNTED_BELOW_LOUDEST_DB:g} dB of the loudest.
+Calibration error over windows: {judgement.windows.calibration_error:.2f}.
 Made again by
 
     {facts.check}

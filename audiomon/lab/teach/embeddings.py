@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from audiomon.config import DecisionRules, Decisions
 from audiomon.errors import AudiomonError, InputError
+from audiomon.features import whole_window
 from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound, hear, unwritten
+from audiomon.lab.teach.background import GENERATION, generated_sounds
 from audiomon.lab.teach.fusing import Embedding, cut, features
 from audiomon.lab.train.dataset import Sound
 from audiomon.lab.train.features import cache_folder
@@ -94,6 +96,33 @@ class Ear:
         """Return what a head reads; see `audiomon.lab.teach.fusing.features`."""
         return features(embeddings, self.embedding)
 
+    def generated(self, count: int, progress: Callable[[int], None]) -> Float32:
+        """Return the embeddings of generated background, shape (count, size), or find them in the cache.
+
+        Args:
+            count: how many sounds.
+            progress: called with 1 after each.
+        """
+        path = self._cached([GENERATION, count])
+        try:
+            found = np.load(path)
+        except (OSError, ValueError, EOFError):
+            found = np.empty((count, self.embedding.size), dtype=np.float32)
+            spec = self.classifier.spec
+            for row, samples in zip(found, generated_sounds(count, spec.window_samples, spec.sample_rate), strict=True):
+                row[:] = self.classifier.scores(whole_window(spec, samples))
+                progress(1)
+            content = io.BytesIO()
+            np.save(content, found)
+            _write(path, content.getvalue())
+        else:
+            progress(count)
+        return np.asarray(found, dtype=np.float32)
+
+    def _cached(self, key: list[Any]) -> Path:
+        digest = hashlib.blake2b(msgspec.json.encode([*self._key, *key]), digest_size=16).hexdigest()
+        return cache_folder() / "embeddings" / f"{digest}.npz"
+
     def embedded(self, sound: Sound, hop_s: float = DEFAULT_HOP_S) -> Embedded:
         """Play a recording, or find it in the cache.
 
@@ -102,8 +131,7 @@ class Ear:
             AudiomonError: the cache cannot be written.
         """
         status = sound.path.stat()
-        key = [*self._key, str(sound.path.resolve()), status.st_size, status.st_mtime_ns, hop_s]
-        path = _cache() / f"{hashlib.blake2b(msgspec.json.encode(key), digest_size=16).hexdigest()}.npz"
+        path = self._cached([str(sound.path.resolve()), status.st_size, status.st_mtime_ns, hop_s])
         found = _load(path, sound)
         if found is None:
             heard = hear(sound, self.classifier, _NO_EVENTS, hop_s)
@@ -145,10 +173,6 @@ def _measure(path: Path) -> _Measured:
     except soundfile.SoundFileError as error:
         raise InputError(f"{path}: {error}") from None
     return _Measured(np.cumsum(np.concatenate(powers)), digest.hexdigest(), rate, peak <= _SILENT_PEAK)
-
-
-def _cache() -> Path:
-    return cache_folder() / "embeddings"
 
 
 def _save(path: Path, embedded: Embedded) -> None:

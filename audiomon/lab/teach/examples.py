@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import InputError
-from audiomon.features import whole_window
 from audiomon.lab.recorded_windows import audio_files
-from audiomon.lab.teach.background import generated_sounds
 from audiomon.lab.teach.embeddings import Ear, Embedded, embed_all
 from audiomon.lab.train.dataset import (
     BACKGROUND,
@@ -142,8 +140,8 @@ class Examples:
         missing = set(self.labels) - {one.sound.label for one in learned} - {BACKGROUND}
         if missing:
             raise InputError(
-                f"{self.folder}: {named(sorted(missing))}: nothing to learn from without fold {held}; the split leaves a "
-                f"class on one side only: {SOURCES}"
+                f"{self.folder}: {named(sorted(missing))}: nothing to learn from without fold {held}; the split leaves "
+                f"a class on one side only: {SOURCES}"
             )
         return np.concatenate(rows), np.concatenate(labels)
 
@@ -208,7 +206,7 @@ def prepare(
         folder,
         labels,
         examples,
-        _background(ear, generated, count, [one for one in heard if one]),
+        background_features(ear, generated, count, [one for one in heard if one]),
         sum(one is not None for one in heard),
         bad | unreadable,
         division_digest(sounds),
@@ -298,15 +296,13 @@ def _divided(folder: Path, sounds: list[Sound], split: Split) -> tuple[list[Soun
         return divide(folder, sounds, split), split, alone
 
 
-def _background(ear: Ear, generated: int, count: Callable[[int], None], recorded: Iterable[Embedded]) -> Float32:
-    spec = ear.classifier.spec
-    rows = []
-    for samples in generated_sounds(generated, spec.window_samples, spec.sample_rate):
-        rows.append(ear.classifier.scores(whole_window(spec, samples)))
-        count(1)
-    parts = [np.stack(rows)] if rows else []
+def background_features(
+    ear: Ear, generated: int, count: Callable[[int], None], recorded: Iterable[Embedded]
+) -> Float32:
+    """Return features of what no label means: generated sounds, and all windows of some recordings, shape (n, size)."""
+    parts = [ear.generated(generated, count)]
     parts += [one.heard.scores[one.overlap >= min(_FILLED, one.overlap.max())] for one in recorded]
-    embeddings = np.concatenate(parts) if parts else np.empty((0, ear.embedding.size), dtype=np.float32)
+    embeddings = np.concatenate(parts)
     if len(embeddings) > _MAX_BACKGROUND_WINDOWS:
         embeddings = embeddings[np.linspace(0, len(embeddings) - 1, _MAX_BACKGROUND_WINDOWS).astype(int)]
     return ear.features(embeddings)

@@ -31,15 +31,15 @@ def fit(examples: Examples, held: str | None, settings: TeachingSettings) -> Hea
     rows, labels = examples.material(held)
     background = examples.labels.index(BACKGROUND)
     count = len(examples.labels)
-    # Each label counts as much as another, however many windows it has, and the background more.
-    counts = np.maximum(np.bincount(labels, minlength=count), 1)
-    weights = len(labels) / (count * counts)
-    weights[background] *= settings.background_weight
+    # Every label weighs the same, however many windows it has; so a head of many clips is as cautious as one of few.
+    label_weights = settings.strength / np.maximum(np.bincount(labels, minlength=count), 1)
+    label_weights[background] *= settings.background_weight
+    weights = label_weights[labels]
     scaled = rows.astype(np.float64) * settings.scale
     if settings.many:
-        fitted = [_one_against_rest(scaled, labels == number, weights[labels], settings) for number in range(count)]
+        fitted = [_one_against_rest(scaled, labels == number, weights, settings) for number in range(count)]
     else:
-        fitted = list(zip(*_regression(scaled, labels, weights[labels], settings), strict=True))
+        fitted = list(zip(*_regression(scaled, labels, weights, settings), strict=True))
     # The scale goes into the weights: the fused network has lengths of 1.
     matrix = np.stack([slopes for slopes, _ in fitted]) * settings.scale
     bias = np.array([offset for _, offset in fitted])
@@ -49,10 +49,10 @@ def fit(examples: Examples, held: str | None, settings: TeachingSettings) -> Hea
 def _one_against_rest(
     rows: Float64, is_it: NDArray[np.bool_], weights: Float64, settings: TeachingSettings
 ) -> tuple[Float64, float]:
+    # The label itself weighs as much as all others together.
     balanced = weights.copy()
-    balanced[is_it] *= 0.5 / weights[is_it].sum()
-    balanced[~is_it] *= 0.5 / weights[~is_it].sum()
-    slopes, offsets = _regression(rows, is_it.astype(np.int64), balanced * len(rows), settings)
+    balanced[~is_it] *= weights[is_it].sum() / weights[~is_it].sum()
+    slopes, offsets = _regression(rows, is_it.astype(np.int64), balanced, settings)
     # Two classes have one row of slopes in scikit-learn, those of the second.
     return slopes[-1], float(offsets[-1])
 
@@ -60,7 +60,7 @@ def _one_against_rest(
 def _regression(rows: Float64, labels: Int64, weights: Float64, settings: TeachingSettings) -> tuple[Float64, Float64]:
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=settings.strength, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
+    model = LogisticRegression(C=1.0, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where it stops short of its tolerance, the cross-validation judges that too
         model.fit(rows, labels, sample_weight=weights)

@@ -22,13 +22,14 @@ class TeachingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     embedding: Annotated[str, Meta(description="Name of the tensor in it.")]
     many: Annotated[bool, Meta(description="Several labels may be on at a time.")] = False
     strength: Annotated[
-        float, Meta(ge=1e-6, le=1e6, description="C of the regression: how closely it follows the recordings.")
-    ] = 0.03
-    scale: Annotated[float, Meta(ge=1e-3, le=1e3, description="Length that embeddings have when C applies.")] = 10.0
+        float,
+        Meta(ge=1e-6, le=1e9, description="What a label's windows weigh together against the regularisation."),
+    ] = 6.0
+    scale: Annotated[float, Meta(ge=1e-3, le=1e3, description="Length of an embedding, as it is regularised.")] = 10.0
     background_weight: Annotated[
-        float, Meta(ge=0.1, le=100, description="How often background counts for each other label.")
-    ] = 2.0
-    generated: Annotated[int, Meta(ge=0, le=100_000, description="Generated sounds in the background.")] = 600
+        float, Meta(ge=0.1, le=100, description="How much background counts for each other label.")
+    ] = 3.0
+    generated: Annotated[int, Meta(ge=0, le=100_000, description="Generated sounds in the background.")] = 330
     background_recordings: Annotated[int, Meta(ge=0, description="Of a folder that --background named.")] = 0
     decisions: Decisions = DECISIONS
 

@@ -87,18 +87,24 @@ class Words:
     notes: str
 
 
-def open_base(name: str, wanted: str | None = None) -> Base:
+def open_base(name: str, wanted: str | None = None, sha256: str = "") -> Base:
     """Find a package to stand on, and have it checked.
 
     Args:
         name: as ``model:`` would have it.
         wanted: name of the tensor that is its embedding; None for the one before its scores.
+        sha256: checksum that its network must have; empty for any.
 
     Raises:
-        ModelError, ConfigError: there is none, it does not work here, or it has no embedding.
+        ModelError, ConfigError: there is none, it is another one, it does not work here, or it has no embedding.
         UserError: it has no such tensor.
     """
     package = read_package(find_package(name, Path.cwd()))
+    there = package.manifest.sha256
+    if sha256 not in ("", there):
+        raise ModelError(
+            f"{package.folder}: has the checksum {there[:12]}…; the one that was built on has {sha256[:12]}…"
+        )
     CheckingProcess(package, choose_backend("auto")).wait()
     try:
         return Base(package, find_embedding(package.content, package.manifest.output.tensor, wanted))
@@ -192,12 +198,7 @@ def teach_again(
         raise ModelError(f"{manifest.name}: does not say how it was taught") from None
     if settings.background_recordings and background is None:
         raise InputError(f"{manifest.name}: was taught with --background FOLDER; name the folder here too")
-    base = open_base(settings.base, settings.embedding)
-    if base.package.manifest.sha256 != settings.base_sha256:
-        raise ModelError(
-            f"{manifest.name}: stands on a {settings.base} with the checksum {settings.base_sha256[:12]}…; the one "
-            f"here has {base.package.manifest.sha256[:12]}…"
-        )
+    base = open_base(settings.base, settings.embedding, settings.base_sha256)
     judgement = teach(base, folder, split, settings, advance, background=background, skip_bad=skip_bad).judgement
     assert judgement is not None  # cross-validation hears every fold
     return judgement
@@ -221,7 +222,7 @@ def write_taught(output: Path, taught: Taught, words: Words) -> float:
             f"{output}: the fused model differs by {difference:.2g} from embedding and head; it is not written"
         )
     tolerance = _SELF_TEST_TOLERANCE_INTEGERS if base.embedding.quantised else _SELF_TEST_TOLERANCE
-    card = teaching_card(_facts(output.name, taught, words, difference))
+    card = teaching_card(facts_of(output.name, taught, words, difference))
     write_package(output, content, manifest, card, tolerance=tolerance)
     return difference
 
@@ -308,7 +309,8 @@ def _license(base: Manifest, recordings: str) -> str:
     return f"{base.name}: {base.license} The recordings it was taught with: {recordings}"
 
 
-def _facts(name: str, taught: Taught, words: Words, difference: float) -> CardFacts:
+def facts_of(name: str, taught: Taught, words: Words, difference: float) -> CardFacts:
+    """Return what the card of a package of that name says."""
     folder = taught.examples.folder.name
     how = " --cv" if taught.cross_validated else " --held-out" if taught.held_fold else ""
     more = " --background FOLDER" if taught.settings.background_recordings and taught.cross_validated else ""
