@@ -306,7 +306,7 @@ def _manifest(name: str, taught: Taught, words: Words) -> Manifest:
 
 
 def _license(base: Manifest, recordings: str) -> str:
-    return f"{base.name}: {base.license} The recordings it was taught with: {recordings}"
+    return f"{base.name}: {base.license}; the recordings it was taught with: {recordings}"
 
 
 def facts_of(name: str, taught: Taught, words: Words, difference: float) -> CardFacts:
