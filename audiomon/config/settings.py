@@ -1,4 +1,4 @@
-"""A configuration as a command uses it: the file, found and read, with the command line's options laid over it."""
+"""A configuration as a command uses it: the file, found and read, with the command line's options on top."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 
-from audiomon.config import Config, Document, load_config
+from audiomon.config import Config, Document, convert, load_config
+from audiomon.errors import FieldError, UserError, dotted
+from audiomon.shipped import checkout, packaged
 
 SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
+_MAX_DEVICE_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Settings:
     """A configuration and where it came from.
 
     Attributes:
-        config: with the command line's options laid over it.
+        config: with the command line's options on top.
         document: the file behind it, None for the defaults.
     """
 
@@ -29,16 +32,21 @@ class Settings:
         return str(self.document.path) if self.document else "the defaults"
 
     def with_options(self, *, device: str | None, predictions: Any) -> "Settings":
-        """Lay the command line's microphone and output options over it (those that are not None)."""
+        """Put the command line's microphone and output options on top (those that are not None)."""
         config = self.config
         if device is not None:
-            chosen = int(device) if device.isdigit() else device
+            is_number = device.isdecimal() and len(device) <= _MAX_DEVICE_DIGITS
+            chosen = int(device) if is_number else device
             microphone = msgspec.structs.replace(config.microphone, device=chosen)
             config = msgspec.structs.replace(config, microphone=microphone)
         if predictions is not None:
             journal = msgspec.structs.replace(config.journal, predictions=predictions)
             config = msgspec.structs.replace(config, journal=journal)
         return Settings(config, self.document)
+
+    def with_model(self, folder: Path) -> "Settings":
+        """Lay another model over it, by its package's folder."""
+        return Settings(msgspec.structs.replace(self.config, model=str(folder)), self.document)
 
     @property
     def folder(self) -> Path:
@@ -47,25 +55,29 @@ class Settings:
 
 
 def load_settings(config_path: Path | None, **overrides: Any) -> Settings:
-    """Read the configuration and lay options over it (those that are not None).
+    """Read the configuration and put options on top (those that are not None).
 
     Raises:
         ConfigError: the file is not what it should be.
+        UserError: an option has a value that its key cannot have.
     """
     path = config_path or default_config()
     config, document = load_config(path) if path else (Config(), None)
     given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        convert(given, Config)
+    except FieldError as error:
+        raise UserError(error.reason, key=dotted(error.keys)) from None
     if "hop_s" in given:
-        given["hop_fraction"] = None  # of two ways to say the same, the nearer one holds
+        given["hop_fraction"] = None  # an option wins over the file, also over its other way to say the same
     if "model" in given and "/" in given["model"]:
         given["model"] = str(Path(given["model"]).resolve())  # the command line's paths start from here
     return Settings(msgspec.structs.replace(config, **given), document)
 
 
 def default_config() -> Path | None:
-    """Return the configuration that is used when none is named: the checkout's, else the system's, else None."""
-    checkout = Path(__file__).resolve().parents[2]
-    candidates = [SYSTEM_CONFIG]
-    if (checkout / "pyproject.toml").exists():
-        candidates.insert(0, checkout / "config" / "audiomon.yaml")
+    """Return the configuration that is used when none is named: the checkout's, the system's, or the wheel's."""
+    candidates = [SYSTEM_CONFIG, packaged() / "config" / "audiomon.yaml"]
+    if (source := checkout()) is not None:
+        candidates.insert(0, source / "config" / "audiomon.yaml")
     return next((path for path in candidates if path.exists()), None)

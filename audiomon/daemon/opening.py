@@ -6,8 +6,7 @@ Knows what the settings say of a microphone, and nothing of what follows.
 import threading
 from collections.abc import Callable
 
-from audiomon.audio.devices import refresh_devices
-from audiomon.audio.microphone import MicrophoneSource
+from audiomon.audio.microphone import MicrophoneSource, refresh_devices
 from audiomon.audio.source import Identity, LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings

@@ -7,6 +7,7 @@ such. It opens nothing and decides nothing; `audiomon.daemon.sessions` does.
 from collections.abc import Callable
 
 from audiomon.audio.level import LevelMeter
+from audiomon.audio.mono import can_convert
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.daemon.inbox import TookOver, WorkerEnded
@@ -15,7 +16,7 @@ from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.listener import Announce, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
-from audiomon.pipeline.worker import InferenceWorker
+from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 
 
 class Session:
@@ -73,6 +74,10 @@ class Session:
         )
         self._opened_ns = clock.monotonic_ns()
 
+    def can_hear_for(self, running: Running) -> bool:
+        """Say whether another model can listen to this stream, so that no sample is lost between the two."""
+        return can_convert(self.source.sample_rate, running.classifier.spec.sample_rate)
+
     @property
     def heard_s(self) -> float:
         """Seconds of audio heard so far."""
@@ -103,4 +108,4 @@ class Session:
         Returns:
             False if the worker hangs. It is then left behind, and its copy of the model with it.
         """
-        return self.worker.stop()
+        return self.worker.stop(STOP_WAIT_S)

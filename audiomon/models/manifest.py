@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from audiomon.config import Decisions, RulesError, decision_rules
+from audiomon.config import Decisions, decision_rules
+from audiomon.errors import FieldError, KeyPath
 from audiomon.features import InputSpec
+from audiomon.foreign import shown
 from audiomon.models.self_test import Signal
 
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -24,17 +26,17 @@ def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
     """Refuse labels that are repeated or cannot be printed, and decisions about labels that there are not.
 
     Raises:
-        ValueError: the message starts with the key.
+        FieldError: there are some.
     """
-    if unprintable := [label for label in labels if not label.isprintable()]:
-        raise ValueError(f"labels: {unprintable[0]!r} is not plain text")
+    if unprintable := [index for index, label in enumerate(labels) if not label.isprintable()]:
+        raise FieldError(("labels", unprintable[0]), f"'{shown(labels[unprintable[0]])}' is not plain text")
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
-        raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+        raise FieldError(("labels",), f"{', '.join(repeated[:3])} is there more than once")
     try:
         decision_rules(labels, decisions, Decisions())
-    except RulesError as error:
-        raise ValueError(f"decisions.{error}") from None
+    except FieldError as error:
+        raise FieldError(("decisions", *error.keys), error.reason) from None
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,12 +92,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``model.yaml``."""
 
     format: Annotated[Literal[1], Meta(description="Version of this format.")]
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="The folder's name.")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="The folder's name.")]
     description: Annotated[str, Meta(description="One line for people.")]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="Checksum of model.tflite.")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="Checksum of model.tflite.")]
     labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=10_000, description="In the output's order.")]
     input: Annotated[InputSpec, Meta(description="What the model reads.")]
-    self_test: Annotated[tuple[SelfTest, ...], Meta(min_length=1, description="How to tell that it works here.")]
+    self_test: Annotated[
+        tuple[SelfTest, ...], Meta(min_length=1, max_length=16, description="How to tell that it works here.")
+    ]
     license: Annotated[str, Meta(min_length=1, description="Licence of the weights, and of what they were made from.")]
     output: OutputSpec = OutputSpec()
     decisions: Annotated[Decisions, Meta(description="Defaults; audiomon.yaml overrides them.")] = Decisions()
@@ -107,27 +111,28 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what the types alone cannot.
 
         Raises:
-            ValueError: repeated or unprintable labels, a self-test that does not answer for every label, or decisions
-                about labels that there are not; the message starts with the key.
+            FieldError: repeated or unprintable labels, a self-test that does not answer for every label, or decisions
+                about labels that there are not.
         """
         check_labels(self.labels, self.decisions)
-        for test in self.self_test:
-            self._check_expected(test)
+        for index, test in enumerate(self.self_test):
+            self._check_expected(test, ("self_test", index, "expected"))
         calibration = self.output.calibration
         if calibration is not None and len(calibration.parameters) != len(self.labels):
-            raise ValueError(
-                f"output.calibration: has parameters for {len(calibration.parameters)} labels, there are "
-                f"{len(self.labels)}"
+            raise FieldError(
+                ("output", "calibration"),
+                f"has parameters for {len(calibration.parameters)} labels, there are {len(self.labels)}",
             )
         if calibration is not None and any(len(numbers) in (1, 2) for numbers in calibration.parameters):
-            raise ValueError("output.calibration: a label has none, 3 or 4 parameters")
+            raise FieldError(("output", "calibration"), "a label has none, 3 or 4 parameters")
 
-    def _check_expected(self, test: SelfTest) -> None:
+    def _check_expected(self, test: SelfTest, keys: KeyPath) -> None:
         if isinstance(test.expected, dict):
             strangers = test.expected.keys() - set(self.labels)
             if strangers:
-                raise ValueError(f"self_test: {test.signal} expects a score of {min(strangers)!r}, which is no label")
+                raise FieldError(
+                    keys, f"{test.signal} expects a score of '{shown(min(strangers))}', which is not a label"
+                )
         elif len(test.expected) != len(self.labels):
-            raise ValueError(
-                f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
-            )
+            reason = f"{test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
+            raise FieldError(keys, reason)

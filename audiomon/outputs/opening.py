@@ -1,7 +1,6 @@
 """Which outputs there are, and which of them a command opens."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from audiomon.clock import Clock
@@ -46,15 +45,14 @@ def screen(options: OutputOptions, *, dated: bool = True) -> Output:
     return Selected(output, options.predictions or "every")
 
 
-def live_outputs(options: OutputOptions, clock: Clock, on_gone: Callable[[], None]) -> Fanout:
+def live_outputs(options: OutputOptions, clock: Clock) -> Fanout:
     """Open all outputs that live listening writes to.
 
     Args:
         options: what to write.
         clock: dates what is said of the outputs.
-        on_gone: called in another thread when nobody reads one of them any more.
     """
-    opened = (output(options, clock, on_gone) for output in _LIVE_OUTPUTS)
+    opened = (output(options, clock) for output in _LIVE_OUTPUTS)
     return Fanout([output for output in opened if output is not None], clock)
 
 
@@ -63,12 +61,12 @@ def in_service(options: OutputOptions) -> bool:
     return not options.as_json and writes_to_journal(1)
 
 
-def _journal(options: OutputOptions, _clock: Clock, _on_gone: Callable[[], None]) -> LiveOutput | None:
+def _journal(options: OutputOptions, _clock: Clock) -> LiveOutput | None:
     return Journal(JournalSocket(), options.instance) if in_service(options) else None
 
 
-def _screen(options: OutputOptions, clock: Clock, on_gone: Callable[[], None]) -> LiveOutput | None:
-    return None if in_service(options) else Queued(screen(options), "standard output", clock, on_gone=on_gone)
+def _screen(options: OutputOptions, clock: Clock) -> LiveOutput | None:
+    return None if in_service(options) else Queued(screen(options), "standard output", clock)
 
 
 # A further output is a line here.

@@ -1,4 +1,4 @@
-"""A live output to something that may block: a thread writes, from a bounded queue, so that nobody waits for it."""
+"""A live output to something that may block: a thread writes, from a bounded queue."""
 
 import threading
 from collections import deque
@@ -21,36 +21,26 @@ class Queued:
     The oldest entries are dropped when the reader does not keep up, and how many is written once it reads again.
 
     Args:
-        output: writes, in the thread; may block, and raises OSError when nobody reads it any more.
+        output: writes, in the thread; may block, and raises OSError when its reader is gone.
         name: for messages about it.
         clock: dates the statuses.
-        on_gone: called in the thread when nobody will read it any more.
         max_waiting: entries kept for a reader that does not keep up.
 
     Attributes:
-        gone: whether nobody will ever read it again: writing has failed.
+        gone: whether its reader is gone for good: writing has failed.
         lost: entries dropped so far, since the reader did not keep up.
         error: what writing failed with, but for a reader that has gone.
     """
 
     audience = Audience.SCREEN
 
-    def __init__(
-        self,
-        output: Output,
-        name: str,
-        clock: Clock,
-        *,
-        on_gone: Callable[[], None] = lambda: None,
-        max_waiting: int = MAX_WAITING,
-    ) -> None:
+    def __init__(self, output: Output, name: str, clock: Clock, *, max_waiting: int = MAX_WAITING) -> None:
         self.name = name
         self.gone = False
         self.lost = 0
         self.error: Exception | None = None
         self._output = output
         self._clock = clock
-        self._on_gone = on_gone
         self._max_waiting = max_waiting
         self._reported_lost = 0
         self._queue: deque[Callable[[], None]] = deque()
@@ -104,13 +94,12 @@ class Queued:
             try:
                 write()
             except Exception as error:
-                # A thread has nobody to raise to.
+                # A thread has no caller to raise to.
                 if not isinstance(error, BrokenPipeError):
                     self.error = error.with_traceback(None)
                 with self._changed:
                     self.gone = True
                     self._queue.clear()
-                self._on_gone()
                 return
 
     def _next(self) -> Callable[[], None] | None:

@@ -1,9 +1,10 @@
 """From settings to a classifier that is ready: find the package, have it checked, load it, warm it."""
 
-from audiomon.config import DecisionRules, RulesError, decision_rules
+from audiomon.config import DecisionRules, decision_rules
 from audiomon.config.settings import Settings
-from audiomon.errors import ConfigError, ModelError
-from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.errors import ConfigError, FieldError, ModelError
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import ModelPackage, find_package, read_package
 
@@ -31,14 +32,25 @@ class LoadingModel:
         """Whether the checking process has ended, well or not."""
         return self._checking.ended
 
-    def classifier(self) -> Classifier:
-        """Wait for the check, load the model and warm it.
+    def wait(self) -> None:
+        """Wait for the check.
 
         Raises:
             ModelError, ConfigError: it did not pass.
         """
         try:
             self._checking.wait()
+        except ModelError as error:
+            raise _at_model_key(error, self._settings) from None
+
+    def classifier(self) -> Classifier:
+        """Wait for the check, load the model and warm it.
+
+        Raises:
+            ModelError, ConfigError: it did not pass.
+        """
+        self.wait()
+        try:
             classifier = Classifier(self.package, self._backend, self._settings.config.threads)
         except ModelError as error:
             raise _at_model_key(error, self._settings) from None
@@ -59,9 +71,9 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
     manifest = package.manifest
     try:
         return decision_rules(manifest.labels, manifest.decisions, settings.config.decisions)
-    except RulesError as error:
+    except FieldError as error:
         document = settings.document or package.document
-        raise document.error(("decisions", *error.keys), error.problem) from None
+        raise document.error(("decisions", *error.keys), error.reason) from None
 
 
 def named_package(settings: Settings) -> ModelPackage:

@@ -8,7 +8,7 @@ import pytest
 from audiomon.models.interpreter import installed_backends
 from tests.daemon.daemon import running_daemon, wait_until
 from tests.faults import CONFIG
-from tests.models.test_classifier import DAMAGED_OFFSET
+from tests.models.test_checking_process import DAMAGED_OFFSET
 from tests.models.tiny import content, replace_weights
 
 pytestmark = pytest.mark.mic
@@ -27,7 +27,8 @@ def test_a_configuration_or_a_model_that_goes_changes_nothing_that_runs(folder, 
         daemon.wait_predictions(3)
         daemon.config.unlink()
         assert daemon.reload().returncode == 1
-        assert "kitchen.yaml" in daemon.wait_for("swap-refused")["reason"]
+        refused = daemon.wait_for("swap-refused")
+        assert (refused["file"], refused["reason"]) == (str(daemon.config), "no such file")
         daemon.edit(CONFIG)
         assert daemon.reload().returncode == 0
 

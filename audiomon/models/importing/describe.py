@@ -45,14 +45,14 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what a manifest would refuse, before anything is converted.
 
         Raises:
-            ValueError: the message starts with the key.
+            FieldError: as `check_labels`.
         """
         check_labels(self.labels, self.decisions)
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A description, and what of it nobody said.
+    """A description, and what of it is assumed.
 
     Attributes:
         description: complete.
@@ -134,7 +134,7 @@ def described(said: Document) -> Described:
         description = validate(said, Description)
     except ConfigError as error:
         if said.path is _OPTIONS:
-            raise UserError(str(error).replace(f"{_OPTIONS}:1: ", "", 1)) from None
+            raise UserError(error.reason, key=error.key) from None
         raise
     spec = said.data["input"]
     given = set(spec)
@@ -181,7 +181,7 @@ def activation(description: Description, last_operators: list[str]) -> OutputSpe
         last_operators: kinds of all the model's operators, in order.
 
     Raises:
-        UserError: nobody says, or the two disagree.
+        UserError: neither says, or the two disagree.
     """
     kinds = [kind for kind in last_operators if kind not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")]
     last = kinds[-1] if kinds else ""
