@@ -161,7 +161,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     unsized = None if size_at is None else UnsizedWav(path, size_at)
     try:
         with c_stderr_silenced():
-            file = soundfile.SoundFile(unsized or path)
+            file = soundfile.SoundFile(unsized or os.fsencode(path))  # whatever bytes the name is of
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         if unsized is not None:
             unsized.close()

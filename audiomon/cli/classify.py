@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from audiomon.audio.file import FileSource
+from audiomon.cli.archive_options import ArchiveOptions, archive_options, classify_archive
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.clock import SystemClock
 from audiomon.config import DecisionRules
@@ -41,6 +42,7 @@ Form = Literal["text", "json", "csv"]
 @interpreter_option
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; otherwise as many as cores, for several files.")
 @config_option
+@archive_options
 def classify(
     files: tuple[Path, ...],
     form: Form | None,
@@ -50,6 +52,7 @@ def classify(
     interpreter: str | None,
     jobs: int | None,
     config_path: Path | None,
+    archive: ArchiveOptions | None,
 ) -> int:
     """Say what is heard in audio FILES: whatever libsndfile reads, at any sample rate.
 
@@ -61,6 +64,8 @@ def classify(
       audiomon classify --csv recordings/*.flac > heard.csv
     """
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
+    if archive is not None:
+        return classify_archive(files, archive, settings, form=form, jobs=jobs)
     loading = LoadingModel(settings)
     report = _Report(loading.classifier(), loading.rules, settings, form or "text", scores)
     jobs = jobs or min(len(files), len(os.sched_getaffinity(0)))
