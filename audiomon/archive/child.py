@@ -10,7 +10,9 @@ import socket
 import struct
 import subprocess
 import sys
-from typing import Any, BinaryIO
+from contextlib import suppress
+from io import BufferedRWPair
+from typing import Any
 
 import msgspec
 
@@ -32,7 +34,7 @@ class Child:
         self._task = task
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: BinaryIO | None = None
+        self._pipe: BufferedRWPair | None = None
 
     def hear(self, entry: Entry) -> FileHeard:
         """Classify a recording; one that kills the process has the status ``killed``, and how it did."""
@@ -73,22 +75,20 @@ class Child:
         """Wait for its end, which its closed socket brings about at the latest; say how it came."""
         assert self._process is not None
         if self._pipe is not None:
-            try:
+            with suppress(OSError):  # what it has not read cannot be flushed any more
                 self._pipe.close()
-            except OSError:  # what it has not read cannot be flushed any more
-                pass
         status = self._process.wait()
         self._process = self._pipe = None
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
-def _send(pipe: BinaryIO, message: Any) -> None:
+def _send(pipe: BufferedRWPair, message: Any) -> None:
     body = msgspec.msgpack.encode(message)
     pipe.write(_LENGTH.pack(len(body)) + body)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> bytes | None:
+def _receive(pipe: BufferedRWPair) -> bytes | None:
     """Return the next message; None if the other end is gone."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

@@ -1,4 +1,4 @@
-"""Has a plan done by a Dask cluster: a few parts at a time, and again where a worker was lost. Knows nothing of audio."""
+"""Has a plan done by a Dask cluster: a few parts at a time, and again where a worker was lost. Hears nothing itself."""
 
 import random
 import secrets
@@ -18,6 +18,8 @@ from audiomon.errors import AudiomonError, UserError
 
 # Parts that wait for each worker: it must not run dry while the driver looks elsewhere.
 _PARTS_AHEAD = 3
+# Characters of what a stranger has to say of an error.
+_MAX_REASON = 300
 # Seconds for which the number of workers is good enough.
 _COUNTED_FOR_S = 5.0
 # Workers that may be lost to one part before it is left for another time.
@@ -167,5 +169,5 @@ class Engine:
 
 
 def _one_line(error: BaseException | None) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if isinstance(error, AudiomonError) and lines else f"{type(error).__name__}: {' '.join(lines)}"[:300]
+    text = " ".join(str(error).split())
+    return text if isinstance(error, AudiomonError) else f"{type(error).__name__}: {text}"[:_MAX_REASON]

@@ -51,16 +51,15 @@ def do_part(
     }
 
 
-def _detections(
-    run: Run, labels: tuple[str, ...], part: str, entries: list[Entry], heard: list[FileHeard]
-) -> pa.Table:
+def _detections(run: Run, labels: tuple[str, ...], part: str, entries: list[Entry], heard: list[FileHeard]) -> pa.Table:
     starts_s = _column((one.starts_s for one in heard), np.float64)
     counts = [len(one.ranks) // 2 for one in heard]
     file = np.repeat(np.arange(len(entries), dtype=np.int32), counts)
     names = [name for name, _, _ in entries]
     begun_us = [named_time_us(name) for name in names]
     known = np.repeat([at is not None for at in begun_us], counts).astype(bool)
-    at_us = np.repeat(np.array([at or 0 for at in begun_us], np.int64), counts) + np.rint(starts_s * 1e6).astype(np.int64)
+    at_us = np.repeat(np.array([at or 0 for at in begun_us], np.int64), counts)
+    at_us += np.rint(starts_s * 1e6).astype(np.int64)
     columns = [
         _words(file, names),
         pa.array(starts_s),

@@ -5,6 +5,7 @@ A plan made again after a crash would group files differently, and leave some in
 
 import fcntl
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -208,7 +209,7 @@ def _parted(fresh: pa.Table, key: str, part_files: int, part_bytes: int) -> pa.T
             bounds.append(index)
             count = held = 0
     names = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         names.append(hashlib.sha256(f"{key} {_digest(fresh.slice(start, stop - start))}".encode()).hexdigest()[:20])
     lengths = np.diff(bounds)
     column = pa.array(np.repeat(np.arange(len(names), dtype=np.int32), lengths)) if names else pa.array([], pa.int32())

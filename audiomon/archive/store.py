@@ -147,7 +147,7 @@ def open_store(address: str) -> Store:
     try:
         fs, base = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise UserError(f"{address}: {error}: {pip_install('s3fs') if address[:3] == 's3:' else 'install it'}") from None
+        raise UserError(f"{address}: {error} ({pip_install('s3fs')})") from None
     except ValueError as error:
         raise UserError(f"{address}: {error}") from None
     kinds = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol

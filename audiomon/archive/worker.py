@@ -77,7 +77,7 @@ class Task(msgspec.Struct, frozen=True, dict=True):
             return read_package(Path(folder))
 
 
-class TaskPlugin(WorkerPlugin):
+class TaskPlugin(WorkerPlugin):  # type: ignore[misc]  # Dask is not typed everywhere
     """Gives every worker the task, those that join later included.
 
     Args:

@@ -90,7 +90,7 @@ def classify_archive(
     """
     context = click.get_current_context()
     if form is not None:
-        raise click.UsageError(f"--{form} and --output exclude each other; `audiomon query OUT --csv` reads it", context)
+        raise click.UsageError(f"--{form} and --output exclude each other (see audiomon query --csv)", context)
     if archive.scheduler and archive.scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file exclude each other", context)
     try:

@@ -27,9 +27,7 @@ _SHOWN = 5
 _GOES_ON = "the same command goes on"
 
 
-def run_archive(
-    addresses: Sequence[str], archive: ArchiveOptions, settings: Settings, scores: int, jobs: int
-) -> int:
+def run_archive(addresses: Sequence[str], archive: ArchiveOptions, settings: Settings, scores: int, jobs: int) -> int:
     """Classify archives; see `audiomon.cli.archive_options.classify_archive`.
 
     Raises:
@@ -135,7 +133,8 @@ def _interruptible() -> Iterator[None]:
 def _sum_up(out: Store, key: str) -> int:
     """Say what became of all files of the run; return how many are not whole."""
     statuses: Counter[str] = Counter()
-    heard_s, bad = 0.0, []
+    bad: list[str] = []
+    heard_s = 0.0
     for name in out.names("files", f"run={key}"):
         table = out.read("files", f"run={key}", name, columns=["status", "error", "heard_s"])
         statuses.update(table["status"].to_pylist())
