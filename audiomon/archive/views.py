@@ -37,7 +37,8 @@ select file, any_value(site) as site, label, min(start_s) as start_s, max(end_s)
 from (
     select *, sum(begins) over (partition by file order by start_s rows unbounded preceding) as number
     from (
-        select *, case when label = lag(label) over one_file and start_s <= lag(end_s) over one_file then 0 else 1 end begins
+        select *, case when label = lag(label) over one_file and start_s <= lag(end_s) over one_file
+            then 0 else 1 end as begins
         from detections where rank = 0 window one_file as (partition by file order by start_s)
     )
 )
