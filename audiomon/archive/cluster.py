@@ -21,6 +21,9 @@ _LOCAL = {
     "distributed.admin.tick.limit": "60s",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.memory.monitor-interval": "1s",
+    # There is nothing to steal: parts are handed out as they are done.
+    "distributed.scheduler.work-stealing": False,
+    "distributed.client.scheduler-info-interval": "30s",
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 16 << 20,
     # A part that was in a worker that died is heard in a child the next time, at once.
     "distributed.scheduler.allowed-failures": 0,
@@ -91,6 +94,7 @@ def _local(where: Where) -> Iterator[Client]:
             dashboard_address=dashboard,
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            scheduler_sync_interval=30,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

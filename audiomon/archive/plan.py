@@ -122,7 +122,8 @@ def make_plan(
         if write and len(new):
             about = {"run": run, "root": root.address}
             new = new.replace_schema_metadata({"audiomon": msgspec.json.encode(about)})
-            out.write(new, "plan", folder, f"{_digest(new)}.parquet")
+            # Parts are named by their content, so that their names alone tell the plan's.
+            out.write(new, "plan", folder, f"{_digest(new.select(['part']).group_by('part').aggregate([]))}.parquet")
     table = pa.concat_tables([planned, new.replace_schema_metadata()]).sort_by([("part", "ascending")]).combine_chunks()
     starts = _starts(table)
     done = committed(out, run.key) & starts.keys()

@@ -45,6 +45,7 @@ def write_corpus(root: Path, files: int, *, seconds: float = 30.0, hours: int = 
         with soundfile.SoundFile(path, "w", 48_000, 1, "PCM_16") as file:
             for _ in range(60):
                 file.write(sound(random, 48_000, 60.0))
+    (root / "site=00").mkdir(parents=True, exist_ok=True)
     (root / "site=00/._20260301_040000.WAV").write_bytes(b"a Mac was here")
     (root / "CONFIG.TXT").write_text("no recording", encoding="utf-8")
     return good + 1 + files // 50 + hours

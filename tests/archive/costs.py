@@ -24,7 +24,7 @@ from audiomon.archive.part import _words
 from audiomon.archive.plan import Plan, list_recordings, make_plan
 from audiomon.archive.questions import Filter, by_hour, by_site, surest
 from audiomon.archive.schema import DETECTIONS, FILES, Run, make_run
-from audiomon.archive.store import open_store
+from audiomon.archive.store import Entry, open_store
 from audiomon.archive.views import connect
 from audiomon.archive.worker import Task
 from audiomon.config.settings import load_settings
@@ -94,8 +94,8 @@ def measure_plan(scratch: Path, files: int = 1_000_000) -> None:
     def listing() -> pa.Table:
         batches = []
         for first in range(0, files, 50_000):
-            entries = [
-                (f"site={index % 20:02d}/{BEGAN + timedelta(minutes=index):%Y%m%d_%H%M%S}.WAV", 2_880_044, index)
+            entries: list[Entry] = [
+                (f"site={index % 20:02d}/2026{index // 1_000_000:04d}_{index % 1_000_000:06d}.WAV", 2_880_044, index)
                 for index in range(first, min(files, first + 50_000))
             ]
             batches.append(planning._packed(entries, schema))
@@ -115,18 +115,19 @@ def measure_plan(scratch: Path, files: int = 1_000_000) -> None:
     again_s = time.process_time() - began_s
     peak_mb = _peak_mb()
     parts = len(plan.todo) + plan.done
-    each_s = _empty_parts(scratch, task, plan)
+    each_s, idle_s = _empty_parts(task, plan)
     work_s = 0.053 * files
     print(f"{files} recordings in {parts} parts")
     print(f"  listed {listed_s:.1f} s, planned {first_s:.1f} s, planned again half way {again_s:.1f} s of CPU")
-    print(f"  engine, a part of {len(plan.entries(plan.todo[0]))} files: {each_s * 1e3:.1f} ms of CPU")
-    share = (listed_s + first_s + each_s * parts) / work_s
+    print(f"  engine, a part of {files // parts} files: {each_s * 1e3:.1f} ms of CPU; a second: {idle_s * 1e3:.1f} ms")
+    # As long as the work takes on one worker, the driver and that worker are there.
+    share = (listed_s + first_s + each_s * parts + idle_s * work_s) / work_s
     print(f"  planning and engine: {share:.2%} of the work's CPU, at 53 ms a file")
     print(f"  driver's peak memory {peak_mb:.0f} MB, {base_mb:.0f} MB of it before there was anything to plan")
 
 
-def _empty_parts(scratch: Path, task: Task, plan: Plan, parts: int = 200) -> float:
-    """CPU seconds of the driver, its scheduler in the same process, for a part that has been done already."""
+def _empty_parts(task: Task, plan: Plan, parts: int = 200, seconds: float = 20.0) -> tuple[float, float]:
+    """CPU seconds of driver, scheduler and worker for a part that is done already, and for a second of nothing."""
     done = Path(task.out) / f"files/run={task.run.key}"
     few = plan.todo[:parts]
     for part in few:
@@ -134,11 +135,17 @@ def _empty_parts(scratch: Path, task: Task, plan: Plan, parts: int = 200) -> flo
     plan.todo[:] = few
     with connected(Where(1, "1GiB")) as client:
         engine = Engine(client, task.run.key, msgspec.msgpack.encode(task), plan, apart=set())
-        began_s = time.process_time()
-        before_s = sum(client.run(time.process_time).values())
+
+        def spent_s() -> float:
+            return time.process_time() + sum(client.run(time.process_time).values())
+
+        began_s, began_at = spent_s(), time.monotonic()
         engine.run(lambda _: None, print)
-        worker_s = sum(client.run(time.process_time).values()) - before_s
-        return (time.process_time() - began_s + worker_s) / parts
+        parts_s, wall_s = spent_s() - began_s, time.monotonic() - began_at
+        began_s = spent_s()
+        time.sleep(seconds)
+        idle_s = (spent_s() - began_s) / seconds
+        return max(0.0, parts_s - idle_s * wall_s) / parts, idle_s
 
 
 def measure_query(scratch: Path, rows: int = 10_000_000) -> None:
