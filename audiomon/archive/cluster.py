@@ -1,6 +1,5 @@
 """A Dask cluster: of processes on this machine, or one that runs already."""
 
-import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +80,6 @@ def connected(where: Where) -> Iterator[Client]:
 @contextmanager
 def _local(where: Where) -> Iterator[Client]:
     # Where Dask listens, whoever can connect can run anything as this user: hence the certificates, made for this run.
-    dashboard = "127.0.0.1:0" if importlib.util.find_spec("bokeh") else None
     with (
         dask.config.set(_LOCAL),
         LocalCluster(
@@ -91,8 +89,8 @@ def _local(where: Where) -> Iterator[Client]:
             host="127.0.0.1",
             protocol="tls",
             security=Security.temporary(),
-            dashboard_address=dashboard,
-            worker_dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             scheduler_sync_interval=30,
         ) as cluster,

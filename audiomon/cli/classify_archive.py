@@ -1,5 +1,6 @@
 """``audiomon classify ROOT… --output OUT``: an archive planned, done by a cluster, and what came of it said."""
 
+import importlib.util
 import signal
 import sys
 from collections import Counter
@@ -98,7 +99,7 @@ def _do(task: Task, where: Where, plan: Plan, apart: set[str], *, again: bool) -
     with _interruptible():
         try:
             with connected(where) as client:
-                if client.dashboard_link and where.scheduler is None and client.cluster is not None:
+                if importlib.util.find_spec("bokeh"):
                     progress.say(f"dashboard: {client.dashboard_link}")
                 engine = Engine(client, task.run.key, msgspec.msgpack.encode(task), plan, apart=apart, again=again)
                 outcome = engine.run(done, progress.say)
