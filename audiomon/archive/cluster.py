@@ -16,6 +16,7 @@ from audiomon.errors import UserError
 # looks at its event loop fifty times a second, and has the allocator return memory at every chance.
 _LOCAL = {
     "distributed.worker.profile.enabled": False,
+    "distributed.worker.preload": ["audiomon.archive.local_worker"],
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "60s",
     "distributed.admin.system-monitor.interval": "10s",

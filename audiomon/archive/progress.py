@@ -35,6 +35,10 @@ class Progress:
     _shown: int = 0
 
     def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Count time from now."""
         self._began_s = self._written_s = self.clock()
 
     def add(self, counts: dict[str, Any]) -> None:

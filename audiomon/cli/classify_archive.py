@@ -34,6 +34,14 @@ def run_archive(addresses: Sequence[str], archive: ArchiveOptions, settings: Set
     Raises:
         UnfinishedError: not all of it was done.
     """
+    with _interruptible():
+        try:
+            return _run(addresses, archive, settings, scores, jobs)
+        except KeyboardInterrupt:
+            raise UnfinishedError(f"interrupted: {_GOES_ON}") from None
+
+
+def _run(addresses: Sequence[str], archive: ArchiveOptions, settings: Settings, scores: int, jobs: int) -> int:
     loading = LoadingModel(settings)
     try:
         root, below = open_roots(addresses)
@@ -96,16 +104,16 @@ def _do(task: Task, where: Where, plan: Plan, apart: set[str], *, again: bool) -
         killed.extend(counts["killed"])
 
     outcome = Outcome(stopped="interrupted")
-    with _interruptible():
-        try:
-            with connected(where) as client:
-                if importlib.util.find_spec("bokeh"):
-                    progress.say(f"dashboard: {client.dashboard_link}")
-                engine = Engine(client, task.run.key, msgspec.msgpack.encode(task), plan, apart=apart, again=again)
-                outcome = engine.run(done, progress.say)
-        except KeyboardInterrupt:
-            pass
-        progress.say(progress.line())
+    try:
+        with connected(where) as client:
+            if importlib.util.find_spec("bokeh"):
+                progress.say(f"dashboard: {client.dashboard_link}")
+            engine = Engine(client, task.run.key, msgspec.msgpack.encode(task), plan, apart=apart, again=again)
+            progress.begin()
+            outcome = engine.run(done, progress.say)
+    except KeyboardInterrupt:
+        pass
+    progress.say(progress.line())
     left = plan.files_todo - progress.done
     if outcome.stopped:
         raise UnfinishedError(f"{outcome.stopped}; {left} of {plan.files_todo} files are not done: {_GOES_ON}")

@@ -21,7 +21,13 @@ def audiomon(tmp_path_factory, tiny_models):
     def start(*arguments):
         command = [sys.executable, "-m", "audiomon", *map(str, arguments)]
         return subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def run(*arguments):
@@ -45,7 +51,7 @@ def done(audiomon):
     command = ("classify", recordings, "--output", out, "--model", "tiny", "-j", "1", "--part-files", "1")
     interrupted = audiomon.start(*command)
     wait_until(lambda: parts_done(out), "a part is done")
-    interrupted.send_signal(signal.SIGTERM)
+    os.killpg(interrupted.pid, signal.SIGINT)  # Ctrl-C reaches every process of the terminal
     _, said = interrupted.communicate(timeout=120)
     drivers = [audiomon.start(*command) for _ in range(2)]
     ends = [(driver.communicate(timeout=300)[1], driver.returncode) for driver in drivers]
