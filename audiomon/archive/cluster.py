@@ -57,8 +57,9 @@ def connected(where: Where) -> Iterator[Client]:
         UserError: it does not answer.
     """
     # Lost connections are what this is made for; what Dask has to say of each would hide what matters.
-    for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.scheduler", "distributed.comm"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     if where.scheduler is None and where.scheduler_file is None:
         with _local(where) as client:
             yield client
@@ -75,7 +76,7 @@ def connected(where: Where) -> Iterator[Client]:
     try:
         yield client
     finally:
-        client.close(timeout=5)
+        client.close(timeout=30)
 
 
 @contextmanager

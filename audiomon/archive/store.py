@@ -70,8 +70,10 @@ class Store:
 
     def read(self, *names: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file."""
+        # Arrow's threads would hold on to a Python object that they read from for a moment longer than they read: a
+        # process that ends in that moment aborts. A part is small enough for one thread.
         with self.fs.open(self.path(*names), "rb") as file:
-            return pq.ParquetFile(file).read(columns=columns)
+            return pq.ParquetFile(file, pre_buffer=False).read(columns=columns, use_threads=False)
 
     def metadata(self, *names: str) -> dict[bytes, bytes]:
         """Return what a Parquet file says of itself."""
