@@ -106,7 +106,7 @@ def _do(task: Task, where: Where, plan: Plan, apart: set[str], *, again: bool) -
     outcome = Outcome(stopped="interrupted")
     try:
         with connected(where) as client:
-            if importlib.util.find_spec("bokeh"):
+            if where.scheduler is None and where.scheduler_file is None and importlib.util.find_spec("bokeh"):
                 progress.say(f"dashboard: {client.dashboard_link}")
             engine = Engine(client, task.run.key, msgspec.msgpack.encode(task), plan, apart=apart, again=again)
             progress.begin()
