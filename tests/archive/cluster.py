@@ -72,6 +72,11 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
+    def wait_for_registrations(self, count: int) -> None:
+        """Wait until workers have registered so often: a nanny whose worker is killed while it starts gives up."""
+        log = self.folder / "log"
+        wait_until(lambda: log.read_bytes().count(b"Register worker addr") >= count, f"{count} workers registered")
+
     def worker_process(self, nanny: "subprocess.Popen[bytes]") -> int:
         """The process under a nanny that does the work, once it is there."""
         found: list[int] = []

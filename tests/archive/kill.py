@@ -85,10 +85,12 @@ def kill_everything(
     try:
         one.start_scheduler()
         first, second = one.start_worker(), one.start_worker()
+        one.wait_for_registrations(2)
         driver = drive()
         wait_for(0.15, driver)
         note("a worker process is killed")
         one.kill_worker(first)
+        one.wait_for_registrations(3)
         wait_for(0.3, driver)
         note("the driver is killed, and the same command begins")
         driver.kill()
