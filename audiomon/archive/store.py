@@ -16,13 +16,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audiomon.audio.folder import SUFFIXES
 from audiomon.errors import AudiomonError, InputError, UserError
 from audiomon.extras import pip_install
 
-# What libsndfile reads. Anything else in a folder is no recording, and nobody wants to hear of it.
-AUDIO_SUFFIXES = frozenset(
-    (".wav", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf")
-)
 _ESCAPED = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 
 Entry = tuple[str, int, int | None]  # a recording's name, its size in bytes, and its modification time in ns
@@ -204,7 +201,7 @@ def local_path(name: str) -> Path:
 
 def _is_recording(name: str) -> bool:
     # A Mac leaves ._20260301_040000.WAV beside 20260301_040000.WAV on every card that it mounts.
-    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and not name.startswith(".")
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
 
 
 def _local_recordings(start: str, base: str, denied: list[str]) -> Iterator[Entry]:

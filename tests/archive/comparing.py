@@ -9,8 +9,6 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from audiomon.archive.store import file_name
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -39,11 +37,11 @@ def compare(table: bytes, root: Path, out: Path) -> Comparison:
         out: the archive, of one run.
     """
     expected = {}
-    # The bytes of a name are not always Unicode.
-    reader = csv.reader(io.StringIO(table.decode("utf-8", "surrogateescape")))
+    # Bytes of a name that are not Unicode are escaped there as they are in the archive.
+    reader = csv.reader(io.StringIO(table.decode("utf-8")))
     next(reader)
     for name, position, label, score, *_ in reader:
-        expected[file_name(name[len(str(root)) + 1 :]), position] = label, np.float32(score)
+        expected[name[len(str(root)) + 1 :], position] = label, np.float32(score)
     seen: Counter[tuple[str, str]] = Counter()
     differing = 0
     columns = "file, end_s, label, score, rank"
