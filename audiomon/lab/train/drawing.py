@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.features import LogMelSpec
-from audiomon.lab.train.activity import FramePower, activity, window_starts
+from audiomon.lab.train.activity import ENOUGH, FramePower, activity, window_starts
 from audiomon.lab.train.augmentation import equalize, mask, power_ratio, reverberate, steady_noise
 from audiomon.lab.train.features import Frames, finish_windows
 from audiomon.lab.train.settings import TrainingSettings
@@ -15,8 +15,6 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 SPEEDS = (0.88, 0.94, 1.0, 1.06, 1.12)
-# A window holds a sound when this part of its frames do (or all that the recording has).
-_ENOUGH = 0.25
 # Between windows that are taken as they are.
 _HOP_FRAMES = 8
 # From the far end of a house to beside the microphone.
@@ -51,7 +49,7 @@ class _Take:
         self.scale = max(float(mean_square[active].mean()), 1e-13)
         before = size // 2 if shifted else 0
         after = max(before, size - len(active) - before)
-        enough = min(round(_ENOUGH * size), int(active.sum()))
+        enough = min(round(ENOUGH * size), int(active.sum()))
         self.starts = window_starts(np.pad(active, (before, after)), size, max(1, enough)) - before
         if not len(self.starts):
             self.starts = np.arange(-before, len(active) + after - before - size + 1)

@@ -1,6 +1,7 @@
 """Trainings in processes of their own: one for a package, or one for each fold, several at a time."""
 
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,8 +18,8 @@ Told = Callable[[int, Epoch], None]
 
 
 def checkpoint_of(job: Job) -> Path:
-    """Return where an unfinished training is kept."""
-    return cache_folder() / "training" / f"{job.fingerprint}.npz"
+    """Return the folder of an unfinished training."""
+    return cache_folder() / "training" / job.fingerprint
 
 
 def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
@@ -59,7 +60,7 @@ def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", told: To
 def forget(jobs: list[Job]) -> None:
     """Delete the checkpoints of trainings whose results are safe."""
     for job in jobs:
-        checkpoint_of(job).unlink(missing_ok=True)
+        shutil.rmtree(checkpoint_of(job), ignore_errors=True)
 
 
 def cores() -> int:

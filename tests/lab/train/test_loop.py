@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from audiomon.lab.train.loop import Epoch, Fit, Validation
+from audiomon.lab.train.loop import Epoch, Validation, fit
 from audiomon.lab.train.settings import TrainingSettings
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(240)]
@@ -31,34 +31,33 @@ def draw_wrong(count, rng):
     return windows, 1 - targets
 
 
-def fitted(_, settings, drawn, validating):
+def fitted(_, settings, drawn, validating, checkpoint):
     """Runs where TensorFlow is: every epoch, and the validation loss of the weights that were kept."""
     rng = np.random.default_rng(7)
     labels = rng.integers(0, 2, 64)
     validation = Validation(windows_of(labels, rng), labels) if validating else None
-    fit = Fit(drawn, SHAPE, 2, settings, 6, None, validation)
-    told = []
-    fit.run(told.append)
-    assert told == fit.epochs
-    kept = fit.model(validation.windows[..., np.newaxis], training=False).numpy() if validating else None
+    seen = []
+    model, epochs = fit(drawn, SHAPE, 2, settings, 6, checkpoint, validation, seen.append)
+    assert [epoch.number for epoch in seen] == [epoch.number for epoch in epochs]
+    kept = model(validation.windows[..., np.newaxis], training=False).numpy() if validating else None
     loss = float(-np.log(kept[np.arange(64), labels]).mean()) if validating else None
-    return [tuple(epoch) for epoch in fit.epochs], loss
+    return [tuple(epoch) for epoch in epochs], loss
 
 
 SETTINGS = TrainingSettings(epochs=12, batch=32, learning_rate=0.01)
 
 
-def test_it_learns_what_can_be_learned(tensorflow):
-    epochs, _ = tensorflow.call(fitted, SETTINGS, draw, False)
+def test_it_learns_what_can_be_learned(tensorflow, tmp_path):
+    epochs, _ = tensorflow.call(fitted, SETTINGS, draw, False, tmp_path / "fit")
     assert [Epoch(*epoch).number for epoch in epochs] == list(range(1, 13))
     assert Epoch(*epochs[-1]).loss < Epoch(*epochs[0]).loss
     assert Epoch(*epochs[-1]).accuracy > 0.9
     assert np.isnan(Epoch(*epochs[-1]).validation_loss)
 
 
-def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_weights(tensorflow):
+def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_weights(tensorflow, tmp_path):
     settings = msgspec.structs.replace(SETTINGS, patience=3)
-    epochs, loss = tensorflow.call(fitted, settings, draw_wrong, True)
+    epochs, loss = tensorflow.call(fitted, settings, draw_wrong, True, tmp_path / "fit")
     losses = [Epoch(*epoch).validation_loss for epoch in epochs]
     assert len(losses) < 12
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
