@@ -14,6 +14,7 @@ from audiomon.cli.training_options import (
     noise_option,
     shared_threads,
     skip_bad_option,
+    teacher_option,
     training_bar,
 )
 from audiomon.config import DecisionRules
@@ -48,6 +49,7 @@ Kept = TypeVar("Kept")
 @click.option("--export-mistakes", "export", type=_FOLDER, help="Cut mistakes out as clips, into a folder per label.")
 @noise_option
 @skip_bad_option
+@teacher_option
 @jobs_option
 @interpreter_option
 @config_option
@@ -64,6 +66,7 @@ def evaluate(
     export: Path | None,
     noise: Path | None,
     skip_bad: bool,
+    teacher_folder: Path | None,
     jobs: int | None,
     interpreter: str | None,
     config_path: Path | None,
@@ -82,8 +85,8 @@ def evaluate(
     """
     if cross and (held_out or renamed or others):
         raise UserError("--cv trains on all folders as they are: it goes without --held-out, --label and --others")
-    if not cross and (noise is not None or jobs is not None):
-        raise UserError("--noise and --jobs are for the trainings of --cv")
+    if not cross and (noise is not None or jobs is not None or teacher_folder is not None):
+        raise UserError("--noise, --teacher and --jobs are for the trainings of --cv")
     if page is not None:
         from audiomon.lab.pictures import check_drawing
 
@@ -92,7 +95,7 @@ def evaluate(
     if cross:
         manifest, _ = read_manifest(find_package(settings.config.model, settings.folder))
         hop_s = settings.config.asked_hop_s(manifest.input.window_s)
-        judgement = _cross_validated(manifest, dataset, noise, skip_bad, jobs, hop_s)
+        judgement = _cross_validated(manifest, dataset, noise, teacher_folder, skip_bad, jobs, hop_s)
     else:
         loading = LoadingModel(settings)
         manifest = loading.package.manifest
@@ -134,7 +137,13 @@ def _heard(
 
 
 def _cross_validated(
-    manifest: Manifest, dataset: Path, noise: Path | None, skip_bad: bool, jobs: int | None, hop_s: float
+    manifest: Manifest,
+    dataset: Path,
+    noise: Path | None,
+    teacher_folder: Path | None,
+    skip_bad: bool,
+    jobs: int | None,
+    hop_s: float,
 ) -> Judgement:
     from audiomon.lab.train.cross_validation import fold_jobs, hear_folds
     from audiomon.lab.train.packaging import judge_heard
@@ -144,14 +153,22 @@ def _cross_validated(
     settings = _trained_so(manifest, "settings", TrainingSettings)
     if manifest.training.get("noise_recordings") and noise is None:
         raise UserError(f"{manifest.name}: was trained with --noise FOLDER; name the folder here too")
+    if settings.teacher and teacher_folder is None:
+        raise UserError(f"{manifest.name}: was trained with --teacher, {settings.teacher}; name its folder here too")
+    from audiomon.lab.train.teacher import Teacher
+
+    teacher = Teacher(teacher_folder, settings.teacher_labels) if teacher_folder else None
+    if teacher is not None and teacher.fingerprint != settings.teacher:
+        raise UserError(f"--teacher: {manifest.name} was taught by {settings.teacher}, which is another package")
     split = _trained_so(manifest, "split", Split)
     with features_bar() as advance:
-        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)
+        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad, teacher=teacher)
     processes = min(jobs or cores(), len(prepared.folds))
     trainings = fold_jobs(prepared, settings, shared_threads(processes))
     with training_bar(trainings) as told:
         trained = run_jobs(trainings, processes, told)
-    judgement = judge_heard(hear_folds(prepared, settings, trained, hop_s), prepared.labels, settings)
+    heard, _ = hear_folds(prepared, settings, trained, hop_s)
+    judgement = judge_heard(heard, prepared.labels, settings)
     forget(trainings)
     return judgement
 

@@ -24,6 +24,12 @@ noise_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of recordings to mix in behind.",
 )
+teacher_option = click.option(
+    "--teacher",
+    "teacher_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Model package that says which windows of a recording hold its class, such as YAMNet's.",
+)
 
 
 def shared_threads(processes: int) -> int:

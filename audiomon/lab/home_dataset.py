@@ -1,4 +1,4 @@
-"""Lays out the recordings of ``models/home`` as `audiomon train` wants them: what is learned from, and what is kept back.
+"""Lays out the recordings of ``models/home`` as `audiomon train` wants them, and others that are kept back.
 
     python -m audiomon.lab.home_dataset DATA_DIR home-data --teacher models/yamnet
 
@@ -86,8 +86,8 @@ recordings that they were made from (some are CC0).
   Picovoice Inc., Apache 2.0.
 - Dogs and rooms: https://github.com/gheja/doggy-daycare, CC0 and {dogs}.
 - Effects: the "sounds" mod for Luanti, https://github.com/RedundantC/wis_part1, CC0 and {effects}.
-- Instruments and effects: https://github.com/sonic-pi-net/sonic-pi, CC0. Noises: the background of Speech Commands, Pete
-  Warden, Google, CC BY 4.0.
+- Instruments and effects: https://github.com/sonic-pi-net/sonic-pi, CC0. Noises: the background of Speech Commands,
+  Pete Warden, Google, CC BY 4.0.
 - Which windows of a recording hold its sound was decided by YAMNet (https://github.com/tensorflow/models, Apache 2.0);
   nothing of its weights is in these.
 
@@ -148,7 +148,7 @@ def _lay_out(
     for path, label, fold in recordings:
         place = elsewhere if fold == _ELSEWHERE else output
         # Of many folders; those that are classes of their own already are told apart by their names.
-        plain = path.parent.name == label or path.parent.name == "clips"
+        plain = path.parent.name in {label, "clips"}
         name = f"{label}/{path.name}" if plain else f"{label}/{path.parent.name}-{path.name}"
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).symlink_to(path.resolve())

@@ -73,11 +73,3 @@ def activity(mean_square: Float32) -> Bool:
     if peak_db - floor_db < _STEADY_DB:
         return np.ones(len(level_db), dtype=bool)
     return np.asarray((level_db > peak_db - _ACTIVE_BELOW_PEAK_DB) & (level_db > floor_db + _ACTIVE_ABOVE_FLOOR_DB))
-
-
-def window_starts(of_interest: Bool, frames: int, enough: int) -> NDArray[np.int64]:
-    """Return the first frames of all windows of ``frames`` frames that have at least ``enough`` frames of interest."""
-    if len(of_interest) < frames:
-        return np.empty(0, dtype=np.int64)
-    counts = np.convolve(of_interest, np.ones(frames, dtype=np.int64), mode="valid")
-    return np.flatnonzero(counts >= enough)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from audiomon.lab.evaluate.hearing import COUNTED_BELOW_LOUDEST_DB, ROOM_DBFS
+from audiomon.lab.evaluate.hearing import ROOM_DBFS
 from audiomon.lab.evaluate.judgement import Judgement
 from audiomon.lab.evaluate.report import percent
 from audiomon.lab.proof import Proof
@@ -129,8 +129,7 @@ Made again by
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {table}
 
-A recording's answer is the mean over its windows, without those more than
-{COUNTED_BELOW_LOUDEST_DB:g} dB quieter than its loudest. {_calibration(judgement)}
+A recording's answer is the mean over its windows that hold its sound. {_calibration(judgement)}
 "Missed" and "false events" are those of the daemon's decision stage with this package's thresholds: each recording is
 played once in a quiet room ({ROOM_DBFS:g} dBFS); a false event is of another class than the recording.
 {judgement.false_events} false events in {judgement.hours * 60:.0f} minutes: with 95 % confidence below

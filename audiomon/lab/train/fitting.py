@@ -56,7 +56,7 @@ class Job:
             [(one.label, one.takes[0].digest, len(one.takes)) for one in materials]
             for materials in (self.training, self.validation, self.noise)
         ]
-        settings = msgspec.structs.replace(self.settings, decisions=Decisions())
+        settings = msgspec.structs.replace(self.settings, decisions=Decisions(), false_events_per_hour=0)
         told = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
         return hashlib.blake2b(told + network_source(settings.network), digest_size=12).hexdigest()
 
@@ -105,9 +105,7 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     if job.validation and job.settings.patience:
         windows, labels = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)
         validation = Validation(windows, labels)
-    model, epochs = fit(
-        drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation, progress
-    )
+    model, epochs = fit(drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation, progress)
     original = OriginalModel("trained here", lambda x: model(x, training=False), (*spec.shape, 1), (), model)
     each = max(1, _CALIBRATION_WINDOWS // len(job.training))
     windows, labels = plain_windows(job.training, spec, each)

@@ -100,12 +100,10 @@ def fit(
     checkpoint.mkdir(parents=True, exist_ok=True)
     windows = _drawn_windows(draw, settings, steps)
     callbacks = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: windows.begin(epoch)),
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: windows.begin(epoch)),
         keras.callbacks.CSVLogger(str(log), append=True),
         # Before the mean weights are put in the place of those that learn.
-        keras.callbacks.BackupAndRestore(
-            str(checkpoint / "backup"), double_checkpoint=True, delete_checkpoint=False
-        ),
+        keras.callbacks.BackupAndRestore(str(checkpoint / "backup"), double_checkpoint=True, delete_checkpoint=False),
     ]
     if validation is not None:
         callbacks += _stopping_early(settings, best, _lowest(_epochs(log)))
@@ -124,7 +122,7 @@ def fit(
 
 
 def _optimizer(settings: TrainingSettings, steps: int) -> Any:
-    """AdamW with a learning rate that rises along a line and falls along a cosine, and a running mean of the weights."""
+    """AdamW with a learning rate that rises along a line and falls along a cosine; keeps a running mean of weights."""
     from tensorflow import keras
 
     warm_up = max(1, round(_WARM_UP * steps))

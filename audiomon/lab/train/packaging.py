@@ -56,6 +56,7 @@ class Result:
         description: one line.
         license: of weights and data.
         notes: Markdown that ends the card, such as credits; or nothing.
+        decisions: that the package will have; None for those of the settings.
     """
 
     output: Path
@@ -70,6 +71,7 @@ class Result:
     description: str
     license: str
     notes: str
+    decisions: Decisions | None = None
 
 
 def int8_folder(output: Path) -> Path:
@@ -210,7 +212,8 @@ def _manifest(result: Result, name: str, precision: Precision, proof: Proof, jud
         "split": msgspec.to_builtins(result.split),
         "settings": result.settings.plain(),
     }
-    base = manifest_of(name, result.prepared.labels, result.settings)
+    settings = msgspec.structs.replace(result.settings, decisions=result.decisions or result.settings.decisions)
+    base = manifest_of(name, result.prepared.labels, settings)
     return msgspec.structs.replace(base, description=result.description, license=result.license, training=training)
 
 

@@ -9,7 +9,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from audiomon.errors import AudiomonError, InputError, UserError
 from audiomon.lab.evaluate.hearing import play
 from audiomon.lab.train.dataset import BACKGROUND, Sound
 from audiomon.lab.train.features import cache_folder
+from audiomon.lab.train.lesson import Lesson
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import read_package
@@ -32,50 +32,6 @@ Float64 = NDArray[np.float64]
 _FORMAT = 1
 _HOP_S = 0.49
 _ROOM_S = 0.5
-# A window of a class is one in which the teacher gives it this; where a recording has none, the best that it has.
-_SURE = 0.12
-_SURE_OF_BEST = 0.6
-# A window of a recording of background to which the teacher gives this is none, whatever the folder says. High,
-# because it takes a rooster for a dog and a sneeze for a voice at times.
-_CERTAIN = 0.85
-# Below this there is no trace of the class.
-_NO_TRACE = 0.02
-# A window of the student is judged by those of the teacher whose middles lie within this of its own.
-_NEAR_S = 0.36
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What the teacher hears in one recording.
-
-    Attributes:
-        middle_s: middle of each of its windows, in seconds from the recording's start, shape (n,).
-        own: what it gives the recording's class, shape (n,); of background, the most that it gives any class.
-        is_background: whether the recording's class is background.
-    """
-
-    middle_s: Float64
-    own: Float32
-    is_background: bool
-
-    def near(self, middle_s: Float64) -> Float32:
-        """Return the most that it gives near some moments: shape (len(middle_s),)."""
-        order = np.searchsorted(self.middle_s, middle_s)
-        around = np.clip(order[:, np.newaxis] + np.arange(-2, 3), 0, len(self.middle_s) - 1)
-        distance = np.abs(self.middle_s[around] - middle_s[:, np.newaxis])
-        counts = (distance <= _NEAR_S) | (distance == distance.min(axis=1, keepdims=True))
-        return np.asarray(np.where(counts, self.own[around], 0).max(axis=1), dtype=np.float32)
-
-    def teaches(self, middle_s: Float64) -> NDArray[np.bool_]:
-        """Say of windows around some moments whether they hold the recording's class."""
-        given = self.near(middle_s)
-        if self.is_background:
-            return np.asarray(given < _CERTAIN)
-        return np.asarray(given >= min(_SURE, _SURE_OF_BEST * float(self.own.max())))
-
-    def leaves_no_trace(self, middle_s: Float64) -> NDArray[np.bool_]:
-        """Say of windows around some moments whether they hold nothing of the recording's class."""
-        return np.asarray(self.near(middle_s) < _NO_TRACE)
 
 
 class Teacher:
@@ -96,7 +52,8 @@ class Teacher:
 
     def __init__(self, folder: Path, labels: Mapping[str, tuple[str, ...]]) -> None:
         package = read_package(folder)
-        self.fingerprint = package.fingerprint
+        self.fingerprint = f"{package.manifest.name}@{package.manifest.sha256[:12]}"
+        self._package = package.fingerprint
         self.labels = dict(labels)
         self._classifier = Classifier(package, choose_backend("auto"))
         self._columns = {label: self._found(patterns) for label, patterns in labels.items()}
@@ -109,7 +66,9 @@ class Teacher:
         """
         strange = sorted(set(self.labels) - set(classes))
         if strange:
-            raise UserError(f"--teacher-label {strange[0]}=…: the data set has no such class; it has {', '.join(classes)}")
+            raise UserError(
+                f"--teacher-label {strange[0]}=…: the data set has no such class; it has {', '.join(classes)}"
+            )
 
     def lesson(self, sound: Sound) -> Lesson | None:
         """Hear a recording; None if the teacher knows nothing of its class.
@@ -142,7 +101,7 @@ class Teacher:
         folder = cache_folder() / "teacher"
         try:
             status = path.stat()
-            key = f"{_FORMAT} {path.resolve()} {status.st_size} {status.st_mtime_ns} {self.fingerprint}"
+            key = f"{_FORMAT} {path.resolve()} {status.st_size} {status.st_mtime_ns} {self._package}"
             kept = folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
             if not kept.exists():
                 folder.mkdir(parents=True, exist_ok=True)
