@@ -21,7 +21,7 @@ from audiomon.config import DecisionRules
 from audiomon.config.settings import load_settings
 from audiomon.errors import InputError, ModelError, UserError
 from audiomon.lab.evaluate.hearing import HeardSound, hear
-from audiomon.lab.evaluate.judgement import Judgement, judge
+from audiomon.lab.evaluate.judgement import Judgement, check_judging, judge
 from audiomon.lab.evaluate.labelling import relabelled
 from audiomon.lab.evaluate.mistakes import export_mistakes
 from audiomon.lab.evaluate.report import plain, text
@@ -87,6 +87,7 @@ def evaluate(
         raise UserError("--cv trains on all folders as they are: it goes without --held-out, --label and --others")
     if not cross and (noise is not None or jobs is not None or teacher_folder is not None):
         raise UserError("--noise, --teacher and --jobs are for the trainings of --cv")
+    check_judging()
     if page is not None:
         from audiomon.lab.pictures import check_drawing
 

@@ -60,6 +60,7 @@ class HeardSound:
         counted: windows that lie within the recording and hold its sound, shape (n,).
         events: labels that turned on.
         window_s: length of a window.
+        sound_at_s: where the recording's sound begins, in seconds from its start.
     """
 
     sound: Sound
@@ -70,6 +71,7 @@ class HeardSound:
     counted: Bool
     events: tuple[HeardEvent, ...]
     window_s: float
+    sound_at_s: float = 0.0
 
     @property
     def clip_scores(self) -> Float32:
@@ -195,15 +197,17 @@ def hear(
     rules = rules or decision_rules(manifest.labels, manifest.decisions, Decisions())
     played = play(sound.path, classifier, rules, hop_s)
     window_s = classifier.spec.window_s
+    active = _active(sound.path)
     return HeardSound(
         sound,
         played.duration_s,
         played.duration_s + 2 * ROOM_S,
         played.end_s,
         played.scores,
-        _counted(played, window_s, _active(sound.path)),
+        _counted(played, window_s, active),
         played.events,
         window_s,
+        float(active.argmax()) * _ACTIVITY_SPEC.hop_length / _ACTIVITY_SPEC.sample_rate,
     )
 
 
