@@ -89,19 +89,15 @@ def test_nothing_is_reported_sooner_than_its_sound_began():
 
 
 def test_without_recordings_of_background_false_events_are_those_in_recordings_of_others():
-    (bark,) = judge(
-        [heard("bark", [], events=[]), heard("cry", [], events=[("bark", 1.0)])], LABELS, ("bark",)
-    ).events.labels
+    recordings = [heard("bark", ["bark"]), heard("cry", ["cry"], events=[("bark", 1.0)])]
+    bark, _ = judge(recordings, LABELS, LABELS[1:]).events.labels
     assert (bark.false.count, bark.false.hours) == (1, pytest.approx(0.01))
 
 
 # Wilson 1927 and Garwood 1936, as published tables give them.
 def test_a_share_has_wilson_s_interval():
-    figures = EventFigures("bark", 40, 38, (), Rate(0, 1.0), 0)
-    assert (figures.interval.low, figures.interval.high) == (
-        pytest.approx(0.835, abs=1e-3),
-        pytest.approx(0.986, abs=1e-3),
-    )
+    interval = EventFigures("bark", 40, 38, (), Rate(0, 1.0), 0).interval
+    assert (interval.low, interval.high) == (pytest.approx(0.835, abs=1e-3), pytest.approx(0.986, abs=1e-3))
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.39)])
