@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from audiomon.audio.devices import refresh_devices
+from audiomon.audio.microphone import refresh_devices
 from audiomon.errors import DeviceError
 
 # A busy machine is not a fault of what is tested.

@@ -8,7 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiomon.audio.headers import UnsizedWav, missing_part, zero_data_size
-from audiomon.audio.source import Block
+from audiomon.audio.source import Block, Closing
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
@@ -24,7 +24,7 @@ _NOT_ALWAYS_FINITE = ("FLOAT", "DOUBLE")
 _Samples = NDArray[np.int16] | NDArray[np.float32]
 
 
-class FileSource:
+class FileSource(Closing):
     """An audio file.
 
     Samples of 16-bit files are int16, as a microphone's are, so a recording of a live stream is classified to the same
@@ -51,6 +51,7 @@ class FileSource:
         self.channels: int = self._file.channels
         self.frames: int = self._file.frames
         self._position = 0
+        self._read_end = 0
         self.live = realtime
         self._start_ns = self._clock.monotonic_ns()
         self._buffer = self._room(0)
@@ -79,7 +80,13 @@ class FileSource:
             self._check_finite(samples)
         block = Block(self._position, samples, 0, self._clock.monotonic_ns())
         self._position += count
+        self._read_end = max(self._read_end, self._position)
         return block
+
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._read_end
 
     def rewind(self, frames: int) -> int:
         """See `Source.rewind`. Not after damage, which cannot be decoded twice."""

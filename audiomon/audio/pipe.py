@@ -6,14 +6,14 @@ import select
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.source import Block
+from audiomon.audio.source import Block, Closing
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
 _PATIENCE_S = 0.25
 
 
-class PipeSource:
+class PipeSource(Closing):
     """Raw little-endian 16-bit samples, interleaved, without a header. Pulled, so nothing is ever dropped here.
 
     Args:
@@ -62,6 +62,11 @@ class PipeSource:
         self._position += whole
         self._returned_bytes = whole * frame_bytes
         return block
+
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._position
 
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # the protocol's signature
         """See `Source.rewind`: a pipe keeps nothing."""

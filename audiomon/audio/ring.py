@@ -97,6 +97,11 @@ class Ring:
         anchor = self._anchor
         return anchor.monotonic_ns - (anchor.position - position) * 1_000_000_000 // self.sample_rate
 
+    @property
+    def newest_ns(self) -> int:
+        """Monotonic time at which the newest sample was captured; 0 before the first."""
+        return self._anchor.monotonic_ns
+
     def wait(self, position: int, timeout_s: float) -> bool:
         """Wait until ``position`` frames have been written; False if the time ran out or the stream closed first.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from audiomon.audio.devices import find_device, input_devices
+from audiomon.audio.microphone.devices import find_device, input_devices
 from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
 from audiomon.daemon.exposure import exposed, exposed_in_words

@@ -5,7 +5,7 @@ import re
 import click
 import msgspec
 
-from audiomon.audio.devices import input_devices, lasting_name
+from audiomon.audio.microphone.devices import input_devices, lasting_name
 from audiomon.errors import DeviceError
 
 

@@ -9,7 +9,7 @@ from audiomon.cli.settings import config_option, instance_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import SYSTEM_CONFIG, Settings, load_settings
 from audiomon.daemon.runtime_files import FIRST_INSTANCE, find_runtime, read_runtime, unit_of
-from audiomon.daemon.status_file import FILE, Standing
+from audiomon.daemon.status_file import FILE, Snapshot
 from audiomon.diagnostics.doctor.bundle import bundle_contents, write_bundle
 from audiomon.diagnostics.doctor.finding import Finding
 from audiomon.diagnostics.doctor.listening import look_at_microphone, look_at_model
@@ -91,7 +91,7 @@ def _findings(instance: str, config_path: Path | None) -> Iterator[Finding]:
 
 def _service(instance: str) -> Iterator[Finding]:
     try:
-        found = read_runtime(find_runtime(None, FILE, instance), FILE, Standing)
+        found = read_runtime(find_runtime(None, FILE, instance), FILE, Snapshot)
     except UserError as error:
         yield Finding("note", "service", str(error))
         return

@@ -6,7 +6,6 @@ import click
 
 from audiomon.cli.lazy import LazyGroup
 from audiomon.errors import AudiomonError
-from audiomon.features import LogMelSpec
 from audiomon.models.manifest import Manifest
 from audiomon.models.package import find_package, installed_packages, model_folders, read_manifest, read_package
 
@@ -72,7 +71,4 @@ def show(name: str) -> None:
 
 def _input(manifest: Manifest) -> str:
     spec = manifest.input
-    length = f"{spec.window_s:.3f} s at {spec.sample_rate} Hz"
-    if isinstance(spec, LogMelSpec):
-        return f"log-mel, {spec.frames} frames × {spec.n_mels} bands, {length}"
-    return f"waveform, {spec.samples} samples, {length}"
+    return f"{spec.summary}, {spec.window_s:.3f} s at {spec.sample_rate} Hz"

@@ -4,32 +4,32 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
-from audiomon.audio.source import Source
+from audiomon.audio.source import Identity, LiveSource, Source
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
 from audiomon.daemon.exposure import exposures
+from audiomon.daemon.wakeups import Wakeups
 from audiomon.errors import AudiomonError, DeviceError
 from audiomon.models.package import package_file
-from audiomon.outputs.journal import Journal, writes_to_journal
-from audiomon.outputs.journal_socket import JournalSocket
-from audiomon.outputs.json_lines import JsonLines
-from audiomon.outputs.selection import Selected, Selection
-from audiomon.outputs.terminal import Terminal
+from audiomon.outputs.live import Fanout
+from audiomon.outputs.opening import OutputOptions, in_service, live_outputs, screen
+from audiomon.outputs.selection import Selection
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import listening, summary
-from audiomon.pipeline.worker import STOP_PATIENCE_S, InferenceWorker
+from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 
 _CLOCK = SystemClock()
+# How often the end of a recording is looked for, should its wake-up be missed.
+_LOOK_S = 1.0
 
 
 @click.command()
@@ -96,58 +96,44 @@ def run(
         settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
         return settings.with_options(device=device, predictions=predictions)
 
+    options = OutputOptions(as_json, scores, predictions, config_path.stem if config_path else "audiomon")
     if input_ is not None:
         settings = settings_now()
         loading = LoadingModel(settings)
-        _listen(
-            _recording(input_, rate, channels or 1, realtime),
-            settings,
-            loading,
-            _output(loading, as_json, scores, predictions),
-        )
+        # What comes from a program has no other time than now.
+        _listen(_recording(input_, rate, channels or 1, realtime), settings, loading, screen(options, dated=input_ == "-"))
         return
-    journal = None if as_json or not writes_to_journal(1) else Journal(JournalSocket(), _instance(config_path))
-    with _told_to(journal):
+    output = live_outputs(options, _CLOCK)
+    with _reporting_to(output, in_service(options)):
         settings = settings_now()
         loading = LoadingModel(settings)
-        output = journal or _output(loading, as_json, scores, predictions)
-        for status in exposures(settings, loading.package, _CLOCK):
-            output.status(status)
         source, absence = _microphone(settings, loading)
         sample = _sample(loading) if or_sample else None
         if source is None and sample is not None:
             click.echo(f"audiomon: {absence}\naudiomon: listening to the sample recording {sample} instead", err=True)
-            _listen(_recording(str(sample), None, 1, True), settings, loading, output)
-        elif absence is not None and journal is None and "NOTIFY_SOCKET" not in os.environ:
+            _listen(_recording(str(sample), None, 1, True), settings, loading, screen(options))
+        elif absence is not None and not in_service(options) and "NOTIFY_SOCKET" not in os.environ:
             # Someone who types a command wants to know; a service waits for its microphone.
             raise absence
         else:
-            _supervise(source, absence, settings, loading, settings_now, output, journal)
-
-
-def _instance(config_path: Path | None) -> str:
-    return config_path.stem if config_path else "audiomon"
+            for status in exposures(settings, loading.package, _CLOCK):
+                output.status(status)
+            _supervise(source, absence, settings, loading, settings_now, output)
 
 
 @contextmanager
-def _told_to(journal: Journal | None) -> Iterator[None]:
-    """Write what ends the service to the journal with its fields, rather than as a bare line."""
+def _reporting_to(output: Fanout, service: bool) -> Iterator[None]:
+    """Close the outputs at the end; write what ends a service there, with its fields, rather than as a bare line."""
     try:
         yield
     except AudiomonError as error:
-        if journal is None:
+        if not service:
             raise
-        journal.status(Status("failed", f"Ended: {error}", _CLOCK.time_ns(), {"reason": str(error)}, "error"))
-        journal.flush()
+        facts = {"reason": str(error)}
+        output.status(Status(StatusKind.FAILED, f"Ended: {error}", _CLOCK.time_ns(), dict(facts), "error"))
         raise click.exceptions.Exit(error.exit_status) from None
-
-
-def _output(loading: LoadingModel, as_json: bool, scores: int, selection: Selection | None) -> Output:
-    if as_json:
-        output: Output = JsonLines(sys.stdout, scores)
-    else:
-        output = Terminal(sys.stdout, loading.package.manifest.labels, colour=sys.stdout.isatty())
-    return Selected(output, selection or "every")
+    finally:
+        output.close()
 
 
 # Each source is imported only where it is used: a file needs no PortAudio, a microphone no libsndfile.
@@ -168,8 +154,8 @@ def _sample(loading: LoadingModel) -> Path | None:
     return min((package_file(folder, path.name) for path in folder.glob("sample.*")), default=None)
 
 
-def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | None, DeviceError | None]:
-    from audiomon.daemon.hearing import open_microphone
+def _microphone(settings: Settings, loading: LoadingModel) -> tuple[LiveSource | None, DeviceError | None]:
+    from audiomon.daemon.opening import open_microphone
 
     try:
         return open_microphone(settings, loading.package.manifest.input.sample_rate, _CLOCK), None
@@ -178,10 +164,17 @@ def _microphone(settings: Settings, loading: LoadingModel) -> tuple[Source | Non
 
 
 def _listen(source: Source, settings: Settings, loading: LoadingModel, output: Output) -> None:
-    """Listen to something that ends by itself, or is ended; nothing is watched meanwhile."""
+    """Listen to something that ends by itself, or is ended; nothing is watched meanwhile, and output is waited for."""
     config = settings.config
     hop_s = config.asked_hop_s(loading.package.manifest.input.window_s)
-    try:
+    wakeups = Wakeups(signal.SIGINT, signal.SIGTERM)
+    errors: list[Exception] = []
+
+    def note_end(error: Exception | None) -> None:
+        errors.extend([] if error is None else [error])
+        wakeups.wake()
+
+    with closing(source):
         listener = Listener(
             source,
             loading.classifier(),
@@ -191,46 +184,43 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
             clock=_CLOCK,
             gate_dbfs=config.gate_dbfs,
         )
-        worker = InferenceWorker(listener, output, _CLOCK)
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            worker.done.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        worker = InferenceWorker(listener, output, _CLOCK, on_end=note_end)
         output.status(listening(listener, hop_s, settings.source, _CLOCK))
         started_ns = _CLOCK.monotonic_ns()
         worker.start()
-        worker.done.wait()
-        worker.stop(STOP_PATIENCE_S)
-    finally:
-        source.close()
+        while not worker.done.is_set() and not wakeups.wait(_LOOK_S):
+            pass
+        worker.stop(STOP_WAIT_S)
+    wakeups.close()
     elapsed_s = (_CLOCK.monotonic_ns() - started_ns) / 1e9
     heard_s = listener.position / source.sample_rate
     left_over_s = listener.unused_s if listener.ended else None
     output.status(summary(worker.tally, heard_s, elapsed_s, _CLOCK, left_over_s))
-    if worker.error is not None:
-        raise worker.error
+    if errors:
+        raise errors[0]
 
 
 def _supervise(
-    source: Source | None,
+    source: LiveSource | None,
     absence: DeviceError | None,
     settings: Settings,
     loading: LoadingModel,
     settings_now: Callable[[], Settings],
-    output: Output,
-    journal: Journal | None,
+    output: Fanout,
 ) -> None:
-    from audiomon.daemon.hearing import Running
+    from audiomon.daemon.opening import open_microphone
+    from audiomon.daemon.running import Running
     from audiomon.daemon.supervisor import Supervisor
+
+    def open_source(asked: Settings, sample_rate: int, before: Identity | None) -> LiveSource:
+        return open_microphone(asked, sample_rate, _CLOCK, before)
 
     try:
         supervisor = Supervisor(
             Running(settings, loading.classifier(), loading.rules),
             load_settings=settings_now,
+            open_source=open_source,
             output=output,
-            journal=journal,
             # A terminal that is closed hangs up; its listener then ends.
             reload_on_hangup=not sys.stdin.isatty(),
             clock=_CLOCK,

@@ -10,11 +10,11 @@ from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
 from audiomon.daemon.runtime_files import find_runtime, read_runtime
-from audiomon.daemon.status_file import FILE, TELL_S, Standing
+from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.errors import AudiomonError, UserError
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
-_STALE_S = 4 * TELL_S
+_STALE_S = 4 * WRITE_S
 
 
 @click.command()
@@ -37,7 +37,7 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
       sudo audiomon status -u kitchen --json
     """
     folder = find_runtime(runtime, FILE, instance)
-    found = read_runtime(folder, FILE, Standing)
+    found = read_runtime(folder, FILE, Snapshot)
     silent_s = time.monotonic() - found.at_s
     # Another start of the machine begins its monotonic clock anew.
     if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
@@ -51,7 +51,7 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
     return 0 if found.health == Health.LISTENING else 1
 
 
-def _rows(found: Standing) -> list[tuple[str, str]]:
+def _rows(found: Snapshot) -> list[tuple[str, str]]:
     heard = found.classified + found.shed + found.lost + found.left_over
     shares = f" ({found.classified / heard:.2%} of all samples heard)" if heard else ""
     shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""

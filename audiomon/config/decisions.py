@@ -1,30 +1,41 @@
 """When scores become events: the settings. A model's manifest gives defaults, the configuration overrides them."""
 
 import difflib
-import functools
+import fnmatch
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from audiomon.config.document import dotted
 from audiomon.config.key import key
+from audiomon.errors import FieldError, KeyPath
+from audiomon.foreign import shown
 
 # More are not listed in an error.
-_LABELS_LISTED = 12
-
-KeyPath = tuple[str, ...]
+_MAX_LISTED = 12
+# Longer ones, and more of them, are not compared to find one that was meant: that takes seconds.
+_MAX_COMPARED = 1000
+_MAX_COMPARED_LENGTH = 50
+# How much work wildcards may make, in characters of patterns times characters of labels, and in patterns to compile.
+# A desktop takes a second for the worst that a stranger could write, and a tenth of that for ordinary words.
+_MAX_EFFORT = 300_000_000
+_MAX_WILDCARDS = 500
+# Matching one pattern against one label costs about as much as this many characters of each.
+_CHARACTERS_A_MATCH = 20
 
 On = Annotated[float, key("A label turns on when its smoothed score reaches this.", "live", ge=0, le=1)]
 Off = Annotated[float, key("It turns off when its smoothed score falls below this.", "live", ge=0, le=1)]
-MinOn = Annotated[float, key("The score must stay there this long first, in seconds.", "live", ge=0, le=3600)]
-MinOff = Annotated[float, key("And this long below `off` before it turns off, in seconds.", "live", ge=0, le=3600)]
+MinOn = Annotated[float, key("Seconds that the score must stay there first.", "live", ge=0, le=3600)]
+MinOff = Annotated[
+    float, key("Seconds that the score must stay below `off` before the label turns off.", "live", ge=0, le=3600)
+]
 
 
 class LabelDecisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One label's thresholds; what is left out is as for every label."""
+    """One label's thresholds; what is left out is as for all labels."""
 
     on: On | UnsetType = UNSET
     off: Off | UnsetType = UNSET
@@ -46,11 +57,13 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     min_on_s: MinOn | UnsetType = UNSET
     min_off_s: MinOff | UnsetType = UNSET
     allow: (
-        Annotated[tuple[str, ...], key("Labels that make events, and no others; Dog* is all that begin so.", "live")]
+        Annotated[tuple[str, ...], key("The only labels that make events; Dog* is all that begin with Dog.", "live")]
         | UnsetType
     ) = UNSET
-    deny: Annotated[tuple[str, ...], key("Labels that never make an event; * as above.", "live")] | UnsetType = UNSET
-    labels: Annotated[dict[str, LabelDecisions], key("Thresholds of single labels; * as above.", "live")] = (
+    deny: (
+        Annotated[tuple[str, ...], key("Labels that never make events; wildcards as in allow.", "live")] | UnsetType
+    ) = UNSET
+    labels: Annotated[dict[str, LabelDecisions], key("Thresholds of single labels; wildcards as in allow.", "live")] = (
         msgspec.field(default_factory=dict)
     )
 
@@ -78,28 +91,15 @@ class DecisionRules:
     thresholds: dict[str, Threshold]
 
 
-class RulesError(ValueError):
-    """Decisions that a model cannot follow; its text is ``key: what is wrong``.
-
-    Attributes:
-        keys: path of the key that is wrong, from ``decisions`` down.
-        problem: what is wrong with it.
-    """
-
-    def __init__(self, keys: tuple[str, ...], problem: str) -> None:
-        super().__init__(f"{dotted(keys)}: {problem}")
-        self.keys = keys
-        self.problem = problem
-
-
 def decision_rules(labels: tuple[str, ...], defaults: Decisions, overrides: Decisions) -> DecisionRules:
-    """Lay a configuration's decisions over a manifest's.
+    """Put a configuration's decisions on top of a manifest's.
 
     A label's own entry wins over one with wildcards, that over the general one, and the configuration over the
     manifest. What a configuration allows, it allows whatever the manifest denies.
 
     Raises:
-        RulesError: a label that the model does not have, or an `off` above its `on`.
+        FieldError: a label that the model does not have, an `off` above its `on`, or more wildcards than can be matched
+            in good time; its keys start below ``decisions``.
     """
     layers = (defaults, overrides)
     for layer in layers:
@@ -111,22 +111,33 @@ def decision_rules(labels: tuple[str, ...], defaults: Decisions, overrides: Deci
     for label in _chosen(labels, layers):
         own = [found for one in entries for found in one.of(label)]
         places = tuple(keys for keys, _ in own)
-        # Most of a thousand labels have the same.
+        # Most of a thousand labels share theirs.
         if places not in known:
             known[places] = _threshold(label, layers, own)
         thresholds[label] = known[places]
     return DecisionRules(smoothing_s, thresholds)
 
 
-def matches(pattern: str, label: str) -> bool:
-    """Say whether a label is meant by a pattern: itself, or with ``*`` for any text and ``?`` for any character."""
-    return pattern == label or _regex(pattern).fullmatch(label) is not None
+class _Patterns:
+    """Labels and wildcards: ``*`` is any text, ``?`` any character."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._labels = frozenset(patterns)
+        self._wildcards = [_compiled(pattern) for pattern in self._labels if _is_wildcard(pattern)]
+
+    def match(self, label: str) -> bool:
+        """Say whether any of them means this label."""
+        return label in self._labels or any(wildcard.match(label) for wildcard in self._wildcards)
 
 
-@functools.lru_cache(maxsize=256)
-def _regex(pattern: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(character) or re.escape(character) for character in pattern))
+def _is_wildcard(pattern: str) -> bool:
+    """Say whether a pattern may mean several labels."""
+    return "*" in pattern or "?" in pattern
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Make a regular expression of a wildcard; it matches without backtracking from one ``*`` into the one before."""
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
 class _Entries:
@@ -134,11 +145,11 @@ class _Entries:
 
     def __init__(self, layer: Decisions) -> None:
         self._layer = layer
-        self._patterns = [pattern for pattern in layer.labels if "*" in pattern or "?" in pattern]
+        self._wildcards = {pattern: _compiled(pattern) for pattern in layer.labels if _is_wildcard(pattern)}
 
     def of(self, label: str) -> list[tuple[KeyPath, LabelDecisions]]:
         """Return those that apply to a label, the one that wins last."""
-        names = [pattern for pattern in self._patterns if pattern != label and matches(pattern, label)]
+        names = [name for name, wildcard in self._wildcards.items() if name != label and wildcard.match(label)]
         if label in self._layer.labels:
             names.append(label)
         return [(("labels", name), self._layer.labels[name]) for name in names]
@@ -153,39 +164,47 @@ def _chosen(labels: tuple[str, ...], layers: tuple[Decisions, ...]) -> list[str]
             allow, deny = layer.allow, ()
         if layer.deny is not UNSET:
             deny = layer.deny
-    return [
-        label
-        for label in labels
-        if (allow is UNSET or any(matches(pattern, label) for pattern in allow))
-        and not any(matches(pattern, label) for pattern in deny)
-    ]
+    allowed = None if allow is UNSET else _Patterns(allow)
+    denied = _Patterns(deny)
+    return [label for label in labels if (allowed is None or allowed.match(label)) and not denied.match(label)]
 
 
 def _check_labels(layer: Decisions, labels: tuple[str, ...]) -> None:
-    there = set(labels)
-    for keys, patterns in (
-        *(((*("labels",), pattern), (pattern,)) for pattern in layer.labels),
-        (("allow",), layer.allow or ()),
-        (("deny",), layer.deny or ()),
-    ):
-        for pattern in patterns:
-            if pattern not in there and not any(matches(pattern, label) for label in labels):
-                raise RulesError(keys, _no_such_label(pattern, labels))
+    patterns: list[tuple[KeyPath, str]] = [(("labels", pattern), pattern) for pattern in layer.labels]
+    for name, listed in (("allow", layer.allow), ("deny", layer.deny)):
+        patterns += [((name, index), pattern) for index, pattern in enumerate(listed or ())]
+    _check_effort([pattern for _, pattern in patterns if _is_wildcard(pattern)], labels)
+    known = set(labels)
+    for keys, pattern in patterns:
+        if pattern not in known and not (_is_wildcard(pattern) and any(map(_compiled(pattern).match, labels))):
+            raise FieldError(keys, _no_such_label(pattern, labels))
+
+
+def _check_effort(wildcards: list[str], labels: tuple[str, ...]) -> None:
+    characters, label_characters = (
+        sum(len(text) + _CHARACTERS_A_MATCH for text in texts) for texts in (wildcards, labels)
+    )
+    if len(wildcards) > _MAX_WILDCARDS or characters * label_characters > _MAX_EFFORT:
+        raise FieldError((), f"more or longer wildcards than can be matched with {len(labels)} labels")
 
 
 def _no_such_label(pattern: str, labels: tuple[str, ...]) -> str:
-    wild = "*" in pattern or "?" in pattern
-    problem = f"no label of the model matches {pattern!r}" if wild else f"the model has no label {pattern!r}"
-    if len(labels) <= _LABELS_LISTED:
-        return f"{problem}; it has {', '.join(labels)}"
-    near = difflib.get_close_matches(pattern.replace("*", ""), labels, n=3)
+    quoted = f"'{shown(pattern, 60)}'"
+    wild = _is_wildcard(pattern)
+    problem = f"no label of the model matches {quoted}" if wild else f"the model has no label {quoted}"
+    if len(labels) <= _MAX_LISTED:
+        return f"{problem}; it has {', '.join(shown(label, 40) for label in labels)}"
+    meant = pattern.replace("*", "")[:_MAX_COMPARED_LENGTH]
+    short = (label for label in labels if len(label) <= _MAX_COMPARED_LENGTH)
+    likely_first = sorted(short, key=lambda label: label[:1].casefold() != meant[:1].casefold())
+    near = difflib.get_close_matches(meant, likely_first[:_MAX_COMPARED], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"`audiomon models show` lists its {len(labels)} labels"
     return f"{problem}; {hint}"
 
 
 def _threshold(label: str, layers: tuple[Decisions, ...], own: list[tuple[KeyPath, LabelDecisions]]) -> Threshold:
     chosen: dict[str, float] = {}
-    deciding: tuple[str, ...] = ()  # the last key that moved on or off: the one to name if they cross
+    deciding: KeyPath = ()  # the last key that set on or off: the one to name if they cross
     general: list[tuple[KeyPath, Decisions]] = [((), layer) for layer in layers]
     for keys, source in (*general, *own):
         for name in Threshold.__slots__:
@@ -195,8 +214,9 @@ def _threshold(label: str, layers: tuple[Decisions, ...], own: list[tuple[KeyPat
                 deciding = (*keys, name) if name in ("on", "off") else deciding
     threshold = Threshold(**chosen)
     if threshold.off > threshold.on:
-        raise RulesError(
+        raise FieldError(
             deciding,
-            f"{label} would turn on at {threshold.on:g} and off at {threshold.off:g}; off must be at most on",
+            f"{shown(label, 60)} would turn on at {threshold.on:g} and off at {threshold.off:g}; "
+            f"off must be at most on",
         )
     return threshold

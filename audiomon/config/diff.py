@@ -9,11 +9,14 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from audiomon.config.key import Reload
+from audiomon.foreign import shown
+
+_MAX_VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """A key whose value is another one now.
+    """A key whose value differs.
 
     Attributes:
         key: dotted, as in ``microphone.device``.
@@ -28,9 +31,9 @@ class KeyChange:
     reload: Reload
 
     def __str__(self) -> str:
-        """Write it as ``hop_s 0.5 → 0.25``, and say if it does not hold at once."""
+        """Write it as ``hop_s 0.5 → 0.25``, and say if it takes a restart."""
         later = " (after a restart)" if self.reload == "restart" else ""
-        return f"{self.key} {_shown(self.old)} → {_shown(self.new)}{later}"
+        return f"{self.key} {_in_short(self.old)} → {_in_short(self.new)}{later}"
 
 
 def changed_keys(old: msgspec.Struct, new: msgspec.Struct) -> list[KeyChange]:
@@ -53,16 +56,16 @@ def _reload_class(hint: Any) -> Reload:
 
 
 def _extras(hint: Any) -> Iterator[dict[str, Any]]:
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        for part in get_args(hint):
+    """Yield what the `msgspec.Meta` of a hint, or of the members of a union, add to the JSON schema."""
+    for part in get_args(hint):
+        if isinstance(part, msgspec.Meta):
+            if part.extra_json_schema:
+                yield part.extra_json_schema
+        elif get_origin(hint) in (typing.Union, types.UnionType):
             yield from _extras(part)
-    for meta in get_args(hint)[1:]:
-        if isinstance(meta, msgspec.Meta) and meta.extra_json_schema:
-            yield meta.extra_json_schema
 
 
-def _shown(value: Any) -> str:
+def _in_short(value: Any) -> str:
     if value is msgspec.UNSET:
         return "unset"
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= 60 else text[:59] + "…"
+    return shown(value if isinstance(value, str) else msgspec.json.encode(value).decode(), _MAX_VALUE)

@@ -5,26 +5,24 @@ ever a date. Anchors, tags and repeated keys are refused: configuration that doe
 """
 
 import math
-import os
 import re
-import select
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.reader import Reader
 
-from audiomon.errors import ConfigError
+from audiomon.config.text import as_text, read_bytes
+from audiomon.errors import ConfigError, KeyPath, dotted
+from audiomon.foreign import shown
 
-LARGEST_BYTES = 1 << 20
-DEEPEST = 20
-_TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
-_PIPE_PATIENCE_S = 5.0
+MAX_DEPTH = 20
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
+_MAX_QUOTED = 40
 
-_Key = str | int
-KeyPath = tuple[_Key, ...]
+# ``model:home``, perhaps as a list's item, but not ``http://``.
+_NO_SPACE = re.compile(r"\s*+(?:- ++)*+([A-Za-z_]\w*+:(?![\s/:])\S*)")
+_KEY = re.compile(r"\s*+(?:- ++)*+[^\s#].*?:(?:\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,93 +33,71 @@ class Document:
         path: of the file.
         data: mappings, lists, str, int, float, bool and None.
         lines: line number, from 1, of every key and list item, by its path from the top.
+        blank: whether it is a plain file with nothing in it but white space: an editor that empties a file before it
+            writes leaves one for a moment.
     """
 
     path: Path
     data: Any
     lines: dict[KeyPath, int]
+    blank: bool = False
 
-    def error(self, keys: KeyPath, message: str) -> ConfigError:
-        """Make the error ``FILE:LINE: key: message`` for the place that ``keys`` leads to, or the nearest above it."""
+    def error(self, keys: KeyPath, reason: str) -> ConfigError:
+        """Make the error for the place that ``keys`` leads to, or for the nearest above it that the file has."""
         known = keys
         while known and known not in self.lines:
             known = known[:-1]
-        place = f"{self.path}:{self.lines.get(known, 1)}"
-        return ConfigError(f"{place}: {dotted(keys)}: {message}" if keys else f"{place}: {message}")
+        return ConfigError(reason, path=self.path, line=self.lines.get(known, 1), key=dotted(keys))
 
 
-def dotted(keys: KeyPath) -> str:
-    """Write a path of keys as ``decisions.labels.speech`` or ``labels[3]``."""
-    text = ""
-    for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
-    return text
+def read_document(path: Path, content: bytes | None = None) -> Document:
+    """Read a YAML file, once.
 
-
-def read_document(path: Path) -> Document:
-    """Read a YAML file.
+    Args:
+        path: of the file.
+        content: of it, where the caller has read it already.
 
     Raises:
         ConfigError: it does not exist, may not be read, is not UTF-8 text, is not YAML, or uses more of YAML than
             configuration needs.
     """
-    text = _read_text(path)
+    content, plain = (content, True) if content is not None else read_bytes(path)
+    text = as_text(content, path)
     loader = _Loader(text)
     try:
-        return _Reading(path, loader).document()
+        data, lines = _Reading(path, loader).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-        # libyaml gives up by itself at a thousand levels, which it may look ahead to before the first is handed over
-        said = _TOO_DEEP if "nesting" in problem else f"is not valid YAML: {problem}"
-        raise ConfigError(f"{path}:{line}: {said}") from None
+        raise _syntax_error(path, text, error) from None
     finally:
         loader.dispose()
+    return Document(path, data, lines, blank=plain and not text.strip())
 
 
-def _read_text(path: Path) -> str:
-    try:
-        content = _read_bytes(path)
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder, not a file") from None
-    except PermissionError:
-        raise ConfigError(f"{path}: may not be read by this user") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object[: error.start].count(b"\n") + 1
-            raise ConfigError(f"{path}:{line}: is not UTF-8 text") from None
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST_BYTES:
-        raise ConfigError(f"{path}:1: is larger than {LARGEST_BYTES >> 20} MiB; that is not a configuration")
-    if control := Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, control.start()) + 1
-        raise ConfigError(f"{path}:{line}: is not text: it holds the control character U+{ord(control.group()):04X}")
-    return text
+def missing_space(text: str) -> str:
+    """Say so if a text is a key and its value with no space between them, as ``model:home``; else return nothing."""
+    match = _NO_SPACE.match(text)
+    return f"{shown(match.group(1), _MAX_QUOTED)} needs a space after its colon" if match else ""
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Read what there is, but no more than a byte too much: not by stat's size, since a device has no end.
-
-    A pipe may be read, as in ``--config <(generate)``; for one that nobody writes into, nobody waits long.
-    """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        awaited = not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
-        content = b""
-        while len(content) <= LARGEST_BYTES:
-            part = file.read(LARGEST_BYTES + 1 - len(content))
-            if part:
-                content += part
-            elif part is None or not (content or awaited):  # a pipe, and whoever writes into it has yet to
-                awaited = True
-                if not select.select([file], [], [], _PIPE_PATIENCE_S)[0]:
-                    raise OSError(None, f"nothing has come through this pipe for {_PIPE_PATIENCE_S:g} s")
-            else:
-                break
-    return content
+def _syntax_error(path: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
+    """Say what is wrong: the two commonest mistakes in our words, the rest in libyaml's."""
+    marks = [mark for mark in (error.problem_mark, error.context_mark) if mark]
+    lines = text.splitlines()
+    for mark in marks:
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t":
+            return ConfigError("has a tab where YAML takes spaces only", path=path, line=mark.line + 1)
+    number = marks[0].line if marks else 0
+    # A value that seems to go on over several lines is found wrong on the last of them.
+    for above in range(min(number, len(lines) - 1), -1, -1):
+        if problem := missing_space(lines[above]):
+            return ConfigError(problem, path=path, line=above + 1)
+        if above < number and _KEY.match(lines[above]):
+            break
+    problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+    # libyaml gives up by itself at a thousand levels, which it may look ahead to before the first is handed over.
+    reason = _TOO_DEEP if "nesting" in problem else f"is not valid YAML: {problem}"
+    return ConfigError(reason, path=path, line=number + 1)
 
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -154,7 +130,8 @@ class _Reading:
         self._loader = loader
         self._lines: dict[KeyPath, int] = {}
 
-    def document(self) -> Document:
+    def document(self) -> tuple[Any, dict[KeyPath, int]]:
+        """Return the data, and the line of every key."""
         self._loader.get_event()
         data = None
         if not self._loader.check_event(yaml.StreamEndEvent):
@@ -162,15 +139,15 @@ class _Reading:
             data = self._value(())
             self._loader.get_event()
             if not self._loader.check_event(yaml.StreamEndEvent):
-                raise self._error(self._loader.peek_event(), (), "is a second document; one is all there can be")
-        return Document(self._path, data, self._lines)
+                raise self._error(self._loader.peek_event(), (), "is a second document; a settings file holds one")
+        return data, self._lines
 
     def _value(self, keys: KeyPath) -> Any:
         event = self._event(keys)
         self._lines.setdefault(keys, event.start_mark.line + 1)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, keys)
-        if len(keys) >= DEEPEST:
+        if len(keys) >= MAX_DEPTH:
             raise self._error(event, (), _TOO_DEEP)
         return self._mapping(keys) if isinstance(event, yaml.MappingStartEvent) else self._sequence(keys)
 
@@ -202,7 +179,7 @@ class _Reading:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise self._error(event, keys, "anchors (&) and aliases (*) are not used here: write the value out")
         if event.tag is not None:
-            raise self._error(event, keys, f"tags such as {_plain(event.tag)} are not used here")
+            raise self._error(event, keys, f"tags such as {shown(event.tag, _MAX_QUOTED)} are not used here")
         return event
 
     def _scalar(self, event: yaml.ScalarEvent, keys: KeyPath) -> Any:
@@ -212,7 +189,7 @@ class _Reading:
             case "int" | "float":
                 number = _number(text, kind)
                 if number is None:
-                    raise self._error(event, keys, f"{_plain(text)} is out of the range of numbers")
+                    raise self._error(event, keys, f"{shown(text, _MAX_QUOTED)} is out of the range of numbers")
                 return number
             case "bool":
                 return text == "true"
@@ -220,9 +197,8 @@ class _Reading:
                 return None
         return text
 
-    def _error(self, event: Any, keys: KeyPath, message: str) -> ConfigError:
-        place = f"{self._path}:{event.start_mark.line + 1}"
-        return ConfigError(f"{place}: {dotted(keys)}: {message}" if keys else f"{place}: {message}")
+    def _error(self, event: Any, keys: KeyPath, reason: str) -> ConfigError:
+        return ConfigError(reason, path=self._path, line=event.start_mark.line + 1, key=dotted(keys))
 
 
 def _number(text: str, kind: str) -> int | float | None:
@@ -234,9 +210,3 @@ def _number(text: str, kind: str) -> int | float | None:
         return None
     whole = int(text, 16 if text.startswith("0x") else 10)
     return whole if -(2**63) <= whole < 2**63 else None
-
-
-def _plain(text: str) -> str:
-    """Shorten and escape what a file says, so that an error stays one readable line."""
-    shown = text if text.isprintable() else repr(text)
-    return shown if len(shown) <= 40 else shown[:39] + "…"

@@ -11,6 +11,9 @@ from msgspec import Meta
 from audiomon.config.decisions import Decisions
 from audiomon.config.key import key
 
+# Two ways to say the same: a file may have one of them.
+ALTERNATIVES = ("hop_s", "hop_fraction")
+
 
 class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which microphone, and how it is read."""
@@ -20,29 +23,32 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         key("Name, part of a name, or number, as `audiomon devices` lists them.", "reopen"),
     ] = "default"
     accept_other: Annotated[
-        bool, key("Whether another one that the name fits may take the place of one that went away.", "reopen")
+        bool, key("Whether another microphone that matches the name may replace one that was unplugged.", "reopen")
     ] = False
     channel: Annotated[
         Literal["mix"] | Annotated[int, Meta(ge=0)],
-        key("One channel, counted from 0, or `mix` for the mean of all.", "reopen"),
+        key("Number of a channel, from 0, or `mix` for the mean of all.", "reopen"),
     ] = "mix"
     block_ms: Annotated[
-        float, key("Milliseconds read at a time; larger costs less and adds delay.", "reopen", ge=5, le=100)
+        float,
+        key("Milliseconds read at a time; more costs less processor time and adds delay.", "reopen", ge=5, le=100),
     ] = 100.0
-    ring_s: Annotated[float, key("Seconds of audio kept for a reader that falls behind.", "reopen", ge=2, le=120)] = (
+    ring_s: Annotated[float, key("Seconds of audio kept for predictions that fall behind.", "reopen", ge=2, le=120)] = (
         10.0
     )
 
 
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the service writes to the journal of all that is heard."""
+    """What the service writes to the journal."""
 
     predictions: Annotated[
         Literal["every", "changes", "events"],
-        key("Write every prediction, only those whose label is new, or events alone.", "live"),
+        key("Write every prediction, only changes of label, or only events.", "live"),
     ] = "every"
-    scores: Annotated[int, key("Scores in an entry: the highest ones, of many.", "live", ge=1, le=10_000)] = 20
-    summary_s: Annotated[float, key("Seconds between summary lines; 0 for none.", "live", ge=0, le=86_400)] = 60.0
+    scores: Annotated[int, key("How many of the highest scores an entry holds.", "live", ge=1, le=10_000)] = 20
+    summary_s: Annotated[float, key("Seconds from one summary to the next; 0 for none.", "live", ge=0, le=86_400)] = (
+        60.0
+    )
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,26 +56,28 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: Annotated[str, key("Name of a model package, or the path of its folder.", "live", min_length=1)] = "home"
     interpreter: Annotated[
-        Literal["auto", "litert", "tflite-runtime"], key("What runs the model; auto takes what is there.", "live")
+        Literal["auto", "litert", "tflite-runtime"], key("What runs the model; auto takes what is installed.", "live")
     ] = "auto"
-    threads: Annotated[int, key("Threads for the model; small ones are fastest with 1.", "live", ge=1, le=8)] = 1
+    threads: Annotated[
+        int, key("Threads for the interpreter; small models are fastest with 1.", "live", ge=1, le=8)
+    ] = 1
     hop_s: Annotated[
         float, key("Seconds from one prediction to the next, rounded to whole frames.", "live", ge=0.01, le=60)
     ] = 0.5
     hop_fraction: Annotated[
         Annotated[float, Meta(ge=0.01, le=1)] | None,
-        key("The same as a share of the model's window, instead of hop_s: 0.5 overlaps windows by half.", "live"),
+        key("Instead of hop_s, as a fraction of the model's window: 0.5 overlaps windows by half.", "live"),
     ] = None
     gate_dbfs: Annotated[
         Annotated[float, Meta(ge=-120, le=0)] | None,
-        key("Level below which the model is not run, in dB of full scale; none for always.", "live"),
+        key("Level below which the model does not run, in dB of full scale; none to run it always.", "live"),
     ] = None
     microphone: Annotated[Microphone, key("The microphone.", "reopen")] = Microphone()
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
     journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()
 
     def asked_hop_s(self, window_s: float) -> float:
-        """Seconds from one prediction to the next that are asked for, with a model's windows of ``window_s``."""
+        """Seconds from one prediction to the next, as asked for, with a model whose windows last ``window_s``."""
         return self.hop_s if self.hop_fraction is None else self.hop_fraction * window_s
 
 
@@ -79,6 +87,8 @@ def json_schema() -> dict[str, Any]:
     for group in schema["$defs"].values():
         for name, described in group["properties"].items():
             group["properties"][name] = _empty_group_allowed(described)
+    both = {"required": list(ALTERNATIVES), "properties": {key: {"type": "number"} for key in ALTERNATIVES}}
+    schema["$defs"]["Config"]["not"] = both
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "audiomon.yaml", **schema}
 
 

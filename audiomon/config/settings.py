@@ -1,4 +1,4 @@
-"""A configuration as a command uses it: the file, found and read, with the command line's options laid over it."""
+"""A configuration as a command uses it: the file, found and read, with the command line's options on top."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
-from audiomon.config import Config, Document, load_config
+from audiomon.config import Config, Document, convert, load_config
+from audiomon.errors import FieldError, UserError, dotted
 
 SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
+_MAX_DEVICE_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class Settings:
     """A configuration and where it came from.
 
     Attributes:
-        config: with the command line's options laid over it.
+        config: with the command line's options on top.
         document: the file behind it, None for the defaults.
     """
 
@@ -29,10 +31,11 @@ class Settings:
         return str(self.document.path) if self.document else "the defaults"
 
     def with_options(self, *, device: str | None, predictions: Any) -> "Settings":
-        """Lay the command line's microphone and output options over it (those that are not None)."""
+        """Put the command line's microphone and output options on top (those that are not None)."""
         config = self.config
         if device is not None:
-            chosen = int(device) if device.isdigit() else device
+            is_number = device.isdecimal() and len(device) <= _MAX_DEVICE_DIGITS
+            chosen = int(device) if is_number else device
             microphone = msgspec.structs.replace(config.microphone, device=chosen)
             config = msgspec.structs.replace(config, microphone=microphone)
         if predictions is not None:
@@ -47,16 +50,21 @@ class Settings:
 
 
 def load_settings(config_path: Path | None, **overrides: Any) -> Settings:
-    """Read the configuration and lay options over it (those that are not None).
+    """Read the configuration and put options on top (those that are not None).
 
     Raises:
         ConfigError: the file is not what it should be.
+        UserError: an option has a value that its key cannot have.
     """
     path = config_path or default_config()
     config, document = load_config(path) if path else (Config(), None)
     given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        convert(given, Config)
+    except FieldError as error:
+        raise UserError(error.reason, key=dotted(error.keys)) from None
     if "hop_s" in given:
-        given["hop_fraction"] = None  # of two ways to say the same, the nearer one holds
+        given["hop_fraction"] = None  # an option wins over the file, also over its other way to say the same
     if "model" in given and "/" in given["model"]:
         given["model"] = str(Path(given["model"]).resolve())  # the command line's paths start from here
     return Settings(msgspec.structs.replace(config, **given), document)

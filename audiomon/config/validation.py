@@ -1,50 +1,57 @@
-"""Plain data to typed structs, and what msgspec refuses in words: the line, the key, what is wrong, what is allowed."""
+"""Plain data to typed structs; and what is wrong with data that does not fit, in words: the key, what is allowed.
 
+msgspec decides and converts. Its messages name the place in a text of their own, so the mistake is looked for again
+here, along the types, where the key is known. Nothing here reads a file.
+"""
+
+import contextlib
 import difflib
 import functools
-import re
+import math
 import types
 import typing
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from audiomon.config.document import Document, KeyPath
-from audiomon.errors import ConfigError
+from audiomon.config.document import Document, missing_space
+from audiomon.errors import FieldError, KeyPath
+from audiomon.foreign import shown
 
 Model = TypeVar("Model", bound=msgspec.Struct)
+
+_MAX_QUOTED = 40
+_GROUP = "`key: value` lines"
 
 
 def validate(document: Document, model: type[Model]) -> Model:
     """Convert a document to a struct, strictly.
 
     Raises:
-        ConfigError: ``FILE:LINE: key: what is wrong, what is allowed``.
+        ConfigError: with the file, the line, the key, what is wrong and what is allowed.
     """
-    data = {} if document.data is None else document.data
-    if not isinstance(data, dict):
-        raise document.error((), "must be `key: value` lines")
-    data = _without_empty_groups(data, model)
     try:
-        return msgspec.convert(data, model)
-    except msgspec.ValidationError as error:
-        raise _explain(document, data, model, str(error)) from None
+        return convert({} if document.data is None else document.data, model)
+    except FieldError as error:
+        raise document.error(error.keys, error.reason) from None
 
 
-def _without_empty_groups(data: dict[str, Any], struct: Any) -> dict[str, Any]:
-    """Leave out groups such as ``decisions:`` that have nothing under them, because all of it is commented out."""
-    kept: dict[str, Any] = {}
-    for key, value in data.items():
-        parts = _parts(_member(struct, key))
-        if (
-            value is None
-            and type(None) not in parts
-            and any(_is_struct(part) or get_origin(part) is dict for part in parts)
-        ):
-            continue
-        group = next((part for part in parts if _is_struct(part)), None)
-        kept[key] = _without_empty_groups(value, group) if group and isinstance(value, dict) else value
-    return kept
+def convert(data: Any, model: type[Model]) -> Model:
+    """Convert plain data to a struct, strictly.
+
+    Groups such as ``decisions:`` with nothing under them are as if they were not there: all of it is commented out.
+
+    Raises:
+        FieldError: it does not fit, or holds a number that is not finite.
+    """
+    if not isinstance(data, dict):
+        raise FieldError((), (missing_space(data) if isinstance(data, str) else "") or f"must be {_GROUP}")
+    data = _without_empty_groups(data, model)
+    # msgspec takes NaN for a number within any range.
+    if _is_finite(data):
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(data, model)
+    raise _mistake(data, model, ())
 
 
 def allowed(hint: Any) -> str:
@@ -56,15 +63,12 @@ def allowed(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
     if get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(allowed(part) for part in _parts_given(hint)))
+        given = [part for part in get_args(hint) if part not in (type(None), msgspec.UnsetType)]
+        return " or ".join(dict.fromkeys(allowed(part) for part in given))
     if get_origin(hint) in (list, tuple):
         return f"a list of {allowed(get_args(hint)[0])}"
     words: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return words.get(hint) or words.get(get_origin(hint)) or "`key: value` lines"
-
-
-def _parts_given(union: Any) -> list[Any]:
-    return [part for part in get_args(union) if part not in (type(None), msgspec.UnsetType)]
+    return words.get(hint, _GROUP)
 
 
 def _bounds(meta: msgspec.Meta) -> str:
@@ -79,114 +83,106 @@ def _bounds(meta: msgspec.Meta) -> str:
     return " and ".join(bounds)
 
 
-# What msgspec says of a value by itself; anything else comes from a struct's own __post_init__.
-_WRONG_VALUE = ("Expected", "Invalid", "Number out of range", "Integer value out of range")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
-_MISSING = re.compile(r"Object missing required field `(.*?)`")
-_PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
+def _without_empty_groups(data: dict[str, Any], struct: Any) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in data.items():
+        parts = _parts(_members(struct).get(key))
+        if value is None and type(None) not in parts and any(map(_is_group, parts)):
+            continue
+        group = next((part for part in parts if _is_struct(part)), None)
+        kept[key] = _without_empty_groups(value, group) if group and isinstance(value, dict) else value
+    return kept
 
 
-def _explain(document: Document, data: Any, model: Any, text: str) -> ConfigError:
-    match = _PLACE.search(text)
-    keys = _locate(data, model, match.group(1) if match else "", text)
-    problem = text[: match.start()] if match else text
-    if unknown := _UNKNOWN.match(problem):
-        known = _fields(_hint_at(model, keys), _value_at(data, keys))
-        near = difflib.get_close_matches(unknown.group(1), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-        return document.error((*keys, unknown.group(1)), f"is not a key that is known here; {hint}")
-    if missing := _MISSING.match(problem):
-        return document.error(keys, f"{missing.group(1)} is missing")
-    if problem.startswith(_WRONG_VALUE):
-        return document.error(keys, f"is {_shown(_value_at(data, keys))}, must be {allowed(_hint_at(model, keys))}")
-    # What a struct's own __post_init__ says starts with the key it is about, where there is one.
-    first = re.split(r"[ :]", problem)[0]
-    about = (*keys, *first.split("."))
-    return (
-        document.error(about, problem[len(first) :].lstrip(": "))
-        if about in document.lines
-        else document.error(keys, problem)
-    )
+def _is_finite(data: Any) -> bool:
+    if isinstance(data, float):
+        return math.isfinite(data)
+    children = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
+    return all(map(_is_finite, children))
 
 
-def _locate(data: Any, model: Any, place: str, text: str) -> KeyPath:
-    """Turn msgspec's ``.decisions.labels[...].on`` into keys; ``[...]`` stands for some key of a mapping."""
-    keys: KeyPath = ()
-    for part in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", place):
-        name, index = part
-        if name:
-            keys = (*keys, name)
-        elif index.isdigit():
-            keys = (*keys, int(index))
-        else:
-            keys = (*keys, _guilty_key(data, keys, model, text))
-    return keys
+def _fits(value: Any, hint: Any) -> bool:
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return _is_finite(value)
 
 
-def _guilty_key(data: Any, keys: KeyPath, model: Any, text: str) -> str:
-    """Find the key that msgspec means by trying each entry of the mapping alone."""
-    mapping = _value_at(data, keys)
-    for key in mapping:
-        try:
-            msgspec.convert(_replaced(data, keys, {key: mapping[key]}), model)
-        except msgspec.ValidationError as error:
-            if str(error) == text:
-                return str(key)
-    return str(next(iter(mapping)))
+def _mistake(value: Any, hint: Any, keys: KeyPath) -> FieldError:
+    """Find what is wrong with a value that does not fit: the first mistake in the order of the file."""
+    parts = _parts(hint)
+    structs = [part for part in parts if _is_struct(part)]
+    if structs and isinstance(value, dict):
+        return _mistake_in_group(value, structs, keys)
+    container = next((part for part in parts if _can_hold(part, value)), None)
+    if container is not None:
+        item = get_args(container)[-1 if isinstance(value, dict) else 0]
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if not _fits(inner, item):
+                return _mistake(inner, item, (*keys, key))
+    # Where a group is due, ``device:usb`` under its key has become a text.
+    problem = missing_space(value) if isinstance(value, str) and any(map(_is_group, parts)) else ""
+    return FieldError(keys, problem or f"is {_quoted(value)}, must be {allowed(hint)}")
 
 
-def _replaced(data: Any, keys: KeyPath, value: Any) -> Any:
-    if not keys:
-        return value
-    copy = data.copy()
-    copy[keys[0]] = _replaced(data[keys[0]], keys[1:], value)
-    return copy
+def _mistake_in_group(group: dict[str, Any], structs: list[Any], keys: KeyPath) -> FieldError:
+    tag_field = structs[0].__struct_config__.tag_field
+    if tag_field is not None and (tag_field in group or len(structs) > 1):
+        tags = [struct.__struct_config__.tag for struct in structs]
+        if tag_field not in group:
+            return FieldError(keys, f"{tag_field} is missing")
+        if group[tag_field] not in tags:
+            return _mistake(group[tag_field], Literal[tuple(tags)], (*keys, tag_field))
+        structs = [structs[tags.index(group[tag_field])]]
+    return _mistake_in_fields(group, structs[0], keys)
 
 
-def _value_at(data: Any, keys: KeyPath) -> Any:
-    for key in keys:
-        data = data[key]
-    return data
+def _mistake_in_fields(group: dict[str, Any], struct: Any, keys: KeyPath) -> FieldError:
+    hints = _members(struct)
+    tag_field = struct.__struct_config__.tag_field
+    fields = {key: value for key, value in group.items() if key != tag_field}
+    for key, value in fields.items():
+        if key not in hints:
+            return FieldError((*keys, key), _unknown(key, [*([tag_field] if tag_field else []), *hints]))
+        if not _fits(value, hints[key]):
+            return _mistake(value, hints[key], (*keys, key))
+    for field in msgspec.structs.fields(struct):
+        if field.required and field.name not in fields:
+            return FieldError(keys, f"{field.name} is missing")
+    # Each value fits by itself: what is wrong is what the struct itself checks.
+    try:
+        struct(**{key: msgspec.convert(value, hints[key]) for key, value in fields.items()})
+    except ValueError as error:
+        about = error if isinstance(error, FieldError) else FieldError((), str(error))
+        return FieldError((*keys, *about.keys), about.reason)
+    raise AssertionError(f"msgspec refuses a {struct.__name__} in which nothing is wrong")
 
 
-def _shown(value: Any) -> str:
+def _unknown(key: str, known: list[str]) -> str:
+    if missing_space(key):
+        return "needs a space after its colon"
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"is not a key that is known here; {hint}"
+
+
+def _quoted(value: Any) -> str:
     if value is None:
         return "empty"
     if isinstance(value, dict):
         return "a group of keys"
-    if isinstance(value, list):
-        return "a list"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _hint_at(model: Any, keys: KeyPath) -> Any:
-    """Return the type hint that applies at a path of keys."""
-    hint: Any = model
-    for key in keys:
-        parts = _parts(hint)
-        tagged = [part.__struct_config__ for part in parts if _is_struct(part) and part.__struct_config__.tag]
-        if key in {config.tag_field for config in tagged}:
-            hint = Literal[tuple(config.tag for config in tagged)]
-        else:
-            hint = next((found for part in parts if (found := _member(part, key)) is not None), None)
-    return hint
-
-
-def _member(hint: Any, key: str | int) -> Any:
-    if _is_struct(hint):
-        return _members(hint).get(str(key))
-    arguments = get_args(hint)
-    return arguments[-1 if get_origin(hint) is dict else 0] if arguments else None
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    if isinstance(value, str):
+        return f"'{shown(value, _MAX_QUOTED)}'"
+    return shown(str(value).lower(), _MAX_QUOTED)
 
 
 @functools.cache  # working them out takes longer than all the rest of reading a file
 def _members(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    return typing.get_type_hints(struct, include_extras=True)
-
-
-def _is_struct(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    hints = typing.get_type_hints(struct, include_extras=True)
+    return {name: hints[name] for name in struct.__struct_fields__}
 
 
 def _parts(hint: Any) -> list[Any]:
@@ -198,11 +194,15 @@ def _parts(hint: Any) -> list[Any]:
     return [hint]
 
 
-def _fields(hint: Any, value: Any) -> list[str]:
-    """Return the keys that a group may have; of several kinds of group, the one that its tag names."""
-    known = []
-    for struct in (part for part in _parts(hint) if _is_struct(part)):
-        tag_field = struct.__struct_config__.tag_field
-        if tag_field is None or value.get(tag_field) in (struct.__struct_config__.tag, None):
-            known += [*([tag_field] if tag_field else []), *_members(struct)]
-    return known
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _is_group(hint: Any) -> bool:
+    return _is_struct(hint) or get_origin(hint) is dict
+
+
+def _can_hold(hint: Any, value: Any) -> bool:
+    if isinstance(value, dict):
+        return get_origin(hint) is dict
+    return isinstance(value, list | tuple) and get_origin(hint) in (list, tuple)

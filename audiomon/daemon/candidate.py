@@ -4,13 +4,14 @@ Nothing here touches what runs; a candidate that fails leaves no trace.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audiomon.clock import Clock
 from audiomon.config.diff import changed_keys
 from audiomon.config.settings import Settings
-from audiomon.daemon.hearing import Running
-from audiomon.errors import AudiomonError
+from audiomon.daemon.running import Running
+from audiomon.errors import AudiomonError, ModelError
 from audiomon.models.classifier import Classifier
 from audiomon.models.manifest import Manifest
 from audiomon.pipeline.loading import LoadingModel, named_package, rules_for
@@ -26,6 +27,7 @@ class Candidate:
     Args:
         running: what runs now.
         settings: what shall.
+        failed: fingerprints of packages that failed while they listened, and what they did.
         clock: times the steps.
 
     Attributes:
@@ -37,13 +39,15 @@ class Candidate:
         ModelError, ConfigError: it will not do.
     """
 
-    def __init__(self, running: Running, settings: Settings, clock: Clock) -> None:
+    def __init__(self, running: Running, settings: Settings, failed: Mapping[str, str], clock: Clock) -> None:
         self._running = running
         self._clock = clock
         self._began_ns = clock.monotonic_ns()
         self.settings = settings
         self.changes = changed_keys(running.settings.config, settings.config)
         package = named_package(settings)
+        if package.fingerprint in failed:
+            raise ModelError(f"{failed[package.fingerprint]}; it is not tried again until its files change")
         before = running.classifier.package
         self.swaps = package.fingerprint != before.fingerprint or any(c.key in _LOADED_BY for c in self.changes)
         self._rules = rules_for(package, settings)
@@ -122,7 +126,7 @@ def _names(before: Manifest, after: Manifest) -> str:
         return f"{before.name} → {after.name}"
     if before.sha256 != after.sha256:
         return f"{before.name} {before.sha256[:8]} → {after.sha256[:8]}"
-    return f"{before.name} anew"
+    return f"{before.name} reloaded"
 
 
 @dataclass(frozen=True, slots=True)

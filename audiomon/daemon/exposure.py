@@ -13,7 +13,7 @@ from pathlib import Path
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.models.package import ModelPackage
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 
 
 def exposed(paths: Iterable[Path]) -> list[Path]:
@@ -39,7 +39,7 @@ def exposures(settings: Settings, package: ModelPackage, clock: Clock) -> list[S
     """Warn of each place that any user may change and so decide what is heard: the configuration, the model."""
     files = [*package.files, *([settings.document.path] if settings.document else [])]
     return [
-        Status("files-exposed", exposed_in_words(place), clock.time_ns(), {"place": str(place)}, "warning")
+        Status(StatusKind.FILES_EXPOSED, exposed_in_words(place), clock.time_ns(), {"place": str(place)}, "warning")
         for place in exposed(files)
     ]
 

@@ -1,16 +1,16 @@
 """The health of capture, as one state machine: in what state it is, and when something is due.
 
-It is told what happens and what time it is, and decides; it opens, closes and writes nothing itself. Its states are
+It takes in what happens and what time it is, and decides; it opens, closes and writes nothing itself. Its states are
 what ``systemctl status``, the journal and ``audiomon status`` show.
 
 ```
-            ┌──────────────────── could not be opened ────────────────────┐
-            ▼                                                             │
-  absent / lost ──── retry ────► opening ──── opened ────► listening ◄──► doubtful
-            ▲                                                  │             │
-            └─────────── failed, stalled, or closed ───────────┴─────────────┘
-            ▲                                                  │
-            └── it let go after all ── stuck ◄── does not let go
+            ┌──────────────── could not be opened, or delivers nothing ─────────────┐
+            ▼                                                                       │
+  absent / lost ──── retry ────► opening ──── first sample ────► listening ◄──► doubtful
+            ▲                                                        │             │
+            └─────────── failed, stalled, or closed ─────────────────┴─────────────┘
+            ▲                                                        │
+            └──── released after all ──── stuck ◄──── not released ──┘
 ```
 """
 
@@ -18,27 +18,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from audiomon.audio.level import Span
-from audiomon.daemon.patience import Patience
 
 
 class Health(StrEnum):
     """The states. Words for people, too."""
 
-    ABSENT = "absent"  # no microphone has been heard since the start; one is looked for again and again
-    OPENING = "opening"  # one is being opened
+    ABSENT = "absent"  # no microphone has been heard since the start; retrying
+    OPENING = "opening"  # one is being opened, or is open and has not delivered its first sample
     LISTENING = "listening"  # samples come, and they may be sound
     DOUBTFUL = "doubtful"  # samples come, and they cannot be sound: zeros, a constant, or clipped
-    LOST = "lost"  # the microphone failed, stalled or was unplugged; it is looked for again and again
-    STUCK = "stuck"  # the sound system does not let go of a stream that was closed; nothing can be opened until it does
+    LOST = "lost"  # the microphone failed, stalled or was unplugged; retrying
+    STUCK = "stuck"  # the sound system does not release a stream that was closed; nothing can be opened until it does
 
 
 _MAY_FOLLOW = {
-    Health.ABSENT: {Health.OPENING, Health.LISTENING, Health.ABSENT},
-    Health.OPENING: {Health.LISTENING, Health.ABSENT, Health.LOST, Health.OPENING},
+    Health.OPENING: {Health.LISTENING, Health.ABSENT, Health.LOST, Health.OPENING, Health.STUCK},
     Health.LISTENING: {Health.DOUBTFUL, Health.LOST, Health.OPENING, Health.STUCK},
     Health.DOUBTFUL: {Health.LISTENING, Health.LOST, Health.OPENING, Health.STUCK},
     Health.LOST: {Health.OPENING, Health.LOST, Health.STUCK},
-    Health.STUCK: {Health.LOST},
+    Health.ABSENT: {Health.OPENING, Health.ABSENT, Health.STUCK},
+    Health.STUCK: {Health.LOST, Health.ABSENT},
 }
 
 
@@ -49,7 +48,7 @@ class Times:
     Attributes:
         late_s: newest sample older than this: looked at more often. Samples come every 100 ms, and are found at most
             100 ms later.
-        look_s: how often, then.
+        look_s: how often, then; and while the first sample is waited for.
         stalled_s: newest sample older than this: the stream has stalled. To be noticed within 2 s, with a look at
             latest a second after the last sample.
         awake_s: for how long this process must have been looking meanwhile. One that was itself stopped, or starved by
@@ -57,12 +56,14 @@ class Times:
         retries_s: until a microphone that could not be opened is tried again. Soon at first, since plugs come loose;
             and never later than leaves time to open it within 2 s of its appearance (0.1 to 0.3 s). Looking every
             1.25 s was measured to cost 2 % of an x86-64 core.
+        steady_s: it has delivered for this long: the next loss is retried soon again. One that comes and goes all the
+            time is not.
         opening_s: opening takes longer than this: it hangs. The capture thread gives up by itself after 10 s.
-        stuck_s: a closed stream is not let go of for so long: only a new process can go on. A sound server that was
-            suspended for a moment does; one that is stopped with SIGSTOP, or a driver that hangs, may not.
-        doubtful_s: samples have been no sound for so long: worth a warning. Nothing that happens in a room is exactly
+        stuck_s: a closed stream is not released for this long: only a new process can go on. A sound server that was
+            suspended for a moment does release it; one that is stopped with SIGSTOP, or a driver that hangs, may not.
+        doubtful_s: samples have been no sound for this long: worth a warning. Nothing that happens in a room is exactly
             silent, or at full scale second after second, for a minute.
-        sound_s: samples have been sound for so long: the doubt is over.
+        sound_s: samples have been sound for this long: the doubt is over.
     """
 
     late_s: float = 0.35
@@ -70,6 +71,7 @@ class Times:
     stalled_s: float = 1.5
     awake_s: float = 0.7
     retries_s: tuple[float, ...] = (0.25, 0.5, 1.0, 1.25)
+    steady_s: float = 10.0
     opening_s: float = 20.0
     stuck_s: float = 8.0
     doubtful_s: float = 60.0
@@ -77,6 +79,48 @@ class Times:
 
 
 TIMES = Times()
+
+
+class Stall:
+    """Notices that something has stopped moving, without mistaking this process's own stop for it.
+
+    A process that was stopped, or starved by others, finds everything late when it wakes. What has really stopped is
+    late at the next looks, too. Times are monotonic, in nanoseconds.
+
+    Args:
+        late_s: not moved for this long: to be looked at more often.
+        stalled_s: not moved for this long: it has stopped.
+        awake_s: seconds of looking, since it was first found late, without which that is not concluded.
+    """
+
+    def __init__(self, late_s: float, stalled_s: float, awake_s: float) -> None:
+        self._late_ns, self._stalled_ns, self._awake_ns = (_ns(s) for s in (late_s, stalled_s, awake_s))
+        self._late_since_ns: int | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether it was late when last looked at."""
+        return self._late_since_ns is not None
+
+    def restart(self) -> None:
+        """Start over, with something else."""
+        self._late_since_ns = None
+
+    def stalled(self, now_ns: int, moved_ns: int) -> bool:
+        """Say whether it has stopped.
+
+        Args:
+            now_ns: the time.
+            moved_ns: when it last moved.
+        """
+        age_ns = now_ns - moved_ns
+        if age_ns <= self._late_ns:
+            self._late_since_ns = None
+            return False
+        if self._late_since_ns is None:
+            self._late_since_ns = now_ns
+        return age_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
+
 
 _DOUBTS = {
     "silent": "nothing but zeros: it is muted, or not connected",
@@ -86,7 +130,7 @@ _DOUBTS = {
 
 
 class CaptureHealth:
-    """See the module. All times are monotonic, in nanoseconds.
+    """In what state capture is, and when something is due. All times are monotonic, in nanoseconds.
 
     Args:
         now_ns: when it began.
@@ -105,62 +149,75 @@ class CaptureHealth:
         self._times = times
         self._attempts = 0
         self._retry_ns = now_ns
-        self._flow = Patience(times.late_s, times.stalled_s, times.awake_s)
+        self._flow = Stall(times.late_s, times.stalled_s, times.awake_s)
         self._looked_ns = now_ns
-        self._was_heard = False
+        self._open = self._was_heard = False
+        self._delivers_since_ns: int | None = None
         self._seems = ""
         self._seems_since_ns = now_ns
         self._doubt = ""
 
     @property
     def hears(self) -> bool:
-        """Whether a microphone is open."""
+        """Whether samples come."""
         return self.state in (Health.LISTENING, Health.DOUBTFUL)
 
     @property
     def due_ns(self) -> int | None:
         """When something is due, at the latest; None if nothing is."""
+        soon_ns = self._looked_ns + _ns(self._times.look_s)
         match self.state:
             case Health.ABSENT | Health.LOST:
                 return self._retry_ns
             case Health.OPENING:
-                return self.since_ns + _ns(self._times.opening_s)
+                return soon_ns if self._open else self.since_ns + _ns(self._times.opening_s)
             case Health.STUCK:
-                return self._looked_ns + _ns(self._times.look_s)
+                return soon_ns
             case Health.LISTENING | Health.DOUBTFUL:
-                return self._looked_ns + _ns(self._times.look_s) if self._flow.late else None
+                return soon_ns if self._flow.late else None
 
     def opening(self, now_ns: int) -> None:
         """Note that a microphone is being opened."""
         self._become(Health.OPENING, now_ns, "" if self.hears else self.reason)
-        self.since_ns = now_ns
+        self.since_ns = self._looked_ns = now_ns
+        self._open = False
 
     def opened(self, now_ns: int) -> None:
-        """Note that it is open."""
+        """Note that it is open; whether it delivers anything is yet to be seen."""
+        if self.state is not Health.OPENING:
+            self.opening(now_ns)
+        self._open = True
+        self._looked_ns = now_ns
+        self._flow.restart()
+
+    def delivers(self, now_ns: int) -> None:
+        """Note that the first samples have come."""
         self._become(Health.LISTENING, now_ns, "")
         self._was_heard = True
-        self._attempts = 0
-        self._flow.restart()
+        self._delivers_since_ns = now_ns
         self._seems, self._seems_since_ns = "", now_ns
 
     def gone(self, now_ns: int, reason: str) -> None:
         """Note that there is none: it could not be opened, or has failed, or was closed."""
+        since_ns, self._delivers_since_ns = self._delivers_since_ns, None
+        if since_ns is not None and now_ns - since_ns >= _ns(self._times.steady_s):
+            self._attempts = 0
         retries_s = self._times.retries_s
         self._become(Health.LOST if self._was_heard else Health.ABSENT, now_ns, reason)
         self._retry_ns = now_ns + _ns(retries_s[min(self._attempts, len(retries_s) - 1)])
         self._attempts += 1
 
     def stuck(self, now_ns: int, reason: str) -> None:
-        """Note that it has been closed and is not let go of."""
+        """Note that it has been closed and is not released."""
         self._become(Health.STUCK, now_ns, reason)
         self._looked_ns = now_ns
 
     def retry_now(self, now_ns: int) -> None:
-        """Have one looked for at once: something has changed."""
+        """Have the next attempt made at once: something has changed."""
         self._attempts, self._retry_ns = 0, now_ns
 
     def overdue(self, now_ns: int) -> bool:
-        """Say whether opening, or letting go, takes so long that it never will end."""
+        """Say whether opening, or releasing, takes so long that it will never end."""
         self._looked_ns = now_ns
         limits_s = {Health.OPENING: self._times.opening_s, Health.STUCK: self._times.stuck_s}
         return self.state in limits_s and now_ns - self.since_ns >= _ns(limits_s[self.state])
@@ -170,10 +227,10 @@ class CaptureHealth:
 
         Args:
             now_ns: the time.
-            newest_ns: when the newest sample was captured.
+            newest_ns: when the newest sample was captured; before the first, when the stream was opened.
         """
         self._looked_ns = now_ns
-        return self._flow.ends(now_ns, newest_ns)
+        return self._flow.stalled(now_ns, newest_ns)
 
     def sounds(self, now_ns: int, span: Span) -> bool:
         """Take in what samples have been like since the last call; True if the state has changed.

@@ -1,6 +1,7 @@
 """From a saved file, or a SIGHUP, to new settings in force, or one entry that says why not.
 
-Owned and stepped by the main thread, which it never holds up for longer than loading a model takes.
+Owned and stepped by the main thread, which it holds up no longer than loading a model takes. It changes nothing that
+runs: it hands a `Change` to the sessions and waits for its outcome.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.daemon.candidate import Candidate, refusal
 from audiomon.daemon.exposure import exposures
-from audiomon.daemon.keeper import Change, MicrophoneKeeper
+from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.watch import Settling, Watch
@@ -19,17 +20,17 @@ from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.classifier import CHECK_PATIENCE_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 
 # How often to look whether the checking process has ended.
 _CHECKING_NS = 20_000_000
 
 
 class Reloading:
-    """See the module.
+    """Follows the configuration and the model's files, and has what is saved there put in force.
 
     Args:
-        keeper: puts settings in force.
+        sessions: put settings in force.
         load_settings: reads the configuration, and lays the command line's options over it.
         output: gets an entry for each change, and for each refusal.
         state: of reloads so far, none.
@@ -43,7 +44,7 @@ class Reloading:
 
     def __init__(
         self,
-        keeper: MicrophoneKeeper,
+        sessions: Sessions,
         *,
         load_settings: Callable[[], Settings],
         output: Output,
@@ -53,7 +54,7 @@ class Reloading:
         on_applied: Callable[[Settings], None],
     ) -> None:
         self.problem = ""
-        self._keeper = keeper
+        self._sessions = sessions
         self._load_settings = load_settings
         self._output = output
         self._state = state
@@ -68,7 +69,9 @@ class Reloading:
         self._waited_for_content = False
         self._candidate: Candidate | None = None
         self._change: Change | None = None
-        self._follow(keeper.running.settings)
+        # Packages that failed while they listened, by fingerprint, and what they did.
+        self._failed: dict[str, str] = {}
+        self._follow(sessions.running.settings)
         self._write_state()
 
     @property
@@ -95,7 +98,10 @@ class Reloading:
     def step(self) -> None:
         """Do what is due."""
         self._note_changes()
-        if self._candidate is None:
+        if (reversion := self._sessions.reversion) is not None:
+            self._sessions.reversion = None
+            self._note_reversion(reversion)
+        elif self._candidate is None:
             if self._settling.due(self._clock.monotonic_ns()):
                 self._begin()
         elif self._change is None:
@@ -130,7 +136,7 @@ class Reloading:
                 self._settling.postpone(self._asked_ns, self._began_ns)
                 return
             self._follow(settings)
-            candidate = Candidate(self._keeper.running, settings, self._clock)
+            candidate = Candidate(self._sessions.running, settings, self._failed, self._clock)
         except AudiomonError as error:
             # What is still being written is not wrong yet.
             if not self._note_changes():
@@ -142,7 +148,7 @@ class Reloading:
         self._candidate = candidate
         self._change = None
         if candidate.empty:
-            self._finish(f"what is saved holds already{self._last_change}")
+            self._finish(f"No changes.{self._last_change}")
 
     def _check(self, candidate: Candidate) -> None:
         """Look whether the candidate has passed, and put it in force."""
@@ -157,15 +163,16 @@ class Reloading:
             self._refuse(error)
             return
         self._change = Change(
-            running, reopens=candidate.reopens, announce=lambda lost: self._announcement(candidate, lost)
+            running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost)
         )
-        self._keeper.apply(self._change)
+        self._sessions.apply(self._change)
 
-    def _announcement(self, candidate: Candidate, lost: int) -> Status:
+    def _changed(self, candidate: Candidate, lost: int) -> Status:
+        """Say that a candidate holds; in whichever thread proves it, and so from what no longer changes."""
         took_s = (self._clock.monotonic_ns() - self._asked_ns) / 1e9
         times = ", ".join(f"{name.removesuffix('_s')} {value} s" for name, value in candidate.times().items())
         return Status(
-            "model-swapped" if candidate.swaps else "config-applied",
+            StatusKind.MODEL_SWAPPED if candidate.swaps else StatusKind.CONFIG_APPLIED,
             f"Changed: {candidate.words()}; in {took_s:.2f} s{f' ({times})' if times else ''}, {lost} samples lost",
             self._clock.time_ns(),
             {**candidate.facts(), "took_s": round(took_s, 3), "lost": lost},
@@ -174,16 +181,16 @@ class Reloading:
     def _finish(self, outcome: str) -> None:
         candidate, self._candidate, self._change = self._candidate, None, None
         if candidate is not None and not candidate.empty:
-            self._last_change = f". {outcome}"
+            self._last_change = f" {outcome}"
             self._on_applied(candidate.settings)
-            for status in exposures(candidate.settings, self._keeper.running.classifier.package, self._clock):
+            for status in exposures(candidate.settings, self._sessions.running.classifier.package, self._clock):
                 self._output.status(status)
         elif self.problem:
-            message = "The configuration is as it was before it was refused; nothing has changed"
-            self._output.status(Status("config-applied", message, self._clock.time_ns()))
+            message = "The configuration is as it was before it was refused. No changes."
+            self._output.status(Status(StatusKind.CONFIG_APPLIED, message, self._clock.time_ns()))
         self.problem = ""
         self._waited_for_content = False
-        self._follow(self._keeper.running.settings)
+        self._follow(self._sessions.running.settings)
         self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, outcome)
         self._write_state()
 
@@ -191,13 +198,23 @@ class Reloading:
         self._candidate = self._change = None
         self._waited_for_content = False
         refused = refusal(error)
-        running = self._keeper.running.classifier.package.manifest.name
+        running = self._sessions.running.classifier.package.manifest.name
         if refused.text != self.problem:
-            message = f"Refused: {refused.text}; {running} goes on with the settings from before"
-            status = Status("swap-refused", message, self._clock.time_ns(), refused.facts, "error")
+            message = f"Refused: {refused.text}. {running} goes on with the settings from before."
+            status = Status(StatusKind.SWAP_REFUSED, message, self._clock.time_ns(), refused.facts, "error")
             self._output.status(status)
         self.problem = refused.text
         self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, refused.text, True)
+        self._write_state()
+
+    def _note_reversion(self, reversion: Reversion) -> None:
+        """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
+        self._failed[reversion.fingerprint] = reversion.reason
+        if self._candidate is not None:
+            self._candidate.abandon()
+        self._candidate = self._change = None
+        self.problem = reversion.reason
+        self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, reversion.reason, True)
         self._write_state()
 
     def _blank(self, settings: Settings) -> bool:
@@ -225,7 +242,7 @@ class Reloading:
         self._watch.follow(self._paths(wanted))
 
     def _paths(self, wanted: Settings) -> Iterator[Path]:
-        folders = {self._keeper.running.classifier.package.folder}
+        folders = {self._sessions.running.classifier.package.folder}
         with contextlib.suppress(ModelError):
             folders.add(find_package(wanted.config.model, wanted.folder))
         for folder in folders:

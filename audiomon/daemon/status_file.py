@@ -1,14 +1,14 @@
-"""How a running listener stands: what the status line of systemd and ``audiomon status`` are made of."""
+"""The state of a running listener at one moment: what systemd's status line and ``audiomon status`` are made of."""
 
 import msgspec
 
 FILE = "status.json"
 
-# How often the daemon tells. systemd's status line wakes process 1 each time; the file is in memory.
-TELL_S = 5.0
+# How often the daemon writes it. systemd's status line wakes process 1 each time; the file is in memory.
+WRITE_S = 5.0
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """Everything at one moment.
 
     Attributes:

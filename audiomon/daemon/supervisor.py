@@ -1,6 +1,6 @@
-"""The main thread of the daemon: waits for signals, saved files and the other threads, and tells systemd how it goes.
+"""The main thread of the daemon: waits for signals, saved files and the other threads, and keeps systemd informed.
 
-It never waits for audio, for a model or for a device.
+It owns the sessions and the reloading, and never waits for audio, for a model, for a device or for an output.
 """
 
 import dataclasses
@@ -9,33 +9,33 @@ import signal
 from collections.abc import Callable
 
 from audiomon import __version__
-from audiomon.audio.source import Source
+from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
-from audiomon.daemon.hearing import Running
-from audiomon.daemon.keeper import MicrophoneKeeper
+from audiomon.daemon.opening import OpenSource
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles, runtime_folder
-from audiomon.daemon.status_file import FILE, TELL_S, Standing
+from audiomon.daemon.running import Running
+from audiomon.daemon.sessions import Sessions
+from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.daemon.systemd import ServiceManager
 from audiomon.daemon.wakeups import Wakeups
-from audiomon.outputs.journal import Journal
-from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Status
+from audiomon.outputs.live import Fanout
+from audiomon.pipeline.prediction import Audience, Status, StatusKind
 from audiomon.pipeline.statuses import period_summary, summary
 
 _LOOK_ROUND_NS = 1_000_000_000
 
 
 class Supervisor:
-    """See the module.
+    """Runs the daemon: sessions, reloading, periodic summaries, and what systemd and other commands want to know.
 
     Args:
         running: the settings and the model to begin with.
-        load_settings: reads the configuration anew.
+        load_settings: reads the configuration again.
+        open_source: opens what settings name.
         output: gets everything.
-        journal: the same, if it is the journal.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
     """
@@ -45,21 +45,20 @@ class Supervisor:
         running: Running,
         *,
         load_settings: Callable[[], Settings],
-        output: Output,
-        journal: Journal | None,
+        open_source: OpenSource,
+        output: Fanout,
         reload_on_hangup: bool,
         clock: Clock,
     ) -> None:
         self._output = output
-        self._journal = journal
         self._manager = ServiceManager()
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._files = RuntimeFiles(runtime_folder())
-        self._keeper = MicrophoneKeeper(running, output=output, clock=clock, wake=self._wakeups.wake)
+        self._sessions = Sessions(running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake)
         self._reloading = Reloading(
-            self._keeper,
+            self._sessions,
             load_settings=load_settings,
             output=output,
             state=ReloadState(os.getpid()),
@@ -71,13 +70,13 @@ class Supervisor:
         self._apply(running.settings)
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._summed_up_s = 0.0
-        self._told: Standing | None = None
-        self._told_alive_ns = 0
+        self._written: Snapshot | None = None
+        self._alive_ns = 0
         self._counted = (0, self._began_ns)
-        self._reload_told = False
-        self._unwritable_told = ""
+        self._reload_reported = False
+        self._unwritable = ""
 
-    def run(self, source: Source | None, absence: str) -> None:
+    def run(self, source: LiveSource | None, absence: str) -> None:
         """Listen until a signal says stop.
 
         Args:
@@ -89,11 +88,11 @@ class Supervisor:
         """
         ended_by = "an error"
         try:
-            self._keeper.begin(source, absence)
-            self._tell(READY="1")
+            self._sessions.begin(source, absence)
+            self._report(READY="1")
             ended_by = self._loop()
         finally:
-            self._manager.tell(STOPPING="1", STATUS="stopping")
+            self._manager.tell(STOPPING="1")
             self._end(ended_by)
 
     def _loop(self) -> str:
@@ -104,62 +103,65 @@ class Supervisor:
                 signals -= {signal.SIGHUP}
             if signals:
                 return signal.Signals(min(signals)).name
-            self._keeper.step()
+            if self._output.gone:
+                return "the end of its output"
+            self._sessions.step()
             self._reloading.step()
             self._look_round()
 
     def _next_look_ns(self) -> int:
         looks = [self._clock.monotonic_ns() + _LOOK_ROUND_NS]
-        looks += [look for look in (self._keeper.next_look_ns, self._reloading.next_look_ns) if look is not None]
+        looks += [look for look in (self._sessions.next_look_ns, self._reloading.next_look_ns) if look is not None]
         return min(looks)
 
     def _look_round(self) -> None:
-        """Tell what is to be told by now."""
+        """Report what is due by now."""
         now_ns = self._clock.monotonic_ns()
-        self._tell_reload()
+        self._report_reload()
         if self._news(now_ns):
-            self._tell()
-        self._tell_whether_writable()
-        # Stages that stand still the keeper starts again, or ends this process; only this thread is left to watch.
+            self._report()
+        self._report_whether_writable()
+        # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
         watchdog_s = self._manager.watchdog_s
-        if watchdog_s and now_ns - self._told_alive_ns >= watchdog_s * 1e9 / 4:
-            self._told_alive_ns = now_ns
+        if watchdog_s and now_ns - self._alive_ns >= watchdog_s * 1e9 / 4:
+            self._alive_ns = now_ns
             self._manager.tell(WATCHDOG="1")
-        if self._journal is not None:
-            self._journal.flush()
-            if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
-                self._sum_up(self._journal, now_ns)
+        self._output.flush()
+        if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
+            self._sum_up(now_ns)
 
-    def _tell_reload(self) -> None:
-        if self._reloading.busy and not self._reload_told:
-            self._reload_told = True
+    def _report_reload(self) -> None:
+        if self._reloading.busy and not self._reload_reported:
+            self._reload_reported = True
             now_us = self._clock.monotonic_ns() // 1000
             self._manager.tell(RELOADING="1", MONOTONIC_USEC=str(now_us))
-        elif self._reload_told and not self._reloading.busy:
-            self._reload_told = False
-            self._tell(READY="1")
+        elif self._reload_reported and not self._reloading.busy:
+            self._reload_reported = False
+            self._report(READY="1")
 
     def _news(self, now_ns: int) -> bool:
-        told, health = self._told, self._keeper.health
-        if told is None or now_ns / 1e9 - told.at_s >= TELL_S:
+        written, health = self._written, self._sessions.health
+        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S:
             return True
-        return (told.health, told.reason, told.refused) != (health.state, health.reason, self._reloading.problem)
+        return (written.health, written.reason, written.refused) != (health.state, health.reason, self._reloading.problem)
 
-    def _tell(self, **lines: str) -> None:
-        """Tell systemd how it goes, besides these lines, and write it down for ``audiomon status``."""
-        told, self._told = self._told, self._standing()
-        if lines or told is None or told.line != self._told.line:
-            self._manager.tell(**lines, STATUS=self._told.line)
-        self._files.write(FILE, self._told)
+    def _report(self, **lines: str) -> None:
+        """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""
+        before, self._written = self._written, self._snapshot()
+        if lines:
+            self._manager.tell(**lines)  # alone: it must arrive whatever the status line quotes
+        if lines or before is None or before.line != self._written.line:
+            self._manager.tell(STATUS=self._written.line)
+        self._files.write(FILE, self._written)
 
-    def _standing(self) -> Standing:
-        keeper, now_ns = self._keeper, self._clock.monotonic_ns()
-        health, tally, last = keeper.health, keeper.counting.total, keeper.last
+    def _snapshot(self) -> Snapshot:
+        sessions, now_ns = self._sessions, self._clock.monotonic_ns()
+        health, tally, last = sessions.health, sessions.counting.total, sessions.last
         before, before_ns = self._counted
-        if now_ns - before_ns >= TELL_S * 1e9:
+        if now_ns - before_ns >= WRITE_S * 1e9:
             self._counted = (tally.predictions, now_ns)
-        lag_ms, journal = tally.lag_ms.percentiles(), self._journal
-        return Standing(
+        lag_ms = tally.lag_ms.percentiles()
+        return Snapshot(
             pid=os.getpid(),
             version=__version__,
             at_s=now_ns / 1e9,
@@ -167,9 +169,9 @@ class Supervisor:
             health=health.state,
             health_s=round((now_ns - health.since_ns) / 1e9, 1),
             reason=health.reason,
-            microphone=keeper.microphone,
-            model=keeper.running.classifier.package.manifest.name,
-            config=keeper.running.settings.source,
+            microphone=sessions.source_name,
+            model=sessions.running.model,
+            config=sessions.running.settings.source,
             refused=self._reloading.problem,
             label=last.label if last else "",
             score=round(last.score, 3) if last else 0.0,
@@ -178,7 +180,7 @@ class Supervisor:
             inference_us=round(tally.inference_us.percentiles().p50, 1),
             lag_ms=round(lag_ms.p50, 1),
             lag_ms_p99=round(lag_ms.p99, 1),
-            peak_dbfs=keeper.span.peak_dbfs,
+            peak_dbfs=sessions.span.peak_dbfs,
             classified=tally.classified,
             shed=tally.shed,
             lost=tally.lost,
@@ -186,50 +188,49 @@ class Supervisor:
             windows_shed=tally.windows_shed,
             gated=tally.gated,
             undelivered=tally.undelivered,
-            entries_waiting=journal.waiting if journal else 0,
-            entries_lost=journal.lost if journal else 0,
-            stage_failures=keeper.failures.count,
+            entries_waiting=self._output.waiting,
+            entries_lost=self._output.lost,
+            stage_failures=sessions.stage_failures,
         )
 
-    def _tell_whether_writable(self) -> None:
+    def _report_whether_writable(self) -> None:
         problem = self._files.problem
-        if problem == self._unwritable_told:
+        if problem == self._unwritable:
             return
-        self._unwritable_told = problem
-        message = f"{problem}; it goes on, but `audiomon status` and `audiomon reload` do not see how"
+        self._unwritable = problem
+        message = f"{problem}. Listening goes on; `audiomon status` and `audiomon reload` cannot see it."
         self._output.status(
-            Status("unwritable", message, self._clock.time_ns(), {"reason": problem}, "warning")
+            Status(StatusKind.UNWRITABLE, message, self._clock.time_ns(), {"reason": problem}, "warning")
             if problem
-            else Status("writable", "The runtime folder can be written again", self._clock.time_ns())
+            else Status(StatusKind.WRITABLE, "The runtime folder can be written again", self._clock.time_ns())
         )
 
-    def _sum_up(self, journal: Journal, now_ns: int) -> None:
+    def _sum_up(self, now_ns: int) -> None:
         period_s = (now_ns - self._period_ns) / 1e9
         self._period_ns = now_ns
-        heard_s, self._summed_up_s = self._keeper.heard_s - self._summed_up_s, self._keeper.heard_s
-        period = self._keeper.counting.take_period()
-        status = period_summary(period, heard_s, period_s, self._keeper.level.take_dbfs(), self._clock)
-        health = self._keeper.health.state
-        journal.status(dataclasses.replace(status, facts={**status.facts, "health": health}))
+        heard_s, self._summed_up_s = self._sessions.heard_s - self._summed_up_s, self._sessions.heard_s
+        period = self._sessions.counting.take_period()
+        status = period_summary(period, heard_s, period_s, self._sessions.level.take_dbfs(), self._clock)
+        health = self._sessions.health.state
+        facts = {**status.facts, "health": health}
+        self._output.status(dataclasses.replace(status, facts=facts, audience=Audience.LOG))
 
     def _apply(self, settings: Settings) -> None:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
-        if self._journal is not None:
-            self._journal.select(settings.config.journal.predictions, settings.config.journal.scores)
+        self._output.configure(settings.config)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()
-        self._keeper.end()
+        self._sessions.end()
         now_ns = self._clock.monotonic_ns()
         elapsed_s = (now_ns - self._began_ns) / 1e9
-        total = summary(self._keeper.counting.total, self._keeper.heard_s, elapsed_s, self._clock)
-        if self._journal is None:
-            self._output.status(total)
-        else:
-            self._sum_up(self._journal, now_ns)
-            message = f"Stopped by {ended_by}: {total.message}"
-            self._journal.status(Status("stopped", message, self._clock.time_ns(), {"by": ended_by, **total.facts}))
-            self._journal.flush()
+        total = summary(self._sessions.counting.total, self._sessions.heard_s, elapsed_s, self._clock)
+        self._output.status(dataclasses.replace(total, audience=Audience.SCREEN))
+        self._sum_up(now_ns)
+        message, facts = f"Stopped by {ended_by}: {total.message}", {"by": ended_by, **total.facts}
+        stopped = Status(StatusKind.STOPPED, message, self._clock.time_ns(), facts, audience=Audience.LOG)
+        self._output.status(stopped)
+        self._output.flush()
         self._files.remove(FILE)
         self._wakeups.close()

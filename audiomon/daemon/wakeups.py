@@ -3,6 +3,7 @@
 import os
 import selectors
 import signal
+import threading
 from types import FrameType
 
 
@@ -18,6 +19,8 @@ class Wakeups:
 
     def __init__(self, *signals: signal.Signals) -> None:
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._open = True
+        self._closing = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._reading, selectors.EVENT_READ)
         self._old_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
@@ -29,12 +32,13 @@ class Wakeups:
 
     def wake(self) -> None:
         """End a `wait`; from any thread."""
-        try:
-            os.write(self._writing, b"\0")
-        except BlockingIOError:
-            pass  # so many wake-ups are waiting already that one more changes nothing
-        except OSError:
-            pass  # closed: nobody waits any more
+        # A thread that was left behind may call this after `close`, when the descriptor is another file's.
+        with self._closing:
+            if self._open:
+                try:
+                    os.write(self._writing, b"\0")
+                except BlockingIOError:
+                    pass  # that many wake-ups are waiting already that one more changes nothing
 
     def wait(self, timeout_s: float) -> set[int]:
         """Wait until something happens or the time runs out.
@@ -57,6 +61,8 @@ class Wakeups:
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         self._selector.close()
+        with self._closing:
+            self._open = False
         os.close(self._reading)
         os.close(self._writing)
 

@@ -1,6 +1,25 @@
-"""What a log-mel window is, and its computation in plain NumPy."""
+"""What a model reads: one file for each kind of input, and its computation in plain NumPy.
 
+`InputSpec` is the registration: a further kind is a file here whose spec is a `FrontEnd` with a ``kind`` of its own,
+and its name in that line.
+"""
+
+from audiomon.features.front_end import MAX_WINDOW_S, Cutter, FrontEnd, whole_window
 from audiomon.features.logmel import LogMel
-from audiomon.features.spec import LogMelSpec, Normalization
+from audiomon.features.spec import LogMelSpec, Normalization, SampleRate
+from audiomon.features.waveform import WaveformSpec
 
-__all__ = ["LogMel", "LogMelSpec", "Normalization"]
+InputSpec = LogMelSpec | WaveformSpec
+
+__all__ = [
+    "MAX_WINDOW_S",
+    "Cutter",
+    "FrontEnd",
+    "InputSpec",
+    "LogMel",
+    "LogMelSpec",
+    "Normalization",
+    "SampleRate",
+    "WaveformSpec",
+    "whole_window",
+]

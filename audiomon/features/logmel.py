@@ -153,6 +153,40 @@ class LogMel:
             out -= self._log_shift
 
 
+class LogMelCutter:
+    """Windows of log-mel frames; see `Cutter`. A window that advances by 22 of 43 frames costs 22 new ones.
+
+    Args:
+        spec: what a window is.
+        hop_frames: frames from one window to the next, at most ``spec.frames``.
+    """
+
+    def __init__(self, spec: LogMelSpec, hop_frames: int) -> None:
+        self.hop_samples = hop_frames * spec.hop_length
+        self.kept_samples = spec.n_fft - spec.hop_length
+        self._spec = spec
+        self._log_mel = LogMel(spec)
+        # Frames of several windows in a row, so that a window is a plain slice, and rows are moved only now and then.
+        self._frames: Float32 = np.empty((spec.frames + 16 * hop_frames, spec.n_mels), dtype=np.float32)
+        self._end = 0
+
+    def cut(self, samples: Float32, *, first: bool) -> Float32:
+        """See `Cutter.cut`."""
+        if first:
+            self._end = 0
+        new = self._log_mel.count(len(samples))
+        self._make_room(new)
+        self._log_mel.frames(samples, self._frames[self._end : self._end + new])
+        self._end += new
+        return self._log_mel.finish(self._frames[self._end - self._spec.frames : self._end])
+
+    def _make_room(self, new: int) -> None:
+        if self._end + new > len(self._frames):
+            kept = self._spec.frames - new
+            self._frames[:kept] = self._frames[self._end - kept : self._end]
+            self._end = kept
+
+
 def _bands_with_bins(bank: Float64) -> list[tuple[slice, slice, Float32]]:
     """Cut a filter bank (n_mels, n_fft // 2 + 1) into groups of neighbouring bands.
 

@@ -3,16 +3,20 @@
 This is the ``input:`` of a model's manifest. Names and meanings are librosa's.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-# A longer window would ask for memory that a Raspberry Pi has not got.
-_LONGEST_WINDOW_S = 60.0
+from audiomon.features.front_end import MAX_WINDOW_S
+
+if TYPE_CHECKING:
+    from audiomon.features.logmel import LogMelCutter
+
+from audiomon.errors import FieldError
 # About the largest and the smallest number that float32 holds: beyond them features become infinite or divide by 0.
-_LARGEST = 1e38
-_SMALLEST = 1e-37
+_MAX_NUMBER = 1e38
+_MIN_NUMBER = 1e-37
 
 SampleRate = Annotated[int, Meta(ge=1000, le=192_000, description="Samples per second, in Hz.")]
 
@@ -33,6 +37,15 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="log-mel"):
     """A window of ``frames`` log-mel frames, the array of shape (frames, n_mels) that a model reads."""
+
+    title: ClassVar[str] = "log-mel"
+    axes: ClassVar[str] = "frames × n_mels"
+    # Everything else has a value that nearly everybody uses, librosa's; these have none.
+    must_be_said: ClassVar[tuple[str, ...]] = ("sample_rate", "n_fft", "hop_length", "n_mels", "frames")
+    assumable: ClassVar[tuple[str, ...]] = (
+        *("win_length", "window", "fmin", "fmax", "mel_scale", "norm", "power", "log", "ref", "amin", "top_db"),
+        "layout",
+    )
 
     sample_rate: SampleRate = 22_050
     n_fft: Annotated[int, Meta(ge=16, le=32_768, description="Samples in one Fourier transform.")] = 2048
@@ -63,7 +76,7 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     amin: Annotated[
         float,
         Meta(
-            ge=_SMALLEST,
+            ge=_MIN_NUMBER,
             description="Values below this are raised to it before the logarithm. librosa's own default is 1e-10 for "
             "powers and 1e-5 for magnitudes.",
         ),
@@ -96,6 +109,26 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         """Shape of one window: (frames, n_mels)."""
         return (self.frames, self.n_mels)
 
+    @property
+    def axis_order(self) -> tuple[int, int]:
+        """See `FrontEnd`."""
+        return (1, 0) if self.layout == "bands-frames" else (0, 1)
+
+    @property
+    def summary(self) -> str:
+        """See `FrontEnd`."""
+        return f"{self.title}, {self.frames} frames × {self.n_mels} bands"
+
+    def scale(self, *, is_pcm: bool) -> float:  # noqa: ARG002  # the protocol's signature
+        """See `FrontEnd.scale`: features are what they are."""
+        return 1
+
+    def other_layouts(self) -> dict[str, "LogMelSpec"]:
+        """See `FrontEnd.other_layouts`."""
+        other: Literal["frames-bands", "bands-frames"]
+        other = "frames-bands" if self.layout == "bands-frames" else "bands-frames"
+        return {other: msgspec.structs.replace(self, layout=other)}
+
     def hop_frames(self, hop_s: float) -> int:
         """Whole frames nearest to ``hop_s`` seconds, at least 1 and at most a window."""
         return max(1, min(self.frames, round(hop_s * self.sample_rate / self.hop_length)))
@@ -104,63 +137,77 @@ class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         """Seconds from one window to the next that come nearest to ``hop_s``."""
         return self.hop_frames(hop_s) * self.hop_length / self.sample_rate
 
+    def cutter(self, hop_s: float) -> "LogMelCutter":
+        """See `FrontEnd.cutter`: a whole number of frames."""
+        # Imported here because it computes with this module's spec; and a manifest is read without computing.
+        from audiomon.features.logmel import LogMelCutter
+
+        return LogMelCutter(self, self.hop_frames(hop_s))
+
     def __post_init__(self) -> None:
         """Refuse what no front end could compute.
 
         Raises:
-            ValueError: parameters that contradict each other; the message names them.
+            FieldError: parameters that contradict each other.
         """
         nyquist_hz = self.sample_rate / 2
         for name in ("fmin", "fmax", "ref", "amin", "top_db"):
             value = getattr(self, name)
-            if isinstance(value, float) and not abs(value) < _LARGEST:
-                raise ValueError(f"{name} must be a finite number that float32 can hold")
-        for broken, message in (
+            if isinstance(value, float) and not abs(value) < _MAX_NUMBER:
+                raise FieldError((name,), "must be a finite number that float32 can hold")
+        for broken, name, reason in (
             (
                 self.center,
-                "center: true is not supported: a live stream has no samples from after its last frame; "
+                "center",
+                "true is not supported: a live stream has no samples from after its last frame; "
                 "train with center=False",
             ),
             (
                 self.win_length is not None and not 1 <= self.win_length <= self.n_fft,
-                f"win_length must be from 1 to n_fft ({self.n_fft})",
+                "win_length",
+                f"must be from 1 to n_fft ({self.n_fft})",
             ),
             (
                 self.hop_length > self.n_fft,
-                f"hop_length must be at most n_fft ({self.n_fft}): what lies between two frames would go unheard",
+                "hop_length",
+                f"must be at most n_fft ({self.n_fft}): what lies between two frames would go unheard",
             ),
             (
                 self.fmax is not None and not self.fmin < self.fmax <= nyquist_hz,
-                f"fmax must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate ({nyquist_hz:g} Hz)",
+                "fmax",
+                f"must lie above fmin ({self.fmin:g} Hz) and at or below half the sample rate ({nyquist_hz:g} Hz)",
             ),
             (
                 self.fmax is None and self.fmin >= nyquist_hz,
-                f"fmin must lie below half the sample rate ({nyquist_hz:g} Hz)",
+                "fmin",
+                f"must lie below half the sample rate ({nyquist_hz:g} Hz)",
             ),
             (
-                self.window_s > _LONGEST_WINDOW_S,
-                f"frames must make a window of at most {_LONGEST_WINDOW_S:g} s; {self.frames} frames of "
+                self.window_s > MAX_WINDOW_S,
+                "frames",
+                f"must make a window of at most {MAX_WINDOW_S:g} s; {self.frames} frames of "
                 f"{self.hop_length} samples make {self.window_s:.0f} s",
             ),
-            (self.ref != "max" and self.ref < _SMALLEST, "ref must be greater than 0, or max"),
-            (self.top_db is not None and self.top_db < 0, "top_db must be 0 or more"),
-            (self.top_db is not None and self.log != "db", "top_db goes with log: db only"),
-            (self.ref != 1.0 and self.log != "db", "ref goes with log: db only"),
+            (self.ref != "max" and self.ref < _MIN_NUMBER, "ref", "must be greater than 0, or max"),
+            (self.top_db is not None and self.top_db < 0, "top_db", "must be 0 or more"),
+            (self.top_db is not None and self.log != "db", "top_db", "goes with log: db only"),
+            (self.ref != 1.0 and self.log != "db", "ref", "goes with log: db only"),
         ):
             if broken:
-                raise ValueError(message)
+                raise FieldError((name,), reason)
         if self.normalization is not None:
             self._check_normalization(self.normalization)
 
     def _check_normalization(self, normalization: Normalization) -> None:
         for name in ("mean", "std"):
+            keys = ("normalization", name)
             values = getattr(normalization, name)
             listed = values if isinstance(values, tuple) else (values,)
             if isinstance(values, tuple) and len(values) != self.n_mels:
-                raise ValueError(f"normalization.{name} has {len(values)} values for {self.n_mels} mel bands")
-            if not all(abs(value) < _LARGEST for value in listed):
-                raise ValueError(f"normalization.{name} must be finite numbers that float32 can hold")
-            if name == "std" and not all(value >= _SMALLEST for value in listed):
-                raise ValueError("normalization.std must be greater than 0")
+                raise FieldError(keys, f"has {len(values)} values for {self.n_mels} mel bands")
+            if not all(abs(value) < _MAX_NUMBER for value in listed):
+                raise FieldError(keys, "must be finite numbers that float32 can hold")
+            if name == "std" and not all(value >= _MIN_NUMBER for value in listed):
+                raise FieldError(keys, "must be greater than 0")
         if normalization.per_window and (normalization.mean != 0.0 or normalization.std != 1.0):
-            raise ValueError("normalization: per_window takes no mean and no std")
+            raise FieldError(("normalization",), "per_window takes no mean and no std")

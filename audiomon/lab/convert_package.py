@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError, UserError
-from audiomon.features import LogMelSpec
+from audiomon.features import FrontEnd
 from audiomon.lab.conversion_report import ConversionReport, card, provenance
 from audiomon.lab.convert import Precision, convert
 from audiomon.lab.inspect_tflite import Contents, contents, taken_by_xnnpack
@@ -23,7 +23,7 @@ from audiomon.lab.tensorflow_process import Progress, TensorFlowProcess
 from audiomon.models.importing.describe import Described, activation, check_shapes
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
-from audiomon.models.manifest import InputSpec, Manifest, OutputSpec
+from audiomon.models.manifest import Manifest, OutputSpec
 from audiomon.models.package import MANIFEST
 
 Float32 = NDArray[np.float32]
@@ -177,10 +177,9 @@ def _sounds(request: Request) -> _Sounds:
     return _Sounds(calibration, proof, labelled)
 
 
-def _arranged(windows: Float32, spec: InputSpec) -> Float32:
-    """Turn windows (n, frames, n_mels) into the order in which the model reads them."""
-    turned = isinstance(spec, LogMelSpec) and spec.layout == "bands-frames"
-    return windows.transpose(0, 2, 1) if turned else windows
+def _arranged(windows: Float32, spec: FrontEnd) -> Float32:
+    """Turn windows (n, …) of a spec's shape into the order in which the model reads them."""
+    return windows.transpose(0, *(1 + axis for axis in spec.axis_order))
 
 
 def _convert(progress: Progress, request: Request, sounds: _Sounds) -> _Converted:

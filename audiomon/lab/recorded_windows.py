@@ -9,7 +9,7 @@ from audiomon.audio.file import FileSource
 from audiomon.audio.mono import MonoStream
 from audiomon.clock import SystemClock
 from audiomon.errors import InputError
-from audiomon.models.manifest import InputSpec
+from audiomon.features import InputSpec
 from audiomon.pipeline.windows import open_windows
 
 Float32 = NDArray[np.float32]

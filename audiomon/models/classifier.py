@@ -11,16 +11,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
-from audiomon.features import LogMel, LogMelSpec
+from audiomon.features import FrontEnd, whole_window
 from audiomon.models.interpreter import Backend, Interpreter, Tensor
-from audiomon.models.manifest import Calibration, InputSpec, WaveformSpec
+from audiomon.models.manifest import Calibration
 from audiomon.models.package import ModelPackage
 from audiomon.models.self_test import Signal, make_signal
 
@@ -126,38 +125,50 @@ class Classifier:
             )
 
 
-def misfit(spec: InputSpec, tensor_shape: tuple[int, ...]) -> str:
+def misfit(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> str:
     """Say why windows of a spec do not fit an input tensor; empty if they do.
 
     Axes of size 1 may be anywhere, and a window may be flat.
     """
-    shape: tuple[int, ...] = spec.shape
-    if isinstance(spec, LogMelSpec) and spec.layout == "bands-frames":
-        shape = shape[::-1]
-    wanted, described = (tuple(size for size in one if size != 1) for one in (tensor_shape, shape))
-    if wanted in (described, (math.prod(described),)):
+    if _fits(spec, tensor_shape):
         return ""
-    if isinstance(spec, LogMelSpec) and wanted == described[::-1]:
-        right = other_layout(spec).layout
+    if right := fitting_layout(spec, tensor_shape):
         return f"has the axes the other way round: the model reads {_times(tensor_shape)}; layout: {right} is right"
-    if isinstance(spec, WaveformSpec) and len(wanted) == 2 and min(wanted) <= 8:
+    wanted = _without_ones(tensor_shape)
+    if len(spec.shape) == 1 and len(wanted) == 2 and min(wanted) <= 8:
         return f"describes one channel, the model reads {min(wanted)} ({_times(tensor_shape)}); audiomon is mono"
-    return f"describes windows of {_times(shape)}, the model reads {_times(tensor_shape)}"
+    return f"describes windows of {_times(_tensor_shape(spec))}, the model reads {_times(tensor_shape)}"
 
 
-def other_layout(spec: LogMelSpec) -> LogMelSpec:
-    """Return the same windows for a model whose axes are the other way round."""
-    other: Literal["frames-bands", "bands-frames"]
-    other = "frames-bands" if spec.layout == "bands-frames" else "bands-frames"
-    return msgspec.structs.replace(spec, layout=other)
+def fitting_layout(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> str:
+    """Return the ``layout`` with which windows that do not fit an input tensor would; empty if there is none."""
+    layouts = spec.other_layouts().items()
+    return next((layout for layout, other in layouts if _without_ones(tensor_shape) == _axes(other)), "")
 
 
-def _arrangement(spec: InputSpec, tensor: Tensor) -> Callable[[Float32], Float32] | None:
+def _fits(spec: FrontEnd, tensor_shape: tuple[int, ...]) -> bool:
+    return _without_ones(tensor_shape) in (_axes(spec), (math.prod(spec.shape),))
+
+
+def _axes(spec: FrontEnd) -> tuple[int, ...]:
+    return _without_ones(_tensor_shape(spec))
+
+
+def _tensor_shape(spec: FrontEnd) -> tuple[int, ...]:
+    return tuple(spec.shape[axis] for axis in spec.axis_order)
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _arrangement(spec: FrontEnd, tensor: Tensor) -> Callable[[Float32], Float32] | None:
     """Return what turns a window into the order and the scale that a model reads; None if it has both."""
-    if isinstance(spec, LogMelSpec):
-        return np.transpose if spec.layout == "bands-frames" else None
-    full_scale = np.float32(spec.full_scale or (32768 if tensor.is_pcm else 1))
-    return None if full_scale == 1 else lambda window: window * full_scale
+    order, scale = spec.axis_order, np.float32(spec.scale(is_pcm=tensor.is_pcm))
+    turned = order != tuple(range(len(order)))
+    if scale == 1:
+        return (lambda window: window.transpose(order)) if turned else None
+    return lambda window: window.transpose(order) * scale
 
 
 def _softmax(logits: Float32) -> Float32:
@@ -200,13 +211,9 @@ def _times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def self_test_window(signal: Signal, spec: InputSpec) -> Float32:
+def self_test_window(signal: Signal, spec: FrontEnd) -> Float32:
     """Make one window of a self-test sound as the model reads it: float32, of the spec's shape."""
-    samples = make_signal(signal, spec.window_samples, spec.sample_rate) * np.float32(1 / 32768)
-    if isinstance(spec, LogMelSpec):
-        front_end = LogMel(spec)
-        return front_end.finish(front_end.frames(samples))
-    return samples
+    return whole_window(spec, make_signal(signal, spec.window_samples, spec.sample_rate) * np.float32(1 / 32768))
 
 
 def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from audiomon.config import Decisions, RulesError, decision_rules
-from audiomon.features import LogMelSpec
-from audiomon.features.spec import SampleRate
+from audiomon.config import Decisions, decision_rules
+from audiomon.errors import FieldError, KeyPath
+from audiomon.features import InputSpec
+from audiomon.foreign import shown
 from audiomon.models.self_test import Signal
 
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -25,57 +26,17 @@ def check_labels(labels: tuple[str, ...], decisions: Decisions) -> None:
     """Refuse labels that are repeated or cannot be printed, and decisions about labels that there are not.
 
     Raises:
-        ValueError: the message starts with the key.
+        FieldError: there are some.
     """
-    if unprintable := [label for label in labels if not label.isprintable()]:
-        raise ValueError(f"labels: {unprintable[0]!r} is not plain text")
+    if unprintable := [index for index, label in enumerate(labels) if not label.isprintable()]:
+        raise FieldError(("labels", unprintable[0]), f"'{shown(labels[unprintable[0]])}' is not plain text")
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
-        raise ValueError(f"labels: {', '.join(repeated[:3])} is there more than once")
+        raise FieldError(("labels",), f"{', '.join(repeated[:3])} is there more than once")
     try:
         decision_rules(labels, decisions, Decisions())
-    except RulesError as error:
-        raise ValueError(f"decisions.{error}") from None
-
-
-class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
-    """A window of raw samples, for models with a front end of their own."""
-
-    sample_rate: SampleRate
-    samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]
-    full_scale: Annotated[
-        Annotated[float, Meta(ge=_LEAST, le=1e6)] | None,
-        Meta(
-            description="What the loudest sample is: 1 or 32768. When left out, 32768 for a model that reads plain "
-            "16-bit integers, else 1.",
-        ),
-    ] = None
-
-    @property
-    def window_samples(self) -> int:
-        """Samples under one window."""
-        return self.samples
-
-    @property
-    def window_s(self) -> float:
-        """Length of one window, in seconds."""
-        return self.samples / self.sample_rate
-
-    @property
-    def shape(self) -> tuple[int]:
-        """Shape of one window: (samples,)."""
-        return (self.samples,)
-
-    def hop_samples(self, hop_s: float) -> int:
-        """Whole samples nearest to ``hop_s`` seconds, at least 1 and at most a window."""
-        return max(1, min(self.samples, round(hop_s * self.sample_rate)))
-
-    def nearest_hop_s(self, hop_s: float) -> float:
-        """Seconds from one window to the next that come nearest to ``hop_s``."""
-        return self.hop_samples(hop_s) / self.sample_rate
-
-
-InputSpec = LogMelSpec | WaveformSpec
+    except FieldError as error:
+        raise FieldError(("decisions", *error.keys), error.reason) from None
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,27 +109,28 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what the types alone cannot.
 
         Raises:
-            ValueError: repeated or unprintable labels, a self-test that does not answer for every label, or decisions
-                about labels that there are not; the message starts with the key.
+            FieldError: repeated or unprintable labels, a self-test that does not answer for every label, or decisions
+                about labels that there are not.
         """
         check_labels(self.labels, self.decisions)
-        for test in self.self_test:
-            self._check_expected(test)
+        for index, test in enumerate(self.self_test):
+            self._check_expected(test, ("self_test", index, "expected"))
         calibration = self.output.calibration
         if calibration is not None and len(calibration.parameters) != len(self.labels):
-            raise ValueError(
-                f"output.calibration: has parameters for {len(calibration.parameters)} labels, there are "
-                f"{len(self.labels)}"
+            raise FieldError(
+                ("output", "calibration"),
+                f"has parameters for {len(calibration.parameters)} labels, there are {len(self.labels)}",
             )
         if calibration is not None and any(len(numbers) in (1, 2) for numbers in calibration.parameters):
-            raise ValueError("output.calibration: a label has none, 3 or 4 parameters")
+            raise FieldError(("output", "calibration"), "a label has none, 3 or 4 parameters")
 
-    def _check_expected(self, test: SelfTest) -> None:
+    def _check_expected(self, test: SelfTest, keys: KeyPath) -> None:
         if isinstance(test.expected, dict):
             strangers = test.expected.keys() - set(self.labels)
             if strangers:
-                raise ValueError(f"self_test: {test.signal} expects a score of {min(strangers)!r}, which is no label")
+                raise FieldError(
+                    keys, f"{test.signal} expects a score of '{shown(min(strangers))}', which is not a label"
+                )
         elif len(test.expected) != len(self.labels):
-            raise ValueError(
-                f"self_test: {test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
-            )
+            reason = f"{test.signal} expects {len(test.expected)} scores, there are {len(self.labels)} labels"
+            raise FieldError(keys, reason)

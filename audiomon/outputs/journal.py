@@ -6,23 +6,28 @@ import threading
 
 import msgspec
 
+from audiomon.config import Config
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.message_ids import MESSAGE_IDS
-from audiomon.outputs.selection import SCORES_WRITTEN, Selection, Selector
+from audiomon.outputs.selection import SCORES_WRITTEN, Selector
 from audiomon.outputs.terminal import bar, label_width
-from audiomon.pipeline.prediction import Event, Prediction, Status
+from audiomon.pipeline.prediction import Audience, Event, Prediction, Status
 
 _PRIORITIES = {"info": 6, "warning": 4, "error": 3}
 _EVENT_PRIORITY = 5
 
 
 class Journal:
-    """Writes predictions, events and statuses as journal entries.
+    """Writes predictions, events and statuses as journal entries. A `LiveOutput`.
 
     Args:
         socket: where to.
         instance: name of this listener among several; ``AUDIOMON_INSTANCE``.
     """
+
+    name = "journal"
+    audience = Audience.LOG
+    gone = False  # a journald that has ended is started again
 
     def __init__(self, socket: JournalSocket, instance: str) -> None:
         self._socket = socket
@@ -46,10 +51,10 @@ class Journal:
         """Entries dropped so far because too many were waiting."""
         return self._socket.lost
 
-    def select(self, selection: Selection, scores: int = SCORES_WRITTEN) -> None:
-        """Write these predictions from now on, each with so many of its highest scores: 521 would be 13 kB."""
-        self._selector = Selector(selection)
-        self._scores = scores
+    def configure(self, config: Config) -> None:
+        """See `LiveOutput.configure`. Of a prediction the highest scores are written: all 521 would be 13 kB."""
+        self._selector = Selector(config.journal.predictions)
+        self._scores = config.journal.scores
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
@@ -88,6 +93,11 @@ class Journal:
         with self._writing:
             self._socket.flush()
             self._admit_losses()
+
+    def close(self) -> None:
+        """See `LiveOutput.close`."""
+        self.flush()
+        self._socket.close()
 
     def _evidence(self, prediction: Prediction) -> dict[str, str]:
         # Whole microseconds and milliseconds, and three digits of a score: journald stores each value that occurs again

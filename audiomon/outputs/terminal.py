@@ -17,15 +17,16 @@ class Terminal:
 
     Args:
         stream: where to.
-        labels: that will come; sets the width of their column.
         colour: whether to colour.
+        dated: whether lines begin with the time of day; otherwise with the place in the recording.
     """
 
-    def __init__(self, stream: TextIO, labels: tuple[str, ...], *, colour: bool) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool, dated: bool = True) -> None:
         self._stream = stream
-        self._labels = labels
-        self._width = label_width(labels)
+        self._labels: tuple[str, ...] = ()
+        self._width = 0
         self._colour = colour
+        self._dated = dated
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
@@ -34,7 +35,7 @@ class Terminal:
         bold = prediction.score >= _SURE
         label = self._style(f"{prediction.label[: self._width]:<{self._width}}", bold=bold)
         self._write(
-            f"{_clock(prediction.time_ns)}  {label} {prediction.score:5.2f} "
+            f"{self._when(prediction)}  {label} {prediction.score:5.2f} "
             f"{self._style(bar(prediction.score), fg='green' if bold else 'yellow')}  "
             f"features {prediction.features_us:5.0f} µs  inference {prediction.inference_us:5.0f} µs  "
             f"lag {prediction.lag_ms:4.0f} ms"
@@ -46,12 +47,15 @@ class Terminal:
             text = self._style(f"▶ {event.label} ({event.score:.2f})", fg="cyan", bold=True)
         else:
             text = self._style(f"■ {event.label} ended after {event.duration_s:.1f} s", fg="cyan")
-        self._write(f"{_clock(event.time_ns)}  {text}")
+        self._write(f"{self._when(event)}  {text}")
 
     def status(self, status: Status) -> None:
         """See `Output.status`."""
         colours = {"info": None, "warning": "yellow", "error": "red"}
         self._write(self._style(status.message, fg=colours[status.severity], bold=status.severity == "error"))
+
+    def _when(self, what: Prediction | Event) -> str:
+        return _time_of_day(what.time_ns) if self._dated else _place(what.position_s)
 
     def _style(self, text: str, *, fg: str | None = None, bold: bool = False) -> str:
         return click.style(text, fg=fg, bold=bold) if self._colour else text
@@ -73,5 +77,11 @@ def bar(score: float, cells: int = _BAR_CELLS) -> str:
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
 
 
-def _clock(time_ns: int) -> str:
+def _time_of_day(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns / 1e9).astimezone().strftime("%H:%M:%S")
+
+
+def _place(position_s: float) -> str:
+    minutes, seconds = divmod(round(position_s, 2), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{seconds:05.2f}"

@@ -3,7 +3,9 @@
 Owns no thread: ``audiomon run`` steps it in its inference worker, ``audiomon classify`` in a plain loop.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Literal
 
 import numpy as np
@@ -18,25 +20,55 @@ from audiomon.models.classifier import Classifier
 from audiomon.pipeline.accounts import Accounts, Fates
 from audiomon.pipeline.decisions import DecisionStage, Transition
 from audiomon.pipeline.pace import Pace
-from audiomon.pipeline.prediction import Event, Prediction
+from audiomon.pipeline.prediction import Event, Prediction, Status
 from audiomon.pipeline.windows import Window, Windows, open_windows
 
 
 @dataclass(frozen=True, slots=True)
+class FirstWindow:
+    """The first window heard with a replacement, as far as announcing it takes.
+
+    Attributes:
+        source: name of the source.
+        sample_rate: of the source, in Hz.
+        began_ns: monotonic time at which the first sample of the stream was captured.
+        lost: samples between the last window before the replacement and this one that the replacement cost, since the
+            new window could not reach back that far; exact. What was lost for another reason is not in it.
+    """
+
+    source: str
+    sample_rate: int
+    began_ns: int
+    lost: int
+
+
+# Says what holds from a window on, right before that window's prediction. Runs in the worker's thread, and so reads
+# nothing that another thread changes.
+Announce = Callable[[FirstWindow], tuple[Status, ...]]
+
+
+def announce_nothing(_first: FirstWindow) -> tuple[Status, ...]:
+    """Announce a replacement that nobody needs to know of."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Replacement:
-    """What a listener is to go on with.
+    """What a listener is to go on with. Each is itself alone: two with the same content are not equal.
 
     Attributes:
         classifier: loaded and warmed; may be the one that runs already.
         rules: when scores become events.
         hop_s: wanted seconds between windows.
         gate_dbfs: level below which windows are not classified; None for no such level.
+        announce: says that it has taken over.
     """
 
     classifier: Classifier
     rules: DecisionRules
     hop_s: float
     gate_dbfs: float | None = None
+    announce: Announce = announce_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +77,11 @@ class TakeOver:
 
     Attributes:
         replacement: what it was.
-        unheard: sample frames between the last window before it and the first one after it; exact, and 0 unless audio
-            was lost, or the new model's window could not reach back.
+        statuses: what it announces, to be written before the window's prediction.
     """
 
     replacement: Replacement
-    unheard: int
+    statuses: tuple[Status, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +91,15 @@ class Heard:
     Attributes:
         prediction: of the model; None if the window was below the gate and the model was not run.
         events: that followed.
-        fates: what became of all frames since the window before.
-        take_over: set when this is the first window after a replacement.
-        lost: sample frames lost since the window before, and not told with ``take_over``.
+        fates: what became of all samples since the window before.
+        take_overs: replacements that this is the first window of, in the order in which they were asked for.
+        lost: samples lost since the window before, but for those that a replacement announces as its cost.
     """
 
     prediction: Prediction | None
     events: tuple[Event, ...]
     fates: Fates
-    take_over: TakeOver | None = None
+    take_overs: tuple[TakeOver, ...] = ()
     lost: int = 0
 
 
@@ -83,12 +114,12 @@ class Listener:
         channel: of the source, or ``"mix"``.
         clock: times everything.
         level: measures all samples heard, if given.
-        accounts: of the source's frames so far, if somebody has listened to it before.
+        accounts: of the source's samples so far, if it has been listened to before.
         gate_dbfs: level below which windows are not classified; None for no such level.
 
     Attributes:
-        position: end of the last window, in the source's sample frames; before the first, where it began.
-        accounts: what became of the source's frames.
+        position: end of the last window, in the source's samples; before the first, where it began.
+        accounts: what became of the source's samples.
         pace: whether the model keeps up. Where it does not, windows of a live source are passed over, oldest first.
 
     Raises:
@@ -123,8 +154,8 @@ class Listener:
         self.accounts = accounts or Accounts()
         self.position = self.accounts.end
         self._last_s = self.position / source.sample_rate
-        self._replacement: Replacement | None = None
-        self._taking_over: Replacement | None = None
+        self._replacements: SimpleQueue[Replacement] = SimpleQueue()
+        self._taking_over: list[Replacement] = []
         self._ended_events: tuple[Event, ...] = ()
 
     @property
@@ -146,18 +177,16 @@ class Listener:
         """Go on with another model, other rules or another hop; may be called from another thread.
 
         It takes over as soon as the next window is complete, and classifies that one: nothing that was captured is left
-        out, and nobody waits. The last replacement wins.
+        out, and nobody waits. Of several that wait, each takes over in its turn, with the same window.
         """
-        self._replacement = replacement
+        self._replacements.put(replacement)
 
     def next(self) -> Heard | None:
         """Classify the next window; None if its samples did not come in about a second, or the source has ended."""
         while True:
             window = self.windows.next()
-            while (replacement := self._replacement) is not None:
-                self._replacement = None
-                if self._take_over(replacement):
-                    window = self.windows.next()
+            if not self._replacements.empty() and self._take_over_all():
+                window = self.windows.next()
             if window is None:
                 return None
             gate = self._stream.gate
@@ -169,28 +198,26 @@ class Listener:
             self.accounts.shed(self._begin(window), window.end, joined=self._joined(window))
 
     def finish(self) -> Fates:
-        """Say what became of the frames after the last prediction, when nothing more will be heard."""
-        # A microphone goes on capturing while nobody reads.
-        end: int = max(self._stream.read_end, getattr(self.source, "frames_captured", 0))
-        return self.accounts.finish(end, self.windows.lost)
+        """Return what became of the samples after the last prediction, when nothing more will be heard."""
+        # A live source goes on capturing while nobody reads.
+        self.accounts.finish(max(self._stream.read_end, self.source.captured_end), self.windows.lost)
+        return self.accounts.take()
 
     def switch_off(self) -> tuple[Event, ...]:
         """Turn off whatever label is on: nothing more will be heard from here."""
         time_ns = self._clock.time_ns()
-        return tuple(self._event(change, time_ns) for change in self.decisions.switch_off(self._last_s))
+        ended, self._ended_events = self._ended_events, ()
+        return ended + tuple(self._event(change, time_ns) for change in self.decisions.switch_off(self._last_s))
 
     def _heard(self, window: Window) -> Heard:
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
-        fates = self.accounts.classified(self._begin(window), window.end, joined=self._joined(window))
-        take_over = self._first_since_take_over(fates)
-        self.pace.add((done_ns - started_ns) / 1e9 + window.features_us / 1e6)
-        self.position = window.end
         position_s = window.end / self.source.sample_rate
         time_ns = self._clock.time_ns() - (done_ns - window.captured_ns)
-        events = self._ended_events + self._decide(scores, position_s, time_ns)
-        self._ended_events = ()
+        events = self._decide(scores, position_s, time_ns)
+        fates, take_overs, lost = self._settle(window)
+        self.pace.add((done_ns - started_ns) / 1e9 + window.features_us / 1e6)
         best = int(scores.argmax())
         prediction = Prediction(
             label=self.classifier.labels[best],
@@ -203,35 +230,63 @@ class Listener:
             features_us=window.features_us,
             inference_us=(done_ns - started_ns) / 1e3,
             lag_ms=(self._clock.monotonic_ns() - window.captured_ns) / 1e6,
-            # What a replacement could not reach back for is told with it.
-            lost=fates.lost if take_over is None else window.lost,
+            lost=lost,
             model=self.classifier.package.manifest.name,
         )
-        return Heard(prediction, events, fates, take_over, prediction.lost)
+        return Heard(prediction, events, fates, take_overs, lost)
 
     def _not_heard(self, window: Window) -> Heard:
         """Pass over a window below the gate: to the decisions it is one in which nothing is heard."""
-        fates = self.accounts.classified(self._begin(window), window.end, joined=self._joined(window))
-        take_over = self._first_since_take_over(fates)
-        self.pace.add(window.features_us / 1e6)
-        self.position = window.end
         time_ns = self._clock.time_ns() - (self._clock.monotonic_ns() - window.captured_ns)
         nothing = np.zeros(len(self.classifier.labels), dtype=np.float32)
-        events = self._ended_events + self._decide(nothing, window.end / self.source.sample_rate, time_ns)
-        self._ended_events = ()
-        return Heard(None, events, fates, take_over, fates.lost if take_over is None else window.lost)
+        events = self._decide(nothing, window.end / self.source.sample_rate, time_ns)
+        fates, take_overs, lost = self._settle(window)
+        self.pace.add(window.features_us / 1e6)
+        return Heard(None, events, fates, take_overs, lost)
+
+    def _settle(self, window: Window) -> tuple[Fates, tuple[TakeOver, ...], int]:
+        """Enter a window that has been decided on into the accounts.
+
+        Returns:
+            What became of all samples since the window before; the replacements that this is the first window of; and
+            the samples lost since the window before, but for what a replacement cost.
+        """
+        self.accounts.classified(self._begin(window), window.end, joined=self._joined(window))
+        self.position = window.end
+        fates = self.accounts.take()
+        if not self._taking_over:
+            return fates, (), fates.lost
+        lost = min(window.lost, fates.lost)
+        cost = fates.lost - lost
+        began_ns = window.captured_ns - window.end * 1_000_000_000 // self.source.sample_rate
+        take_overs = []
+        for replacement in self._taking_over:
+            first = FirstWindow(self.source.name, self.source.sample_rate, began_ns, cost)
+            take_overs.append(TakeOver(replacement, replacement.announce(first)))
+            cost = 0  # announced with the first of them
+        self._taking_over = []
+        return fates, tuple(take_overs), lost
 
     def _begin(self, window: Window) -> int:
         return window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
 
     def _joined(self, window: Window) -> bool:
-        return not window.lost and self._taking_over is None
+        return not window.lost and not self._taking_over
 
     def _new_gate(self) -> Gate | None:
         return None if self._gate_dbfs is None else Gate(self._gate_dbfs, self.classifier.spec.sample_rate)
 
+    def _take_over_all(self) -> bool:
+        """Take over what waits; True if a window that was cut before is of no use any more."""
+        recut = False
+        while True:
+            try:
+                replacement = self._replacements.get_nowait()
+            except Empty:
+                return recut
+            recut = self._take_over(replacement) or recut
+
     def _take_over(self, replacement: Replacement) -> bool:
-        """Replace what is to be replaced; True if a window that was cut before is of no use any more."""
         classifier = replacement.classifier
         time_ns = self._clock.time_ns()
         gone = self.decisions.switch_off(self._last_s, keep=replacement.rules.thresholds)
@@ -242,14 +297,14 @@ class Listener:
         self._hop_s = replacement.hop_s
         other_gate = replacement.gate_dbfs != self._gate_dbfs
         self._gate_dbfs = replacement.gate_dbfs
-        self._taking_over = replacement
+        self._taking_over.append(replacement)
         if recut:
-            self._cut_anew()
+            self._recut()
         elif other_gate:
             self._stream.gate = self._new_gate()
         return recut
 
-    def _cut_anew(self) -> None:
+    def _recut(self) -> None:
         """Open windows for the classifier's spec, the first of which ends one hop after the last window there was."""
         read_end = self._stream.read_end
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
@@ -259,14 +314,11 @@ class Listener:
         start_s = self.accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))
 
-    def _first_since_take_over(self, fates: Fates) -> TakeOver | None:
-        replacement, self._taking_over = self._taking_over, None
-        return None if replacement is None else TakeOver(replacement, fates.lost)
-
     def _decide(self, scores: NDArray[np.float32], position_s: float, time_ns: int) -> tuple[Event, ...]:
         transitions = self.decisions.update(scores, position_s, position_s - self._last_s)
         self._last_s = position_s
-        return tuple(self._event(change, time_ns) for change in transitions)
+        ended, self._ended_events = self._ended_events, ()
+        return ended + tuple(self._event(change, time_ns) for change in transitions)
 
     def _event(self, change: Transition, time_ns: int) -> Event:
         return Event(change.label, change.state, change.score, self._last_s, time_ns, change.duration_s)

@@ -1,8 +1,8 @@
 """From settings to a classifier that is ready: find the package, have it checked, load it, warm it."""
 
-from audiomon.config import DecisionRules, RulesError, decision_rules
+from audiomon.config import DecisionRules, decision_rules
 from audiomon.config.settings import Settings
-from audiomon.errors import ConfigError, ModelError
+from audiomon.errors import ConfigError, FieldError, ModelError
 from audiomon.models.classifier import CheckingProcess, Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import ModelPackage, find_package, read_package
@@ -59,9 +59,9 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
     manifest = package.manifest
     try:
         return decision_rules(manifest.labels, manifest.decisions, settings.config.decisions)
-    except RulesError as error:
+    except FieldError as error:
         document = settings.document or package.document
-        raise document.error(("decisions", *error.keys), error.problem) from None
+        raise document.error(("decisions", *error.keys), error.reason) from None
 
 
 def named_package(settings: Settings) -> ModelPackage:

@@ -6,7 +6,11 @@ from audiomon.pipeline.prediction import Event, Prediction, Status
 
 
 class Output(Protocol):
-    """Somewhere to write. Called from the inference worker; must not wait for anybody."""
+    """Somewhere to write.
+
+    Live, the inference worker and the supervisor call it, and it neither raises nor waits: `audiomon.outputs.fanout`
+    stands between them and what might. Offline it may do both.
+    """
 
     def prediction(self, prediction: Prediction) -> None:
         """Write one window's prediction."""

@@ -3,7 +3,7 @@
 from audiomon.clock import Clock
 from audiomon.pipeline.accounts import Fates
 from audiomon.pipeline.pace import Pace
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 
 # A model that is a little too slow sheds a window only now and then: at 5 %, one in twenty.
 _OVER_AFTER_NS = 30_000_000_000
@@ -50,7 +50,7 @@ class Overload:
         windows, frames = self._windows, self._frames
         self._began_ns, self._windows, self._frames = None, 0, 0
         return Status(
-            "keeps-up",
+            StatusKind.KEEPS_UP,
             f"{why}: {windows} windows were shed within {lasted_s:.1f} s, {frames} samples ({seconds:.2f} s) unheard",
             self._clock.time_ns(),
             {"windows_shed": windows, "shed": frames, "shed_s": round(seconds, 6), "lasted_s": round(lasted_s, 3)},
@@ -58,7 +58,7 @@ class Overload:
 
     def _too_slow(self, pace: Pace, model: str) -> Status:
         return Status(
-            "too-slow",
+            StatusKind.TOO_SLOW,
             f"{model} is {pace.too_slow:.2f} times too slow here: a window takes {pace.cost_s:.3f} s, and there is one "
             f"every {pace.hop_s:.3f} s; until it keeps up, the oldest are shed",
             self._clock.time_ns(),

@@ -4,6 +4,7 @@ All immutable once handed on.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
@@ -76,20 +77,59 @@ class Event:
     duration_s: float
 
 
+class StatusKind(StrEnum):
+    """What a status is about. The values are stable: programs and journal filters match them."""
+
+    LISTENING = "listening"
+    DEVICE_ABSENT = "device-absent"
+    DEVICE_LOST = "device-lost"
+    DEVICE_OTHER = "device-other"
+    DEVICE_BACK = "device-back"
+    SOUND_DOUBTFUL = "sound-doubtful"
+    SOUND_PLAUSIBLE = "sound-plausible"
+    AUDIO_LOST = "audio-lost"
+    UNDELIVERED = "undelivered"
+    TOO_SLOW = "too-slow"
+    KEEPS_UP = "keeps-up"
+    FILES_EXPOSED = "files-exposed"
+    SUMMARY = "summary"
+    MODEL_SWAPPED = "model-swapped"
+    CONFIG_APPLIED = "config-applied"
+    MODEL_REVERTED = "model-reverted"
+    SWAP_REFUSED = "swap-refused"
+    STAGE_FAILED = "stage-failed"
+    OUTPUT_FAILED = "output-failed"
+    OUTPUT_LOST = "output-lost"
+    UNWRITABLE = "unwritable"
+    WRITABLE = "writable"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Audience(StrEnum):
+    """Which outputs a status is for."""
+
+    ALL = "all"
+    LOG = "log"  # kept for days: periodic summaries, why the service ended
+    SCREEN = "screen"  # followed by someone who started the program: the summary of the whole run
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """Something to know about the listener itself.
 
     Attributes:
-        kind: stable word for programs: ``listening``, ``audio-lost``, ``summary``, ``stopped`` …
+        kind: what it is about.
         message: one line for people.
         time_ns: wall-clock time, nanoseconds since 1970-01-01 UTC.
         facts: numbers and names behind the message.
         severity: how much it matters.
+        audience: which outputs it is for.
     """
 
-    kind: str
+    kind: StatusKind
     message: str
     time_ns: int
     facts: Facts = field(default_factory=dict)
     severity: Literal["info", "warning", "error"] = "info"
+    audience: Audience = Audience.ALL

@@ -2,7 +2,7 @@
 
 from audiomon.clock import Clock
 from audiomon.pipeline.listener import Listener
-from audiomon.pipeline.prediction import Facts, Status
+from audiomon.pipeline.prediction import Facts, Status, StatusKind
 from audiomon.pipeline.tally import Percentiles, Tally
 
 # Labels named in a line; the facts have all of them.
@@ -23,7 +23,7 @@ def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock)
     resampled = f" -> {classifier.spec.sample_rate} Hz" if source.sample_rate != classifier.spec.sample_rate else ""
     labels = classifier.labels
     return Status(
-        "listening",
+        StatusKind.LISTENING,
         f"Listening to {source.name} ({source.sample_rate} Hz{resampled}) with {classifier.package.manifest.name} "
         f"({', '.join(labels[:_LABELS_NAMED])}{', …' if len(labels) > _LABELS_NAMED else ''}), "
         f"{hop_in_words(asked_hop_s, hop_s)}, {interpreter.backend} {interpreter.version}, {config}",
@@ -59,7 +59,7 @@ def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_o
     )
     left_over = "" if left_over_s is None else f", {left_over_s:.2f} s too short for another window"
     return Status(
-        "summary",
+        StatusKind.SUMMARY,
         f"{tally.predictions} predictions over {heard_s:.1f} s of audio in {elapsed_s:.1f} s"
         f"{_labels(tally)}; {tally.events} events; inference {inference.p50:.0f} µs "
         f"(99 %: {inference.p99:.0f}), features {features.p50:.0f} µs, lag {lag.p50:.0f} ms (99 %: {lag.p99:.0f}); "
@@ -93,7 +93,7 @@ def period_summary(tally: Tally, heard_s: float, period_s: float, level_dbfs: fl
     if level_dbfs is not None:
         facts["level_dbfs"] = round(level_dbfs, 1)
     return Status(
-        "summary",
+        StatusKind.SUMMARY,
         f"{tally.predictions} predictions in {period_s:.0f} s{_labels(tally)}; {tally.events} events{timed}; "
         f"{_missing(tally)}{_gated(tally)}; {level}",
         clock.time_ns(),

@@ -63,8 +63,8 @@ class Card:
                 came, came_ns, coming = came + coming, next_ns, next(self.chunks)
             self.looks += 1
             available = came - read
-            if available < cadence.enough_frames:
-                due_ns = cadence.in_vain(available, now_ns)
+            if available < cadence.enough_samples:
+                due_ns = cadence.missed(available, now_ns)
             else:
                 block = min(available, BLOCK)
                 read += block
@@ -75,7 +75,7 @@ class Card:
 
 
 @pytest.mark.parametrize("chunk", [220, 441, 1024, 1104, 2048, 2205, 2400, 4096])
-def test_few_looks_are_in_vain_and_samples_are_found_soon_after_they_came(chunk):
+def test_few_looks_find_nothing_and_samples_are_found_soon_after_they_came(chunk):
     card = Card(iter(lambda: chunk, 0))
     card.run(Cadence(RATE, BLOCK))
     settled = card.delays_ns[20:]
@@ -103,12 +103,12 @@ def test_a_backlog_after_a_stall_is_read_at_once():
     now_ns = 5_000_000_000
     assert cadence.found(5 * BLOCK, 4 * BLOCK, now_ns) == now_ns
     assert cadence.found(4 * BLOCK, 3 * BLOCK, now_ns) == now_ns
-    assert cadence.enough_frames <= BLOCK
+    assert cadence.enough_samples <= BLOCK
 
 
 def test_a_microphone_that_says_nothing_is_looked_at_twenty_times_a_second():
     cadence, now_ns, looks = Cadence(RATE, BLOCK), 0, 0
     while now_ns < 10_000_000_000:
-        now_ns = cadence.in_vain(0, now_ns)
+        now_ns = cadence.missed(0, now_ns)
         looks += now_ns > 1_000_000_000
     assert looks == pytest.approx(180, abs=2)

@@ -32,6 +32,8 @@ class Played:
         self.position += len(samples)
         return Block(self.position - len(samples), samples, lost, 0)
 
+    captured_end = 0
+
     def rewind(self, frames):  # noqa: ARG002
         return 0
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.daemon.status_file import FILE, Standing
+from audiomon.daemon.status_file import FILE, Snapshot
 from tests.cli.command import Audiomon
 
-STANDING = Standing(
+STANDING = Snapshot(
     pid=os.getpid(), version="1.2.3", at_s=0.0, up_s=7200.0, health="listening", health_s=90.0, reason="",
     microphone="kitchen", model="home", config="/etc/audiomon/audiomon.yaml", refused="", label="speech", score=0.93,
     per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0, lag_ms_p99=110.0, peak_dbfs=-20.4,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from audiomon.config import Decisions, LabelDecisions, RulesError, Threshold, decision_rules
+from audiomon.config import Decisions, LabelDecisions, Threshold, decision_rules
+from audiomon.errors import FieldError
 
 LABELS = ("background", "dog.bark", "speech")
 NOTHING = Decisions()
@@ -54,8 +55,8 @@ def test_the_configurations_list_of_denied_labels_replaces_the_manifests_even_if
         ),
         (
             Decisions(deny=("speech", "cat")),
-            ("deny",),
-            "deny: the model has no label 'cat'; it has background, dog.bark, speech",
+            ("deny", 1),
+            "deny[1]: the model has no label 'cat'; it has background, dog.bark, speech",
         ),
         (
             Decisions(on=0.3),
@@ -77,7 +78,7 @@ def test_the_configurations_list_of_denied_labels_replaces_the_manifests_even_if
 @pytest.mark.parametrize("whose", ["manifest", "configuration"])
 def test_decisions_that_a_model_cannot_follow_are_refused_by_key(decisions, keys, said, whose):
     layers = (decisions, NOTHING) if whose == "manifest" else (NOTHING, decisions)
-    with pytest.raises(RulesError) as caught:
+    with pytest.raises(FieldError) as caught:
         decision_rules(LABELS, *layers)
     assert caught.value.keys == keys
     assert str(caught.value) == said
@@ -146,8 +147,11 @@ def test_brackets_are_just_brackets(pattern, label):
 @pytest.mark.parametrize(
     ("decisions", "said"),
     [
-        (Decisions(allow=("Dgo*",)), "allow: no label of the model matches 'Dgo*'; did you mean"),
-        (Decisions(deny=("Bird",)), "deny: the model has no label 'Bird'; `audiomon models show` lists its 521 labels"),
+        (Decisions(allow=("Dgo*",)), "allow[0]: no label of the model matches 'Dgo*'; did you mean"),
+        (
+            Decisions(deny=("Bird",)),
+            "deny[0]: the model has no label 'Bird'; `audiomon models show` lists its 521 labels",
+        ),
         (
             Decisions(labels={"Speehc": LabelDecisions()}),
             "labels.Speehc: the model has no label 'Speehc'; did you mean",
@@ -156,13 +160,50 @@ def test_brackets_are_just_brackets(pattern, label):
 )
 def test_of_many_labels_the_nearest_are_named(decisions, said):
     labels = (*MANY, *(f"{number:03}" for number in range(521 - len(MANY))))
-    with pytest.raises(RulesError) as caught:
+    with pytest.raises(FieldError) as caught:
         decision_rules(labels, NOTHING, decisions)
     assert str(caught.value).startswith(said)
     assert len(str(caught.value)) < 200
 
 
+def test_a_label_that_is_given_in_another_case_is_named():
+    labels = (*(f"Xylophone {number:04}" for number in range(5000)), "Dog")
+    with pytest.raises(FieldError, match=r"did you mean Dog\?$"):
+        decision_rules(labels, NOTHING, Decisions(deny=("dog",)))
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 60 + "*z", "*?" * 60 + "*z", "*a*?" * 50 + "z"])
+def test_a_wildcard_made_to_be_slow_is_as_fast_as_any_other(pattern):
+    labels = ("a" * 200, "a" * 199 + "z")
+    denied = decision_rules(labels, Decisions(deny=(pattern,)), NOTHING)
+    assert list(denied.thresholds) == ["a" * 200]
+    named = decision_rules(labels, Decisions(labels={pattern: LabelDecisions(on=0.9)}), NOTHING)
+    assert [threshold.on for threshold in named.thresholds.values()] == [0.6, 0.9]
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        Decisions(deny=tuple(f"*{number}*" for number in range(501))),
+        Decisions(deny=("*",) * 251, allow=("*",) * 250),
+        Decisions(allow=("*" * 1000,) * 100),
+    ],
+)
+def test_more_wildcards_than_can_be_matched_in_good_time_are_refused(decisions):
+    labels = tuple(f"{number:05}" for number in range(1000))
+    with pytest.raises(FieldError, match=r"^more or longer wildcards than can be matched with 1000 labels$"):
+        decision_rules(labels, decisions, NOTHING)
+
+
+def test_a_label_that_a_stranger_named_is_quoted_in_short():
+    label = "\x1b[2J" + "y" * 1_000_000
+    with pytest.raises(FieldError) as caught:
+        decision_rules(("speech",), NOTHING, Decisions(deny=(label,)))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
 def test_thresholds_that_cross_are_named_where_they_do():
-    with pytest.raises(RulesError) as caught:
+    with pytest.raises(FieldError) as caught:
         decision_rules(MANY, NOTHING, Decisions(labels={"Do*": LabelDecisions(on=0.2)}))
     assert str(caught.value) == ("labels.Do*.on: Dog would turn on at 0.2 and off at 0.4; off must be at most on")

@@ -1,13 +1,10 @@
 from typing import Annotated
 
 import msgspec
-import pytest
 
 from audiomon.config import Config, Decisions, Journal, LabelDecisions, Microphone
 from audiomon.config.diff import changed_keys
 from audiomon.config.key import key
-from audiomon.daemon.candidate import refusal
-from audiomon.errors import ConfigError, ModelError
 
 
 def test_each_key_that_differs_is_named_with_its_values_and_its_class():
@@ -38,27 +35,3 @@ def test_a_key_that_needs_a_restart_says_so():
     (change,) = changed_keys(Later(), Later(2))
     assert change.reload == "restart"
     assert str(change) == "port 1 → 2 (after a restart)"
-
-
-@pytest.mark.parametrize(
-    ("error", "facts"),
-    [
-        (
-            ConfigError("/etc/audiomon/a.yaml:12: decisions.labels.speech.on: is 2, must be a number: 0 to 1"),
-            {
-                "file": "/etc/audiomon/a.yaml",
-                "line": 12,
-                "key": "decisions.labels.speech.on",
-                "reason": "is 2, must be a number: 0 to 1",
-            },
-        ),
-        (
-            ConfigError("a.yaml:3: is not valid YAML: while parsing a flow node"),
-            {"file": "a.yaml", "line": 3, "key": "", "reason": "is not valid YAML: while parsing a flow node"},
-        ),
-        (ModelError("/m: is not a model package"), {"reason": "/m: is not a model package"}),
-    ],
-)
-def test_a_refusal_is_taken_apart_into_file_line_key_and_reason(error, facts):
-    assert refusal(error).facts == facts
-    assert refusal(error).text == str(error)

@@ -44,6 +44,7 @@ WRONG = [
     "decisions: {labels: {speech: {off: -1}}}",
     "decisions: {deny: background}",
     "journal: {predictions: all}",
+    "{hop_s: 0.5, hop_fraction: 0.5}",
     "model:",
     "model: ''",
     "[model, home]",

@@ -81,6 +81,12 @@ def test_what_is_left_out_is_as_by_default(path, text):
     [
         ("a\n", "1: must be `key: value` lines"),
         ("- model\n", "1: must be `key: value` lines"),
+        ("model:home\n", "1: model:home needs a space after its colon"),
+        ("model:home\nthreads:2\n", "1: model:home needs a space after its colon"),
+        ("{model:home}\n", "1: model:home: needs a space after its colon"),
+        ("\nmicrophone:\n  device:usb\n", "2: microphone: device:usb needs a space after its colon"),
+        ("hop_s: 0.5\nhop_fraction: 0.5\n", "2: hop_fraction: says the same as hop_s, in another way: remove one"),
+        ("hop_fraction: 0.5\nhop_s: 0.5\n", "2: hop_s: says the same as hop_fraction, in another way: remove one"),
         ("model: home\nmicrofone: {}\n", "2: microfone: is not a key that is known here; did you mean microphone?"),
         (
             "zzz: 1\n",
@@ -107,8 +113,9 @@ def test_what_is_left_out_is_as_by_default(path, text):
         ("threads: 9\n", "1: threads: is 9, must be a whole number from 1 to 8"),
         ("hop_s: '0.5'\n", "1: hop_s: is '0.5', must be a number from 0.01 to 60"),
         ("hop_s: .nan\n", "1: hop_s: is '.nan', must be a number from 0.01 to 60"),
+        ("hop_s: .inf\n", "1: hop_s: is '.inf', must be a number from 0.01 to 60"),
         ("hop_s: 0.5s\n", "1: hop_s: is '0.5s', must be a number from 0.01 to 60"),
-        (f"hop_s: {'x' * 100}\n", f"1: hop_s: is '{'x' * 38}…, must be a number from 0.01 to 60"),
+        (f"hop_s: {'x' * 100}\n", f"1: hop_s: is '{'x' * 26}…{'x' * 13}', must be a number from 0.01 to 60"),
         ('hop_s: "a\\nb\\e[31m"\n', r"1: hop_s: is 'a\nb\x1b[31m', must be a number from 0.01 to 60"),
         ("\nmicrophone: loud\n", "2: microphone: is 'loud', must be `key: value` lines"),
         (

@@ -23,12 +23,12 @@ def raise_if_told(name):
         raise RuntimeError("told to, every time")
 
 if "run" in sys.argv:
-    import audiomon.audio.microphone as microphone
+    import audiomon.audio.capture as capture
     import audiomon.daemon.keeper as keeper
     from audiomon.models.classifier import Classifier
     from audiomon.daemon.health import CaptureHealth, TIMES
 
-    look, scores = microphone._look, Classifier.scores
+    look, scores = capture._look, Classifier.scores
 
     def faulty_look(*arguments):
         raise_if_told("capture-raises")
@@ -42,7 +42,7 @@ if "run" in sys.argv:
             time.sleep(float(open(os.path.join(FOLDER, "inference-dawdles")).read()))
         return scores(self, window)
 
-    microphone._look, Classifier.scores = faulty_look, faulty_scores
+    capture._look, Classifier.scores = faulty_look, faulty_scores
     keeper._WORKER_LATE_S, keeper._WORKER_PATIENCE_S = 2, 4
     CaptureHealth.__init__.__defaults__ = (dataclasses.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
 """

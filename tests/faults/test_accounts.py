@@ -27,6 +27,6 @@ def test_classified_shed_lost_and_left_over_are_what_was_captured(virtual_microp
     wait_until(lambda: len(output.predictions) >= predictions, "predictions")
     assert worker.stop(30)
     tally = worker.tally
-    assert tally.classified + tally.shed + tally.lost + tally.left_over == source.frames_captured
+    assert tally.classified + tally.shed + tally.lost + tally.left_over == source.captured_end
     assert tally.lost == 0
     assert tally.classified == (output.predictions[-1].position if output.predictions else 0)

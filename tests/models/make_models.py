@@ -10,9 +10,9 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
+from audiomon.features import InputSpec
 from audiomon.models.classifier import self_test_window
 from audiomon.models.importing.write import SIGNALS
-from audiomon.models.manifest import InputSpec
 from tests.models.tiny import FIXTURES, LOG_MEL, METADATA_ROOM, WAVEFORM
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from audiomon.config import Decisions
 from audiomon.errors import ModelError, UserError
-from audiomon.features import LogMelSpec
+from audiomon.features import LogMelSpec, WaveformSpec
 from audiomon.models.classifier import Classifier, self_test_window
 from audiomon.models.importing.add import Addition, Asked, IncompleteError, default_name, examine
 from audiomon.models.importing.labels import said_labels
 from audiomon.models.importing.write import write_package
-from audiomon.models.manifest import Calibration, WaveformSpec
+from audiomon.models.manifest import Calibration
 from audiomon.models.package import read_package
 from tests.models.metadata import (
     CALIBRATION,

@@ -149,8 +149,8 @@ def test_a_link_within_a_package_and_a_link_to_a_package_are_followed(folder, tm
         ("format: 1", "format: 2", "format:", "format: is 2, must be one of 1"),
         ("name: tiny", "name: ../tiny", "name:", "name: is '../tiny', must be text that matches ^[A-Za-z0-9]"),
         ("sha256: ", "sha256: X", "sha256:", "sha256: is 'X"),
-        (", speech]", ', "a\\nb"]', "labels:", "labels: 'a\\nb' is not plain text"),
-        (", speech]", "]", "self_test:", "self_test: silence expects 4 scores, there are 3 labels"),
+        (", speech]", ', "a\\nb"]', "labels:", "labels[3]: 'a\\nb' is not plain text"),
+        (", speech]", "]", None, "self_test[0].expected: silence expects 4 scores, there are 3 labels"),
         (", speech]", ", baby_cry]", "labels:", "labels: baby_cry is there more than once"),
         ("kind: log-mel", "kind: mfcc", "  kind:", "input.kind: is 'mfcc', must be one of log-mel, waveform"),
         (
@@ -174,10 +174,10 @@ def test_a_link_within_a_package_and_a_link_to_a_package_are_followed(folder, tm
             "deny: [background]",
             "deny: [silence]",
             "  deny:",
-            "decisions.deny: the model has no label 'silence'",
+            "decisions.deny[0]: the model has no label 'silence'",
         ),
         ("signal: noise", "signal: music", None, "self_test[1].signal: is 'music', must be one of silence, noise, "),
-        ("training: {}", "training: []", "training:", "training: is a list, must be `key: value` lines"),
+        ("training: {}", "training: []", "training:", "training: is an empty list, must be `key: value` lines"),
     ],
 )
 def test_a_mistake_in_the_manifest_is_said_with_its_line(folder, old, new, start, said):

@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 
 from audiomon.config import Decisions
-from audiomon.features import LogMelSpec
-from audiomon.features.spec import Normalization
+from audiomon.features import LogMelSpec, Normalization, WaveformSpec
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
-from audiomon.models.manifest import Manifest, OutputSpec, SelfTest, WaveformSpec
+from audiomon.models.manifest import Manifest, OutputSpec, SelfTest
 from audiomon.models.package import ModelPackage, read_package
 
 FIXTURES = Path(__file__).parent / "fixtures"

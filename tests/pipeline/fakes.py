@@ -59,6 +59,10 @@ class ArraySource:
         self._clock.advance(max(0, block.captured_ns - self._clock.monotonic_ns()) / 1e9)
         return block
 
+    @property
+    def captured_end(self) -> int:
+        return self._position
+
     def rewind(self, frames: int) -> int:
         del frames
         return 0

@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiomon.audio.mono import MonoStream
-from audiomon.features import LogMel, LogMelSpec
-from audiomon.features.spec import Normalization
-from audiomon.models.manifest import WaveformSpec
-from audiomon.pipeline.windows import LogMelWindows, Window, open_windows
+from audiomon.features import LogMel, LogMelSpec, Normalization, WaveformSpec
+from audiomon.pipeline.windows import open_windows
 from tests.manual_clock import ManualClock
 from tests.pipeline.fakes import TICK_NS, ArraySource, TickingClock, noise
 
@@ -98,7 +96,7 @@ def test_windows_of_a_resampled_stream_are_those_of_the_resampled_recording_to_t
 
 @pytest.mark.parametrize("spec", [*FINISHED.values(), RAW], ids=[*FINISHED, "waveform"])
 @pytest.mark.parametrize("at", [1, 899, 900, 901, 2000, 4321])
-def test_after_a_gap_windows_begin_anew_and_the_first_one_carries_the_loss(spec, at):
+def test_after_a_gap_windows_begin_again_and_the_first_one_carries_the_loss(spec, at):
     samples, lost = noise(12_000), 777
     found, stream = windows_of(ArraySource(samples, 16_000, gaps=[(at, at + lost)]), spec)
     before = cut(real(samples[:at]), spec) if at >= 256 else []
@@ -108,7 +106,7 @@ def test_after_a_gap_windows_begin_anew_and_the_first_one_carries_the_loss(spec,
     assert stream.lost == 0
 
 
-def test_a_gap_in_a_resampled_stream_is_told_in_the_sources_own_frames():
+def test_a_gap_in_a_resampled_stream_is_counted_in_the_sources_own_samples():
     soxr = pytest.importorskip("soxr")
     samples, at, lost = noise(24_000), 12_345, 1234
     found, _ = windows_of(ArraySource(samples, 48_000, chunk=lambda: 1000, gaps=[(at, at + lost)]), SPEC)
@@ -125,7 +123,7 @@ def test_gaps_too_close_for_a_window_between_them_add_up():
     assert [(end, count) for _, end, count in found if count] == [(3001 + SPEC.window_samples, 100 + 3 + 7 + 1)]
 
 
-def test_a_loss_that_no_window_follows_is_still_told():
+def test_a_loss_that_no_window_follows_is_still_counted():
     samples = noise(3000)
     found, stream = windows_of(ArraySource(samples, 16_000, gaps=[(2500, 2600)]), SPEC)
     assert sum(count for _, _, count in found) == 0
@@ -162,8 +160,6 @@ def test_every_frame_is_in_a_window_or_unused_or_lost(cuts, largest, spec):
 def test_the_hop_is_the_nearest_number_of_whole_frames_from_one_to_a_window(hop_s, frames):
     spec = LogMelSpec()
     stream = open_windows(MonoStream(ArraySource(noise(10), 22_050), 22_050), spec, hop_s, ManualClock())
-    assert isinstance(stream, LogMelWindows)
-    assert stream.hop_frames == frames
     assert stream.hop_s == frames * 512 / 22_050
 
 
@@ -178,18 +174,19 @@ def test_a_window_knows_when_its_last_sample_was_captured():
     clock = ManualClock()
     source = ArraySource(noise(16_000), 16_000, chunk=lambda: 333, clock=clock)
     stream = open_windows(MonoStream(source, 16_000), SPEC, HOP_S, clock)
-    for _ in range(5):
-        window = stream.next()
-        assert isinstance(window, Window)
+    windows = [window for _ in range(40) if (window := stream.next()) is not None]
+    assert len(windows) > 5
+    for window in windows:
         assert window.captured_ns == source.captured_ns(window.end)
 
 
-def test_waiting_in_vain_gives_no_window_and_loses_nothing():
-    turns = iter([500, 0, 500, 0, 0, 100_000])
+def test_an_incomplete_window_is_none_after_each_read_and_loses_nothing():
+    turns = iter([500, 0, 400, 0, 0, 100_000])
     source = ArraySource(noise(SPEC.window_samples), 16_000, chunk=lambda: next(turns, 100_000))
     stream = open_windows(MonoStream(source, 16_000), SPEC, HOP_S, ManualClock())
-    assert [stream.next() for _ in range(3)] == [None, None, None]
+    assert [stream.next() for _ in range(5)] == [None] * 5
     assert not stream.ended
+    assert stream.unused_samples == 900
     window = stream.next()
     assert window is not None
     assert window.end == SPEC.window_samples
@@ -204,3 +201,25 @@ def test_the_time_that_computing_took_is_measured_without_the_waiting(spec):
     window = stream.next()
     assert window is not None
     assert window.features_us == TICK_NS / 1e3
+
+
+@pytest.mark.parametrize("window_s", [12, 60])
+@pytest.mark.parametrize("kind", ["log-mel", "waveform"])
+def test_a_long_window_is_gathered_in_steps_of_a_second_so_that_its_reader_is_never_away_for_longer(kind, window_s):
+    rate = 2000
+    spec = {
+        "log-mel": LogMelSpec(sample_rate=rate, n_fft=200, hop_length=200, n_mels=4, frames=window_s * 10),
+        "waveform": WaveformSpec(sample_rate=rate, samples=window_s * rate),
+    }[kind]
+    clock = ManualClock()
+    samples = noise((window_s + 2) * rate)
+    source = ArraySource(samples, rate, chunk=lambda: rate, clock=clock)
+    stream = open_windows(MonoStream(source, rate), spec, 0.5, clock)
+    found, asked_s = [], []
+    while not stream.ended:
+        asked_s.append(clock.monotonic_ns() / 1e9)
+        if (window := stream.next()) is not None:
+            found.append((window.data.copy(), window.end, window.lost))
+    assert np.diff(asked_s).max() <= 1
+    assert_windows(found, cut(real(samples), spec, 0.5))
+    assert len(found) == 5

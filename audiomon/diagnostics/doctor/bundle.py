@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from audiomon import __version__
-from audiomon.audio.devices import input_devices
+from audiomon.audio.microphone.devices import input_devices
 from audiomon.daemon.runtime_files import find_runtime, unit_of
 from audiomon.daemon.status_file import FILE
 from audiomon.diagnostics.doctor.machine import model_of

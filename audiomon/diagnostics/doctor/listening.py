@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audiomon.audio.devices import find_device, input_devices, lasting_name
 from audiomon.audio.level import LevelMeter, Span
+from audiomon.audio.microphone.devices import find_device, input_devices, lasting_name
 from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
 from audiomon.clock import Clock

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audiomon.audio.file import FileSource
 from audiomon.audio.mono import MonoStream
 from audiomon.errors import InputError, ModelError
-from audiomon.features import LogMelSpec
+from audiomon.features import LogMelSpec, WaveformSpec
 from audiomon.lab.bench.peers import LOOPS, Contender, Contest, LeftOut
 from audiomon.lab.bench.peers_environments import Environment
 from audiomon.lab.bench.pipeline_live import librosa_arguments, librosa_levels
@@ -21,7 +21,7 @@ from audiomon.lab.bench.pipeline_processes import LOOP_SCRIPT
 from audiomon.lab.bench.pipeline_sounds import varied_sound, write_wav
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import Backend
-from audiomon.models.manifest import Manifest, OutputSpec, WaveformSpec
+from audiomon.models.manifest import Manifest, OutputSpec
 
 _HOPS_S = {0.5: 1 / 3, 0.1: 1 / 5}
 _OF_MEDIAPIPE = 0.75

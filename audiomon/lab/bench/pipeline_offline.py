@@ -57,6 +57,11 @@ class EndlessSource:
         self._position += len(samples)
         return block
 
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._position
+
     def rewind(self, frames: int) -> int:
         """See `Source.rewind`."""
         frames = min(frames, self._position)

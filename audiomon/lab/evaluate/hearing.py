@@ -103,6 +103,11 @@ class _Room:
         self._position += len(block.samples)
         return moved
 
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._position
+
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # Source's signature
         """See `Source.rewind`. Never back."""
         return 0

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from audiomon.config import Decisions
-from audiomon.errors import UserError
+from audiomon.config import Decisions, convert
+from audiomon.errors import FieldError, UserError
 from audiomon.features import LogMelSpec, Normalization
 
 # Against the window's own maximum, because distance is not what tells a dog from a door; 0 is the floor, so that the
@@ -79,9 +79,9 @@ def with_features(spec: LogMelSpec, features: Mapping[str, Any]) -> LogMelSpec:
     if "normalization" in features:
         raise UserError("--feature normalization: is several numbers, which training has its own of; leave it out")
     try:
-        return msgspec.convert({**msgspec.to_builtins(spec), **features}, LogMelSpec)
-    except msgspec.ValidationError as error:
-        raise UserError(f"--feature: {error}") from None
+        return convert({**msgspec.to_builtins(spec), **features}, LogMelSpec)
+    except FieldError as error:
+        raise UserError(f"--feature {error}") from None
 
 
 def with_decisions(options: Iterable[str]) -> Decisions:
@@ -98,6 +98,6 @@ def with_decisions(options: Iterable[str]) -> Decisions:
         except ValueError:
             raise UserError(f"--decision {option}: must be KEY=NUMBER, as in on=0.8") from None
     try:
-        return msgspec.convert(given, Decisions)
-    except msgspec.ValidationError as error:
-        raise UserError(f"--decision: {error}") from None
+        return convert(given, Decisions)
+    except FieldError as error:
+        raise UserError(f"--decision {error}") from None

@@ -5,6 +5,7 @@ that knows the classes under labels of its own, such as YAMNet. It is asked at t
 into the model that is trained.
 """
 
+import fnmatch
 import hashlib
 import os
 import tempfile
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.config import DecisionRules
-from audiomon.config.decisions import matches
 from audiomon.errors import AudiomonError, InputError, UserError
 from audiomon.lab.evaluate.hearing import play
 from audiomon.lab.train.dataset import BACKGROUND, Sound
@@ -119,7 +119,7 @@ class Teacher:
         names = self._classifier.labels
         columns = []
         for pattern in patterns:
-            found = [column for column, name in enumerate(names) if matches(pattern, name)]
+            found = [column for column, name in enumerate(names) if fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))]
             if not found:
                 raise UserError(f"--teacher-label …={pattern}: the teacher has no such label")
             columns += found

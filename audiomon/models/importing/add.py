@@ -12,7 +12,6 @@ from typing import Any
 
 from audiomon.config import Document
 from audiomon.errors import ModelError, UserError
-from audiomon.features import LogMelSpec
 from audiomon.models.importing.bare import BareModel, BareTensor, read_bare
 from audiomon.models.importing.describe import (
     ACTIVATIONS,
@@ -311,7 +310,7 @@ def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledg
     calibration = known.data.pop("calibration", None)
     found = described(Document(said.path, known.data, said.lines))
     description: Description = found.description
-    if isinstance(description.input, LogMelSpec) and found.presumed:
+    if found.presumed:
         options = ", ".join(f"{key}={'null' if value is None else value}" for key, value in found.presumed.items())
         known.note("input (the rest)", options, "nobody: librosa's defaults; --feature KEY=VALUE says otherwise")
     output = description.output or OutputSpec()

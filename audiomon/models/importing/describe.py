@@ -11,23 +11,19 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
 
 from audiomon.config import Decisions, Document, read_document, validate
 from audiomon.errors import ConfigError, UserError
-from audiomon.features import LogMelSpec
-from audiomon.models.classifier import misfit, other_layout
-from audiomon.models.manifest import InputSpec, Label, OutputSpec, WaveformSpec, check_labels
+from audiomon.features import InputSpec
+from audiomon.models.classifier import fitting_layout, misfit
+from audiomon.models.manifest import Label, OutputSpec, check_labels
 
-# Everything else of a log-mel spec has a value that nearly everybody uses (librosa's); these have none.
-_MUST_BE_SAID = {
-    "log-mel": ("sample_rate", "n_fft", "hop_length", "n_mels", "frames"),
-    "waveform": ("sample_rate", "samples"),
-}
-_FEATURES = {*LogMelSpec.__struct_fields__, *WaveformSpec.__struct_fields__, "kind"}
+_MUST_BE_SAID: dict[str, tuple[str, ...]] = {kind.title: kind.must_be_said for kind in get_args(InputSpec)}
+_FEATURES = {"kind", *(field for kind in get_args(InputSpec) for field in kind.__struct_fields__)}
 
 # What scores are, by the operator that makes them.
 ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
@@ -49,7 +45,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what a manifest would refuse, before anything is converted.
 
         Raises:
-            ValueError: the message starts with the key.
+            FieldError: as `check_labels`.
         """
         check_labels(self.labels, self.decisions)
 
@@ -138,14 +134,14 @@ def described(said: Document) -> Described:
         description = validate(said, Description)
     except ConfigError as error:
         if said.path is _OPTIONS:
-            raise UserError(str(error).replace(f"{_OPTIONS}:1: ", "", 1)) from None
+            raise UserError(error.reason, key=error.key) from None
         raise
     spec = said.data["input"]
     given = set(spec)
     presumed = {
         field: getattr(description.input, field)
         for field in type(description.input).__struct_fields__
-        if isinstance(description.input, LogMelSpec) and field not in given and field not in ("center", "normalization")
+        if field in description.input.assumable and field not in given
     }
     return Described(description, presumed)
 
@@ -164,11 +160,11 @@ def check_shapes(description: Description, input_shape: tuple[int, ...], scores:
     spec = description.input
     if misfit(spec, input_shape):
         hint = ""
-        if isinstance(spec, LogMelSpec) and not misfit(other_layout(spec), input_shape):
-            hint = f"; the axes are the other way round in this model: layout={other_layout(spec).layout}"
-        words = "frames × n_mels" if isinstance(spec, LogMelSpec) else "samples"
+        if layout := fitting_layout(spec, input_shape):
+            hint = f"; the axes are the other way round in this model: layout={layout}"
         raise UserError(
-            f"the model reads windows of {times(input_shape)}, the description says {words} = {times(spec.shape)}{hint}"
+            f"the model reads windows of {times(input_shape)}, the description says {spec.axes} = "
+            f"{times(spec.shape)}{hint}"
         )
     if scores != len(description.labels):
         raise UserError(

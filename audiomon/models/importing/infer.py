@@ -75,7 +75,7 @@ def infer_input(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) 
         found.add("sample_rate", note.sample_rate, "metadata")
     if kind == "waveform":
         _waveform(found, tensor, note)
-    else:
+    elif kind == "log-mel":
         _log_mel(found, tensor)
     return found
 

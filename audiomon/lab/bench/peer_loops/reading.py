@@ -31,6 +31,11 @@ class ReadSource:
         self._position += frames
         return block
 
+    @property
+    def captured_end(self) -> int:
+        """See `Source`."""
+        return self._position
+
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # the protocol's signature
         """See `Source.rewind`: what came from a function is gone."""
         return 0

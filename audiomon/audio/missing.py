@@ -4,14 +4,14 @@ A sound system that could not get rid of its samples drops some, and says nothin
 ever later than their number says.
 """
 
-from dataclasses import dataclass
+from audiomon.audio.source import Missing
 
 # A sound card's clock and the computer's differ by less than this, in nanoseconds per second.
-_MOST_DRIFT = 1_000_000.0
-# So long is looked for the earliest find, from which all else is lateness: more than a hiccup of the machine lasts.
+_MAX_DRIFT = 1_000_000.0
+# The earliest find of this time is what all lateness counts from: it is longer than a hiccup of the machine.
 _WINDOW_NS = 2_000_000_000
 # Lateness below this is no loss, whatever the machine: finds are that uncertain when it is busy.
-_LEAST_NS = 40_000_000
+_MIN_LOSS_NS = 40_000_000
 # How much of a window's deviation is taken into the clock's offset, and into its drift; and how many times the usual
 # deviation is more than chance.
 _OFFSET_GAIN, _DRIFT_GAIN = 0.3, 0.05
@@ -20,21 +20,8 @@ _UNUSUAL = 6
 _FINDS_NS = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
-    """Samples that should have come by now and have not: more will not.
-
-    Attributes:
-        frames: how many, as well as can be told.
-        uncertain: how many more or fewer it may be.
-    """
-
-    frames: int
-    uncertain: int
-
-
-class UndeliveredMeter:
-    """Measures what a device does not deliver, as time that has passed against frames that have come.
+class MissingMeter:
+    """Measures what a device does not deliver, as time that has passed against samples that have come.
 
     The device's clock differs from the computer's by up to 0.1 %, over a minute a day; that drift is slow, so it is
     followed and taken out. A loss is a step: seconds after it, even the earliest finds are later than they were. It is
@@ -48,24 +35,24 @@ class UndeliveredMeter:
         self._sample_rate = sample_rate
         self._begin_ns: int | None = None
         self._earliest_ns = 0
-        # What the earliest find of a window is expected to be, as time minus frames; how fast that grows, per second;
+        # What the earliest find of a window is expected to be, as time minus samples; how fast that grows, per second;
         # and by how much it is usually missed.
         self._expected_ns: float | None = None
         self._drift = 0.0
         self._spread_ns = float(_FINDS_NS)
         self._suspected_ns = 0.0
 
-    def add(self, frames: int, found_ns: int) -> Undelivered | None:
+    def add(self, samples: int, found_ns: int) -> Missing | None:
         """Take in a find.
 
         Args:
-            frames: that have come since the start, found now or before.
+            samples: that have come since the start, found now or before.
             found_ns: monotonic time of the find.
 
         Returns:
-            What is missing since it was last told; None if nothing is.
+            What is missing since the last answer; None if nothing is.
         """
-        late_ns = found_ns - frames * 1_000_000_000 // self._sample_rate
+        late_ns = found_ns - samples * 1_000_000_000 // self._sample_rate
         if self._begin_ns is None:
             self._begin_ns, self._earliest_ns = found_ns, late_ns
             return None
@@ -77,26 +64,26 @@ class UndeliveredMeter:
         self._begin_ns, self._earliest_ns = found_ns, late_ns
         return self._judge(earliest_ns, lasted_ns / 1e9)
 
-    def _judge(self, earliest_ns: int, lasted_s: float) -> Undelivered | None:
+    def _judge(self, earliest_ns: int, lasted_s: float) -> Missing | None:
         if self._expected_ns is None:
             self._expected_ns = earliest_ns
             return None
         self._expected_ns += self._drift * lasted_s
         off_ns = earliest_ns - self._expected_ns
-        if off_ns > max(_LEAST_NS, _UNUSUAL * self._spread_ns):
+        if off_ns > max(_MIN_LOSS_NS, _UNUSUAL * self._spread_ns):
             suspected_ns, self._suspected_ns = self._suspected_ns, off_ns
             return self._believe(min(suspected_ns, off_ns)) if suspected_ns else None
         self._suspected_ns = 0.0
-        if off_ns < -_LEAST_NS:
+        if off_ns < -_MIN_LOSS_NS:
             self._expected_ns = earliest_ns  # what was expected was too late: the device was slow to begin
             return None
         self._expected_ns += _OFFSET_GAIN * off_ns
-        self._drift = min(_MOST_DRIFT, max(-_MOST_DRIFT, self._drift + _DRIFT_GAIN * off_ns / lasted_s))
+        self._drift = min(_MAX_DRIFT, max(-_MAX_DRIFT, self._drift + _DRIFT_GAIN * off_ns / lasted_s))
         self._spread_ns += _OFFSET_GAIN * (abs(off_ns) - self._spread_ns)
         return None
 
-    def _believe(self, missing_ns: float) -> Undelivered:
+    def _believe(self, missing_ns: float) -> Missing:
         self._expected_ns = (self._expected_ns or 0.0) + missing_ns
         self._suspected_ns = 0.0
         uncertain_ns = _FINDS_NS + 2 * self._spread_ns
-        return Undelivered(round(missing_ns * self._sample_rate / 1e9), round(uncertain_ns * self._sample_rate / 1e9))
+        return Missing(round(missing_ns * self._sample_rate / 1e9), round(uncertain_ns * self._sample_rate / 1e9))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from audiomon.audio.devices import InputDevice, find_device, input_devices
+from audiomon.audio.microphone.devices import InputDevice, find_device, input_devices
 from audiomon.errors import DeviceError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def device(index: int, name: str, is_default: bool = False) -> InputDevice:
@@ -96,7 +96,7 @@ def test_the_virtual_microphones_are_listed():
 def test_a_machine_without_portaudio_is_told_what_to_install(tmp_path, fake, message):
     (tmp_path / "sounddevice.py").write_text(fake)
     code = (
-        "from audiomon.audio.devices import input_devices\n"
+        "from audiomon.audio.microphone.devices import input_devices\n"
         "from audiomon.errors import DeviceError\n"
         "try: input_devices()\n"
         "except DeviceError as error: print(error)"

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.audio.microphone import DEFAULT_BLOCK_MS, DEFAULT_RING_S, MicrophoneSource
+from audiomon.audio.capture import DEFAULT_BLOCK_MS, DEFAULT_RING_S
+from audiomon.audio.microphone import MicrophoneSource
 from audiomon.config.schema import Microphone
 from audiomon.errors import DeviceError
 from tests.conftest import VirtualMicrophone
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 RATE = 22_050
 # Closing gives up after 0.4 s where a stuck server would hold it up for ever; in between, only the machine is slow.
 LIVENESS_S = 20
@@ -55,7 +56,7 @@ def noise(tmp_path: Path, seconds: float, channels: int) -> tuple[np.ndarray, Pa
 
 
 def read_from_first_sound(source: MicrophoneSource, frames: int) -> tuple[int, np.ndarray]:
-    """The position of the first sample that is not silent, and so many frames from there."""
+    """The position of the first sample that is not silent, and that many from there."""
     deadline = time.monotonic() + PATIENCE_S
     first, pieces = None, []
     while sum(map(len, pieces)) < frames:
@@ -92,7 +93,7 @@ def test_a_reader_that_fell_behind_is_told_the_exact_number_it_lost(virtual_micr
         first, _ = read_from_first_sound(source, 3000)
         expected = source.read(1).position + 1
         deadline = time.monotonic() + PATIENCE_S
-        while source.frames_captured < first + 4 * RATE:
+        while source.captured_end < first + 4 * RATE:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         block = source.read(2000)
@@ -131,7 +132,7 @@ def test_capture_times_follow_the_monotonic_clock(opened):
 @pytest.mark.usefixtures("virtual_microphone")
 def test_a_device_that_makes_any_number_of_channels_is_captured_in_one(opened):
     source = opened("stereo")
-    assert source.device.channels > 8
+    assert source.identity.channels > 8
     assert source.channels == 1
 
 
@@ -140,7 +141,7 @@ def test_a_device_that_makes_any_number_of_channels_is_captured_in_one(opened):
 def test_a_device_is_found_by_number_and_by_part_of_its_name(opened):
     source = opened("STER")
     assert source.name == "stereo"
-    number = source.device.index
+    number = source.identity.index
     source.close()
     assert opened(number).name == "stereo"
 
@@ -165,14 +166,14 @@ IMPOSSIBLE_RATE = 500
 def test_a_device_that_cannot_have_the_model_s_rate_runs_at_its_own(opened):
     pytest.importorskip("soxr")
     source = opened("mic", sample_rate=IMPOSSIBLE_RATE)
-    assert source.sample_rate == source.device.default_sample_rate > IMPOSSIBLE_RATE
+    assert source.sample_rate == source.identity.default_sample_rate > IMPOSSIBLE_RATE
     assert len(source.read(1000).samples) == 1000
 
 
 @pytest.mark.mic
 @pytest.mark.usefixtures("virtual_microphone")
 def test_where_nothing_can_resample_an_impossible_rate_is_refused(monkeypatch):
-    monkeypatch.setattr("audiomon.audio.microphone.can_resample", lambda: False)
+    monkeypatch.setattr("audiomon.audio.microphone.source.can_resample", lambda: False)
     with pytest.raises(DeviceError, match="mic: cannot run at the model's 500 Hz, and this machine has no soxr"):
         MicrophoneSource("mic", sample_rate=IMPOSSIBLE_RATE)
 
@@ -181,7 +182,7 @@ def test_where_nothing_can_resample_an_impossible_rate_is_refused(monkeypatch):
 @pytest.mark.usefixtures("virtual_microphone")
 def test_a_channel_count_that_no_device_has_falls_back_to_all_that_this_one_has(opened):
     source = opened("mic", channels=1000)
-    assert source.channels == source.device.channels
+    assert source.channels == source.identity.channels
 
 
 @pytest.mark.mic
@@ -196,8 +197,8 @@ def test_closing_from_another_thread_ends_a_waiting_read(opened):
     reading.join(PATIENCE_S)
     assert not reading.is_alive()
     assert source.read(10) is None
-    assert source.failed is None
-    wait_until(lambda: not source.stuck)
+    assert source.failure is None
+    wait_until(lambda: source.released)
 
 
 @pytest.mark.mic
@@ -208,7 +209,7 @@ def test_opening_and_closing_many_times_leaves_no_thread_behind():
         source = MicrophoneSource("mic", sample_rate=RATE)
         assert len(source.read(100).samples) == 100
         source.close()
-        wait_until(lambda: not source.stuck)  # noqa: B023 - called before the next one
+        wait_until(lambda: source.released)  # noqa: B023 - called before the next one
     assert threading.active_count() == before
 
 
@@ -217,7 +218,7 @@ class Capturing:
 
     def __init__(self, environment: dict[str, str], **options: Any) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.audio.capturing", json.dumps({"sample_rate": RATE, **options})],
+            [sys.executable, "-m", "tests.audio.microphone.capturing", json.dumps({"sample_rate": RATE, **options})],
             env={**os.environ, **environment, "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -260,7 +261,7 @@ def test_nothing_of_portaudio_and_alsa_reaches_stderr(own_virtual_microphone, ca
     process = capturing(own_virtual_microphone, device="mic", sample_rate=IMPOSSIBLE_RATE, channels=1000)
     assert process("read 100") == {"ended": False, "frames": 100}
     process("close")
-    while process("stuck")["stuck"]:
+    while not process("released")["released"]:
         time.sleep(0.05)  # a busy machine takes its time; the test's own limit ends a wait for ever
     process.ends_quietly()
 
@@ -304,7 +305,7 @@ def test_a_frozen_server_is_a_pause_and_not_the_end(own_virtual_microphone, capt
     while not process("read 1000")["frames"]:
         assert time.monotonic() < deadline
     process("close")
-    while process("stuck")["stuck"]:
+    while not process("released")["released"]:
         time.sleep(0.05)  # a busy machine takes its time; the test's own limit ends a wait for ever
     process.ends_quietly()
 
@@ -323,13 +324,13 @@ def test_closing_while_the_server_is_frozen_returns_and_the_process_ends(own_vir
 @pytest.mark.mic
 def test_opening_at_a_frozen_server_is_given_up_and_the_process_ends(own_virtual_microphone, capturing):
     own_virtual_microphone("freeze")
-    process = capturing(own_virtual_microphone, device="mic", open_patience_s=2)
+    process = capturing(own_virtual_microphone, device="mic", max_opening_s=2)
     assert "has not answered for 2 s" in process.opened["error"]
     process.ends_quietly()
 
 
 def test_importing_the_microphone_loads_no_portaudio():
-    code = "import sys, audiomon.audio.microphone, audiomon.audio.devices; print('sounddevice' in sys.modules)"
+    code = "import sys, audiomon.audio.microphone; print('sounddevice' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "False"
 

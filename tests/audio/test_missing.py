@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from audiomon.audio.undelivered import UndeliveredMeter
+from audiomon.audio.missing import MissingMeter
 
 RATE = 22_050
 
@@ -27,7 +27,7 @@ def finds(seconds, *, drift_ppm=0.0, jitter_s=0.01, losses=(), stops=(), seed=1)
 
 
 def undelivered(*arguments, **options):
-    meter = UndeliveredMeter(RATE)
+    meter = MissingMeter(RATE)
     return [one for find in finds(*arguments, **options) if (one := meter.add(*find)) is not None]
 
 
@@ -39,16 +39,16 @@ def test_an_hour_of_drift_and_jitter_are_no_loss(drift_ppm, jitter_s):
 
 @pytest.mark.parametrize("drift_ppm", [-100, 0, 100])
 @pytest.mark.parametrize("lost_s", [0.1, 0.7, 18.0])
-def test_what_a_device_drops_is_measured_to_within_the_uncertainty_that_is_told(drift_ppm, lost_s):
+def test_what_a_device_drops_is_measured_to_within_the_stated_uncertainty(drift_ppm, lost_s):
     (one,) = undelivered(900, drift_ppm=drift_ppm, losses=[(600.3, lost_s)])
-    assert abs(one.frames - lost_s * RATE) <= one.uncertain
+    assert abs(one.samples - lost_s * RATE) <= one.uncertain
     assert one.uncertain < 0.05 * RATE
 
 
 def test_several_losses_add_up():
     losses = [(100.0, 0.5), (130.0, 2.0), (160.0, 0.2)]
     found = undelivered(300, losses=losses)
-    assert sum(one.frames for one in found) == pytest.approx(2.7 * RATE, abs=sum(one.uncertain for one in found))
+    assert sum(one.samples for one in found) == pytest.approx(2.7 * RATE, abs=sum(one.uncertain for one in found))
 
 
 def test_a_reader_that_was_stopped_while_the_sound_system_kept_everything_has_lost_nothing():
@@ -57,4 +57,4 @@ def test_a_reader_that_was_stopped_while_the_sound_system_kept_everything_has_lo
 
 def test_a_reader_that_was_stopped_for_longer_than_the_sound_system_keeps_has_lost_the_rest():
     (one,) = undelivered(300, stops=[(100.0, 30.0)], losses=[(112.0, 18.0)])
-    assert abs(one.frames - 18 * RATE) <= one.uncertain
+    assert abs(one.samples - 18 * RATE) <= one.uncertain

@@ -1,7 +1,7 @@
-"""A process that captures, told what to do line by line: what it survives and prints is seen from outside.
+"""A process that captures, given commands line by line: what it survives and prints is seen from outside.
 
-Every answer is one JSON object. ``python -m tests.audio.capturing OPTIONS``, where OPTIONS are a JSON object for
-`MicrophoneSource`; the first answer is what was opened.
+Every answer is one JSON object. ``python -m tests.audio.microphone.capturing OPTIONS``, where OPTIONS are a JSON object
+for `MicrophoneSource`; the first answer is what was opened.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-import audiomon.audio.microphone as microphone_module
+from audiomon.audio import capture
 from audiomon.audio.microphone import MicrophoneSource
 from audiomon.errors import DeviceError
 
@@ -23,7 +23,7 @@ def read(source: MicrophoneSource, frames: int) -> None:
     try:
         block = source.read(frames)
     except DeviceError as error:
-        answer(error=str(error), failed=str(source.failed))
+        answer(error=str(error), failed=str(source.failure))
         return
     answer(ended=block is None, frames=0 if block is None else len(block.samples))
 
@@ -34,24 +34,24 @@ def close(source: MicrophoneSource, _: int) -> None:
     answer(took_s=time.monotonic() - started)
 
 
-def stuck(source: MicrophoneSource, _: int) -> None:
-    answer(stuck=source.stuck)
+def released(source: MicrophoneSource, _: int) -> None:
+    answer(released=source.released)
 
 
 def captured(source: MicrophoneSource, _: int) -> None:
-    answer(frames=source.frames_captured)
+    answer(frames=source.captured_end)
 
 
 def main() -> None:
     options = json.loads(sys.argv[1])
-    microphone_module._OPEN_PATIENCE_S = options.pop("open_patience_s", microphone_module._OPEN_PATIENCE_S)
+    capture.MAX_OPENING_S = options.pop("max_opening_s", capture.MAX_OPENING_S)
     try:
         source = MicrophoneSource(**options)
     except DeviceError as error:
         answer(error=str(error))
         return
     answer(name=source.name, sample_rate=source.sample_rate, channels=source.channels)
-    commands = {"read": read, "close": close, "captured": captured, "stuck": stuck}
+    commands = {"read": read, "close": close, "captured": captured, "released": released}
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")
         commands[command](source, int(argument or 0))

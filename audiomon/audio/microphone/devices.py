@@ -1,19 +1,12 @@
-"""The microphones of this machine, and which of them somebody means.
+"""The microphones of this machine, and which of them a name means."""
 
-PortAudio is loaded by the first call, never by importing this module: classifying a file needs none of it.
-"""
-
-import importlib
-import importlib.util
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from audiomon.audio.cards import SoundCard, sound_card
-from audiomon.c_stderr import c_stderr_silenced
+from audiomon.audio.microphone.cards import SoundCard, sound_card
+from audiomon.audio.microphone.portaudio import portaudio, reason
+from audiomon.audio.source import Identity
 from audiomon.errors import DeviceError, OtherDeviceError
 
 
@@ -48,8 +41,16 @@ class InputDevice:
         device = _alsa_address(self.name)[1]
         return tuple(f"{name},{device}" if device else name for name in self.card.names)
 
-    def is_like(self, other: "InputDevice") -> bool:
+    @property
+    def alsa_name(self) -> str:
+        """What ALSA's configuration calls it, as in ``hw:1,0``."""
+        match = _ALSA_ADDRESS.search(self.name)
+        return f"hw:{match[1]},{match[2]}" if match else self.name
+
+    def is_like(self, other: Identity) -> bool:
         """Say whether this can be the same microphone as another, after it was plugged in again."""
+        if not isinstance(other, InputDevice):
+            return False
         if self.card is None or other.card is None:
             return self.card is other.card and self.name == other.name
         return self.card.is_like(other.card) and _alsa_address(self.name)[1] == _alsa_address(other.name)[1]
@@ -66,71 +67,42 @@ def _alsa_address(name: str) -> tuple[int | None, int]:
     return (int(match[1]), int(match[2])) if match else (None, 0)
 
 
-def can_resample() -> bool:
-    """Whether soxr is there to convert a device's own sample rate."""
-    return importlib.util.find_spec("soxr") is not None
-
-
-def load_portaudio() -> Any:
-    """Return the module ``sounddevice``, loaded at the first call (which looks at every sound device there is).
-
-    Raises:
-        DeviceError: it, or the PortAudio library that it wraps, is not installed or does not start.
-    """
-    if not can_resample():
-        # PortAudio then opens sound cards through ALSA's own converter, which makes any sample rate of theirs.
-        os.environ.setdefault("PA_ALSA_PLUGHW", "1")
-    try:
-        with c_stderr_silenced():
-            return importlib.import_module("sounddevice")
-    except ImportError:
-        raise DeviceError("there is no sounddevice here, which reads microphones: pip install sounddevice") from None
-    except OSError:
-        raise DeviceError(
-            "there is no PortAudio here, which sounddevice needs: sudo apt install libportaudio2"
-        ) from None
-    except Exception as error:
-        # A PortAudioError; its class comes with the module that could not be imported.
-        raise DeviceError(f"PortAudio does not start: {error}") from None
-
-
-def refresh_devices() -> None:
-    """Have PortAudio look again: a device that was plugged in since it was loaded is not seen otherwise. Takes 0.1 s.
-
-    To be called only while nothing is open: it would be closed under whoever reads it.
-
-    Raises:
-        DeviceError: PortAudio is not installed or does not start.
-    """
-    portaudio = load_portaudio()
-    with _portaudio_asked(portaudio):
-        portaudio._terminate()
-        portaudio._initialize()
-
-
 def input_devices() -> list[InputDevice]:
     """List the devices that can be captured from, in PortAudio's order.
 
     Raises:
         DeviceError: PortAudio is not installed or does not start.
     """
-    portaudio = load_portaudio()
-    with _portaudio_asked(portaudio):
-        host_apis = portaudio.query_hostapis()
-        default = portaudio.default.device["input"]
-        return [
-            InputDevice(
-                index=device["index"],
-                name=device["name"],
-                host_api=host_apis[device["hostapi"]]["name"],
-                channels=device["max_input_channels"],
-                default_sample_rate=round(device["default_samplerate"]),
-                is_default=device["index"] == default,
-                card=_card(device["name"]),
-            )
-            for device in portaudio.query_devices()
-            if device["max_input_channels"] > 0
-        ]
+    with portaudio() as sounddevice:
+        try:
+            return _capturing(sounddevice)
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"PortAudio fails: {reason(error)}") from None
+
+
+def _capturing(sounddevice: Any) -> list[InputDevice]:
+    default = sounddevice.default.device["input"]
+    devices = []
+    for host_api in sounddevice.query_hostapis():
+        for index in host_api["devices"]:
+            name, channels, rate = _described(sounddevice, index)
+            if channels > 0:
+                device = InputDevice(index, name, host_api["name"], channels, rate, index == default, _card(name))
+                devices.append(device)
+    return sorted(devices, key=lambda device: device.index)
+
+
+def _described(sounddevice: Any, index: int) -> tuple[str, int, int]:
+    """Return name, input channels and sample rate of a device."""
+    try:
+        device = sounddevice.query_devices(index)
+        return device["name"], device["max_input_channels"], round(device["default_samplerate"])
+    except UnicodeDecodeError as error:
+        # One name that is not UTF-8, or is cut inside a character: ask past the decoder, so that it stands for itself
+        # and the other devices are listed.
+        device = sounddevice._lib.Pa_GetDeviceInfo(index)
+        name = error.object.decode(errors="backslashreplace")
+        return name, device.maxInputChannels, round(device.defaultSampleRate)
 
 
 def _card(name: str) -> SoundCard | None:
@@ -152,17 +124,7 @@ def lasting_name(device: InputDevice, devices: list[InputDevice]) -> str:
     return next((name for name in (*device.lasting_names, device.name) if name not in taken), str(device.index))
 
 
-@contextmanager
-def _portaudio_asked(portaudio: Any) -> Iterator[None]:
-    """Silence its chatter, and raise its refusals as a `DeviceError`."""
-    try:
-        with c_stderr_silenced():
-            yield
-    except portaudio.PortAudioError as error:
-        raise DeviceError(f"PortAudio fails: {error}") from None
-
-
-def find_device(wanted: str | int | None, devices: list[InputDevice], before: InputDevice | None = None) -> InputDevice:
+def find_device(wanted: str | int | None, devices: list[InputDevice], before: Identity | None = None) -> InputDevice:
     """Return the one device that is meant.
 
     Args:

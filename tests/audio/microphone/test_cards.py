@@ -9,8 +9,8 @@ import os
 
 import pytest
 
-from audiomon.audio.cards import SoundCard, sound_card
-from audiomon.audio.devices import InputDevice, find_device, lasting_name
+from audiomon.audio.microphone.cards import SoundCard, sound_card
+from audiomon.audio.microphone.devices import InputDevice, find_device, lasting_name
 from audiomon.errors import DeviceError
 
 USB = "sys/devices/platform/soc/3f980000.usb/usb1/1-1"

@@ -1,0 +1,150 @@
+"""A real-time stream of raw samples as a live source: what another program sends through a Unix socket or a FIFO.
+
+The sender sets the pace, as a sound card would; nothing here waits for it or slows it down. A recording that may wait
+is `PipeSource`'s.
+"""
+
+import array
+import errno
+import fcntl
+import os
+import select
+import socket
+import stat
+import termios
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiomon.audio.capture import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CapturedSource
+from audiomon.audio.source import Identity
+from audiomon.clock import Clock
+from audiomon.errors import DeviceError
+
+_MAX_CONNECTING_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIdentity:
+    """Who sends.
+
+    Attributes:
+        name: what a person calls it.
+    """
+
+    name: str
+
+    def is_like(self, other: Identity) -> bool:
+        """Say whether this can be the same sender: it has the same name."""
+        return isinstance(other, StreamIdentity) and self.name == other.name
+
+
+class StreamSource(CapturedSource):
+    """A stream of raw little-endian 16-bit samples, interleaved, without a header; a `LiveSource`.
+
+    Args:
+        path: of the Unix socket to connect to, or of the FIFO to read.
+        sample_rate: in Hz; the stream cannot tell.
+        channels: interleaved in it.
+        name: what a person calls it; the path if left out.
+        block_ms: milliseconds captured at a time, at most 100.
+        ring_s: seconds kept for a reader that falls behind, at least 2.
+        clock: paces the polling and dates the samples.
+
+    Raises:
+        DeviceError: nobody sends there; or, from ``read``, the stream has ended.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        name: str = "",
+        block_ms: float = DEFAULT_BLOCK_MS,
+        ring_s: float = DEFAULT_RING_S,
+        clock: Clock | None = None,
+    ) -> None:
+        identity = StreamIdentity(name or str(path))
+        super().__init__(
+            lambda: DescriptorStream(_connected(path, identity.name), identity, sample_rate, channels),
+            block_ms=block_ms,
+            ring_s=ring_s,
+            clock=clock,
+        )
+
+
+class DescriptorStream:
+    """Raw samples from a file descriptor that can be polled; see `InputStream`.
+
+    Args:
+        fd: non-blocking; this closes it.
+        identity: of the sender.
+        sample_rate: in Hz.
+        channels: interleaved.
+    """
+
+    def __init__(self, fd: int, identity: Identity, sample_rate: int, channels: int) -> None:
+        self.identity = identity
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.ending = False
+        self._fd = fd
+        self._sample_bytes = 2 * channels
+        # The beginning of a sample whose rest has not come.
+        self._rest = b""
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN | select.POLLRDHUP)
+
+    def available(self) -> int:
+        """See `InputStream.available`."""
+        waiting = array.array("i", [0])
+        try:
+            # Asked first: what comes between the two questions must not look like an end.
+            events = self._poll.poll(0)
+            fcntl.ioctl(self._fd, termios.FIONREAD, waiting)
+        except OSError as error:
+            raise DeviceError(f"{self.identity.name}: the stream has failed: {error.strerror}") from None
+        count = (len(self._rest) + waiting[0]) // self._sample_bytes
+        self.ending = bool(events and events[0][1] & (select.POLLHUP | select.POLLRDHUP))
+        if not count and (self.ending or (events and not waiting[0])):
+            raise DeviceError(f"{self.identity.name}: the stream has ended")
+        return count
+
+    def read(self, count: int) -> bytes:
+        """See `InputStream.read`."""
+        wanted = count * self._sample_bytes
+        try:
+            received = self._rest + os.read(self._fd, wanted - len(self._rest))
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise DeviceError(f"{self.identity.name}: the stream has failed: {error.strerror}") from None
+        whole = len(received) // self._sample_bytes * self._sample_bytes
+        self._rest = received[whole:]
+        samples = array.array("h", received[:whole])
+        if _IS_BIG_ENDIAN:
+            samples.byteswap()
+        return samples.tobytes()
+
+    def close(self) -> None:
+        """See `InputStream.close`."""
+        os.close(self._fd)
+
+
+_IS_BIG_ENDIAN = array.array("h", [1]).tobytes()[0] == 0
+
+
+def _connected(path: Path, name: str) -> int:
+    """Return a non-blocking descriptor of a socket or a FIFO."""
+    try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_MAX_CONNECTING_S)
+            connection.connect(str(path))
+            connection.setblocking(False)
+            return connection.detach()
+    except OSError as error:
+        why = "nobody sends there" if error.errno in (errno.ECONNREFUSED, errno.ENOENT) else error.strerror or error
+        raise DeviceError(f"{name}: there is no stream: {why}") from None

@@ -1,0 +1,498 @@
+"""Keeps a source open and listened to: one session after the other, for as long as it takes.
+
+Owned and stepped by one thread, which it never holds up. Other threads reach it by its inbox alone. In what state
+capture is, and what is due when, `CaptureHealth` knows; this does what follows from it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audiomon.audio.level import LevelMeter, Span
+from audiomon.audio.microphone import forget_portaudio
+from audiomon.audio.source import Identity, LiveSource
+from audiomon.clock import Clock
+from audiomon.daemon import messages
+from audiomon.daemon.health import CaptureHealth, Stall
+from audiomon.daemon.inbox import Inbox, Message, OpeningEnded, TookOver, WorkerEnded
+from audiomon.daemon.opening import Opening, OpenSource
+from audiomon.daemon.running import Running
+from audiomon.daemon.session import Session
+from audiomon.errors import (
+    AudiomonError,
+    CaptureError,
+    DeviceError,
+    ModelError,
+    OtherDeviceError,
+    SoundSystemError,
+    StageError,
+)
+from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
+from audiomon.pipeline.output import Output
+from audiomon.pipeline.prediction import Prediction, Status
+from audiomon.pipeline.statuses import listening
+from audiomon.pipeline.tally import Counting
+
+# The worker asks for samples about every second. One that has not for this long hangs in a model.
+WORKER_STALLED_S = 10.0
+_WORKER_LATE_S = 5.0
+_WORKER_AWAKE_S = 2.0
+# How often samples are checked for whether they can be sound.
+_SOUND_NS = 1_000_000_000
+# A stage that fails for the third time within a minute fails for a reason that this process carries with it; systemd
+# then starts another one, which costs some seconds of audio.
+_MAX_FAILURES = 3
+_FAILURES_WITHIN_S = 60
+
+
+class Change:
+    """Something else to be put in force.
+
+    Args:
+        running: what.
+        reopens: whether the source has to be closed and opened again.
+        status: says that it holds, given the number of samples lost.
+
+    Attributes:
+        outcome: what came of it, in one line; None until then.
+        error: why it cannot be; what was in force before is again.
+    """
+
+    def __init__(self, running: Running, *, reopens: bool, status: Callable[[int], Status]) -> None:
+        self.running = running
+        self.reopens = reopens
+        self.status = status
+        self.outcome: str | None = None
+        self.error: AudiomonError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversion:
+    """A model that failed while it listened, and was replaced by the one that worked before it.
+
+    Attributes:
+        fingerprint: of the package that failed.
+        reason: what it did, in one line that names it.
+    """
+
+    fingerprint: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """A source that has been closed and is not released yet."""
+
+    source: LiveSource
+
+
+@dataclass(frozen=True, slots=True)
+class _LastHeard:
+    """The source that was heard last.
+
+    Attributes:
+        device: what the settings said.
+        identity: what it was.
+    """
+
+    device: str | int | None
+    identity: Identity
+
+
+class Sessions:
+    """Opens sources and listens to them, one at a time; notices when one is gone, and opens the next.
+
+    Args:
+        running: what is in force at first.
+        open_source: opens what settings name; called in a thread of its own.
+        output: gets what is heard, and what happens to the source.
+        clock: times everything.
+        wake: called, from any thread, when `step` has something to do.
+
+    Attributes:
+        running: what is in force.
+        health: of capture.
+        counting: of all that was heard.
+        level: of all that was heard.
+        span: what the samples of about the last second were like.
+        stage_failures: how many so far.
+        reversion: why the model that was asked for is not in force; for whoever asked to take.
+    """
+
+    def __init__(
+        self, running: Running, *, open_source: OpenSource, output: Output, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self.running = running
+        self.health = CaptureHealth(clock.monotonic_ns())
+        self.counting = Counting()
+        self.level = LevelMeter()
+        self.span = Span()
+        self.stage_failures = 0
+        self.reversion: Reversion | None = None
+        self._open_source = open_source
+        self._output = output
+        self._clock = clock
+        self._inbox = Inbox(wake)
+        # What takes up the sound system: one thing at a time.
+        self._held: Session | Opening | _Closing | None = None
+        self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
+        self._failed_ns: deque[int] = deque(maxlen=_MAX_FAILURES)
+        self._fresh_model = False
+        self._sound_looked_ns = 0
+        self._ended_heard_s = 0.0
+        # A change that does not hold yet, and what will announce it, once that is with a listener.
+        self._change: Change | None = None
+        self._change_announce: Announce | None = None
+        # What has predicted before the model that is in force now; that one, if it has predicted.
+        self._fallback: Running | None = None
+        self._proven: Running | None = None
+        # What the next first window has to account for: sound missed since when, a source that was reported gone.
+        self._heard_until_ns: int | None = None
+        self._gone_reported = self._other_reported = False
+        self._last_heard: _LastHeard | None = None
+
+    @property
+    def last(self) -> Prediction | None:
+        """The newest prediction from the source that is open."""
+        return self._held.worker.last if isinstance(self._held, Session) else None
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source that is open; empty when there is none."""
+        return self._held.source.name if isinstance(self._held, Session) else ""
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio heard in all."""
+        return self._ended_heard_s + (self._held.heard_s if isinstance(self._held, Session) else 0.0)
+
+    @property
+    def next_look_ns(self) -> int | None:
+        """When `step` has something to do, if nothing happens before."""
+        return self.health.due_ns
+
+    def begin(self, source: LiveSource | None, absence: str) -> None:
+        """Start with an open source, or with the reason why there is none."""
+        if source is not None:
+            self._listen(source, self.running)
+        else:
+            self._note_gone(absence)
+
+    def apply(self, change: Change) -> None:
+        """Put something else in force; its ``outcome`` or ``error`` is set by a later `step`, or here."""
+        self._change = change
+        if isinstance(self._held, Session) and not change.reopens:
+            self._change_announce = messages.Changed(change.status, None)
+            self._adopt(change.running)
+            self._held.replace(change.running, self._change_announce)
+        elif isinstance(self._held, Session):
+            self._close(self._held)
+            self._open_next()
+        elif self._gone_reported:
+            self._adopt(change.running)
+            self._settle_unheard("; there is no microphone at the moment")
+            if self._held is None:
+                self.health.retry_now(self._clock.monotonic_ns())
+        # Else a source is being opened or released after another change; this one comes next.
+
+    def step(self) -> None:
+        """Take in what other threads report, notice what has happened, and do what is due.
+
+        Raises:
+            SoundSystemError: only a new process can open a source again.
+            StageError: a stage has failed three times within a minute.
+        """
+        while (message := self._inbox.take()) is not None:
+            self._receive(message)
+        now_ns = self._clock.monotonic_ns()
+        match self._held:
+            case Session() as session:
+                self._look_after(session, now_ns)
+            case Opening():
+                if self.health.overdue(now_ns):
+                    forget_portaudio()
+                    raise SoundSystemError("opening the microphone hangs; is the sound server stuck?")
+            case _Closing(source):
+                self._look_whether_released(source, now_ns)
+            case None:
+                if now_ns >= (self.health.due_ns or 0):
+                    self._open_next()
+
+    def end(self) -> None:
+        """Close everything."""
+        held = self._held
+        if isinstance(held, Opening):
+            held.abandon()
+        elif isinstance(held, Session):
+            self._close(held)
+        while (message := self._inbox.take()) is not None:
+            if isinstance(message, OpeningEnded) and message.source is not None:
+                message.source.close()
+
+    def _receive(self, message: Message) -> None:
+        """Take in a message; what a past session reports changes nothing."""
+        match message:
+            case TookOver(session) if session is self._held:
+                self._note_take_over(session, message.take_over)
+            case WorkerEnded(session, error) if session is self._held:
+                self._note_worker_end(session, error)
+            case OpeningEnded(opening) if opening is self._held:
+                self._held = None
+                self._note_opening(message)
+            case _:
+                pass
+
+    def _note_take_over(self, session: Session, take_over: TakeOver) -> None:
+        """Note what the first window of a replacement proves: the source is heard, and what was announced holds."""
+        if not self.health.hears:
+            self.health.delivers(self._clock.monotonic_ns())
+        self._heard_until_ns = None
+        self._gone_reported = self._other_reported = False
+        self._last_heard = _LastHeard(self.running.settings.config.microphone.device, session.source.identity)
+        self._note_announced(take_over)
+
+    def _note_announced(self, take_over: TakeOver) -> None:
+        if self._change is not None and take_over.replacement.announce is self._change_announce:
+            self._settle(take_over.statuses[-1].message)
+        if take_over.replacement.classifier is self.running.classifier:
+            self._proven = self.running
+
+    def _note_worker_end(self, session: Session, error: Exception | None) -> None:
+        if error is not None and not isinstance(error, DeviceError):
+            self._recover(session, f"raised {type(error).__name__}: {error}")
+            return
+        if isinstance(error, CaptureError):
+            self._fail("capture", f"failed: {error}")
+        self._lose(session, str(error or f"{session.source.name}: the microphone is gone"))
+
+    def _note_opening(self, message: OpeningEnded) -> None:
+        error, source, running = message.error, message.source, message.running
+        if isinstance(error, SoundSystemError):
+            raise error
+        self._fresh_model = self._fresh_model and source is None
+        if not running.has_settings_of(self._wanted):
+            # Something else has been asked for meanwhile.
+            if source is not None:
+                self._release(source)
+            self._open_next()
+            return
+        if source is not None:
+            try:
+                self._listen(source, running)
+                return
+            except DeviceError as unsuitable:
+                error = unsuitable
+                self._release(source)
+        if isinstance(error, OtherDeviceError) and self._change is None and not self._other_reported:
+            self._other_reported = True
+            self._output.status(messages.device_other(str(error), self._clock))
+        if not isinstance(error, DeviceError):
+            self._fail("opening", f"raised {type(error).__name__}: {error}")
+        elif self._change is not None:
+            self._change.error = error
+            self._change = None
+            self._open_next()
+            return
+        self._note_gone(str(error))
+
+    def _look_after(self, session: Session, now_ns: int) -> None:
+        name = session.source.name
+        if not self.health.hears and session.delivers:
+            self.health.delivers(now_ns)
+        if self._worker_stall.stalled(now_ns, session.worker.stepped_ns):
+            self._recover(session, f"has not moved for {WORKER_STALLED_S:g} s")
+        elif self.health.stalled(now_ns, session.newest_ns):
+            self._lose(session, f"{name}: has delivered nothing for {(now_ns - session.newest_ns) / 1e9:.1f} s")
+        elif now_ns - self._sound_looked_ns >= _SOUND_NS:
+            self._sound_looked_ns = now_ns
+            self.span = self.level.take_span()
+            if self.health.hears and self.health.sounds(now_ns, self.span):
+                self._output.status(messages.sound(session.source, self.health, self._clock))
+            for missing in session.source.take_missing():
+                self.counting.add_undelivered(missing.samples)
+                self._output.status(messages.undelivered(session.source, missing, self._clock))
+
+    def _look_whether_released(self, source: LiveSource, now_ns: int) -> None:
+        if source.released:
+            self._held = None
+            self.health.gone(now_ns, self.health.reason)
+            self.health.retry_now(now_ns)
+        elif self.health.overdue(now_ns):
+            raise SoundSystemError(f"{source.name}: the sound system does not release it")
+
+    @property
+    def _wanted(self) -> Running:
+        return self._change.running if self._change else self.running
+
+    def _open_next(self) -> None:
+        """Open what is wanted, unless something is held that has to be released first."""
+        if self._held is not None:
+            return
+        self.health.opening(self._clock.monotonic_ns())
+        wanted, last = self._wanted, self._last_heard
+        same = last is not None and last.device == wanted.settings.config.microphone.device
+        self._held = Opening(
+            wanted,
+            self._open_source,
+            last.identity if last is not None and same else None,
+            self._inbox.post,
+            fresh_model=self._fresh_model,
+        )
+
+    def _listen(self, source: LiveSource, running: Running) -> None:
+        """Begin a session with a source that has just been opened."""
+        session = self._session(source, running)
+        announce: Announce = announce_nothing
+        if self._change is not None:
+            announce = self._change_announce = messages.Changed(self._change.status, self._heard_until_ns)
+        elif self._heard_until_ns is not None:
+            announce = messages.Interrupted("while it was reopened", self._heard_until_ns, self._clock)
+        self._start(session, running, announce)
+        self.health.opened(self._clock.monotonic_ns())
+
+    def _listen_on(self, session: Session) -> None:
+        """Listen to the same stream with another worker, since the one that did has failed.
+
+        Raises:
+            DeviceError: the source cannot give what the model needs.
+        """
+        again = self._session(session.source, self.running, session.listener.accounts)
+        for event in session.listener.switch_off():
+            self._output.event(event)
+        announce: Announce = messages.Interrupted("while the inference stage was restarted", None, self._clock)
+        if self._change is not None:
+            announce = self._change_announce = messages.Changed(self._change.status, self._heard_until_ns)
+        self._start(again, self.running, announce)
+
+    def _session(self, source: LiveSource, running: Running, accounts: Accounts | None = None) -> Session:
+        return Session(
+            source,
+            running,
+            output=self._output,
+            counting=self.counting,
+            level=self.level,
+            clock=self._clock,
+            post=self._inbox.post,
+            accounts=accounts,
+        )
+
+    def _start(self, session: Session, running: Running, announce: Announce) -> None:
+        self._worker_stall.restart()
+        self._held = session
+        self._adopt(running)
+        status = listening(session.listener, running.asked_hop_s, running.settings.source, self._clock)
+        if self._gone_reported and self._change is None:
+            # One that was reported gone is believed to be back with its first window, however often it is opened.
+            announce = messages.Back(self._heard_until_ns, self._other_than(session.source), status, self._clock)
+        else:
+            self._output.status(status)
+        session.start(running, announce)
+
+    def _other_than(self, source: LiveSource) -> str:
+        """Return the name of the source that was heard before, if this is another one."""
+        last = self._last_heard
+        return last.identity.name if last is not None and not source.identity.is_like(last.identity) else ""
+
+    def _adopt(self, running: Running) -> None:
+        """Take note of what is in force from here on, and of what to go back to should its model fail."""
+        before = self.running.classifier.package.fingerprint
+        if self._proven is not None and running.classifier.package.fingerprint != before:
+            self._fallback, self._proven = self._proven, None
+        self.running = running
+
+    def _recover(self, session: Session, what: str) -> None:
+        """Go on after the inference stage has failed: with the model of before if there is one, else once more."""
+        fallback, self._fallback = self._fallback, None
+        if fallback is None:
+            self._fail("inference", what)
+        else:
+            self._go_back(fallback, what)
+        if session.worker.done.is_set():
+            try:
+                self._listen_on(session)
+                return
+            except DeviceError:
+                pass  # what is in force again needs another stream
+        self._close(session)
+        if fallback is not None:
+            self._fresh_model = False  # the copy that a hanging worker keeps is the other model's
+        self._open_next()
+
+    def _go_back(self, fallback: Running, what: str) -> None:
+        package = self.running.classifier.package
+        reason = f"the model {package.manifest.name} {what}"
+        self.stage_failures += 1
+        self.reversion = Reversion(package.fingerprint, reason)
+        self._output.status(messages.model_reverted(package, reason, fallback.model, self._clock))
+        if self._change is not None:
+            self._change.error = ModelError(reason)
+            self._change = None
+        self.running, self._proven = fallback, None
+
+    def _fail(self, stage: str, what: str) -> None:
+        """Report that a stage has failed and is about to be restarted.
+
+        Raises:
+            StageError: it is the third time within a minute.
+        """
+        self.stage_failures += 1
+        self._failed_ns.append(self._clock.monotonic_ns())
+        failed_ns = self._failed_ns
+        given_up = len(failed_ns) == _MAX_FAILURES and failed_ns[-1] - failed_ns[0] < _FAILURES_WITHIN_S * 1e9
+        what_now = "this is the third failure within a minute" if given_up else "restarting it"
+        self._output.status(messages.stage_failed(stage, what, what_now, self._clock))
+        if given_up:
+            raise StageError(f"the {stage} stage {what}, the third failure within {_FAILURES_WITHIN_S} s")
+
+    def _lose(self, session: Session, reason: str) -> None:
+        # Reported first: closing takes a moment.
+        self._note_gone(reason)
+        self._close(session)
+        if self._change is not None:
+            self._settle_unheard("; and the microphone is gone")
+
+    def _note_gone(self, reason: str) -> None:
+        self.health.gone(self._clock.monotonic_ns(), reason)
+        if not self._gone_reported:
+            self._gone_reported = True
+            self._output.status(messages.device_gone(self.health, self._clock))
+
+    def _close(self, session: Session) -> None:
+        """End a session, and release its source; turn off what is on."""
+        self._held = None
+        # A worker that is left behind keeps its copy of the model.
+        self._fresh_model = not session.stop() or self._fresh_model
+        for event in session.listener.switch_off():
+            self._output.event(event)
+        self._ended_heard_s += session.heard_s
+        if session.listener.captured_ns:
+            self._heard_until_ns = session.listener.captured_ns
+        # It may have announced something just before it was stopped.
+        while (message := self._inbox.take()) is not None:
+            if isinstance(message, TookOver) and message.session is session:
+                self._note_announced(message.take_over)
+        self._note_whether_released(session.source)
+
+    def _release(self, source: LiveSource) -> None:
+        """Close a source that was opened and is of no use."""
+        source.close()
+        self._note_whether_released(source)
+
+    def _note_whether_released(self, source: LiveSource) -> None:
+        if not source.released:  # it may be at any time
+            self._held = _Closing(source)
+            reason = self.health.reason or f"{source.name}: the sound system does not release it"
+            self.health.stuck(self._clock.monotonic_ns(), reason)
+
+    def _settle_unheard(self, note: str) -> None:
+        """Announce a change that holds, though no window will."""
+        if self._change is not None:
+            status = self._change.status(0)
+            self._output.status(status)
+            self._settle(status.message + note)
+
+    def _settle(self, outcome: str) -> None:
+        if self._change is not None:
+            self._change.outcome = outcome
+        self._change = self._change_announce = None

@@ -1,0 +1,73 @@
+"""Which outputs there are, and which of them a command opens."""
+
+import sys
+from dataclasses import dataclass
+
+from audiomon.clock import Clock
+from audiomon.outputs.journal import Journal, writes_to_journal
+from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.outputs.json_lines import JsonLines
+from audiomon.outputs.live import Fanout, LiveOutput
+from audiomon.outputs.queued import Queued
+from audiomon.outputs.selection import Selected, Selection
+from audiomon.outputs.terminal import Terminal
+from audiomon.pipeline.output import Output
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What a command was asked to write.
+
+    Attributes:
+        as_json: JSON lines instead of text.
+        scores: of each prediction in JSON, at most.
+        predictions: which ones; None for every one, and in the journal those of the configuration.
+        instance: name of this listener among several.
+    """
+
+    as_json: bool
+    scores: int
+    predictions: Selection | None
+    instance: str
+
+
+def screen(options: OutputOptions, *, dated: bool = True) -> Output:
+    """Return what writes to standard output: it waits for its reader, and raises OSError when that has gone.
+
+    Args:
+        options: what to write.
+        dated: whether lines carry the time of day, as live ones do, rather than the place in a recording.
+    """
+    if options.as_json:
+        output: Output = JsonLines(sys.stdout, options.scores)
+    else:
+        output = Terminal(sys.stdout, colour=sys.stdout.isatty(), dated=dated)
+    return Selected(output, options.predictions or "every")
+
+
+def live_outputs(options: OutputOptions, clock: Clock) -> Fanout:
+    """Open all outputs that live listening writes to.
+
+    Args:
+        options: what to write.
+        clock: dates what is said of the outputs.
+    """
+    opened = (output(options, clock) for output in _LIVE_OUTPUTS)
+    return Fanout([output for output in opened if output is not None], clock)
+
+
+def in_service(options: OutputOptions) -> bool:
+    """Say whether this is a service whose standard output is the journal."""
+    return not options.as_json and writes_to_journal(1)
+
+
+def _journal(options: OutputOptions, _clock: Clock) -> LiveOutput | None:
+    return Journal(JournalSocket(), options.instance) if in_service(options) else None
+
+
+def _screen(options: OutputOptions, clock: Clock) -> LiveOutput | None:
+    return None if in_service(options) else Queued(screen(options), "standard output", clock)
+
+
+# A further output is a line here.
+_LIVE_OUTPUTS = (_journal, _screen)

@@ -1,0 +1,206 @@
+"""A live source that is no microphone: raw samples through a socket or a FIFO, in real time."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from audiomon.audio.capture import CapturedSource
+from audiomon.audio.source import LiveSource
+from audiomon.audio.stream import StreamSource
+from audiomon.errors import DeviceError
+
+RATE = 8000
+PATIENCE_S = 60
+
+
+def noise(samples: int, channels: int = 1) -> np.ndarray:
+    return np.random.default_rng(channels).integers(-30_000, 30_000, (samples, channels)).astype(np.int16)
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "camera"))
+        listening.listen()
+        yield listening
+
+
+def read_all(source: LiveSource) -> tuple[np.ndarray, str]:
+    """Every sample until it fails, and why it did."""
+    pieces = []
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            block = source.read(777)
+        except DeviceError as error:
+            return np.concatenate(pieces), str(error)
+        assert block is not None
+        assert block.lost == 0
+        pieces.append(block.samples.copy())
+    raise AssertionError("it did not end")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("piece", [1, 333, 4096])
+def test_what_is_sent_is_captured_bit_for_bit_whatever_the_pieces_and_its_end_is_a_failure(
+    tmp_path, server, channels, piece
+):
+    sent = noise(3001, channels)
+    with StreamSource(tmp_path / "camera", RATE, channels, name="stream:camera") as source:
+        assert (source.name, source.sample_rate, source.channels, source.live) == (
+            "stream:camera",
+            RATE,
+            channels,
+            True,
+        )
+        connection, _ = server.accept()
+        data = sent.astype("<i2").tobytes()
+        for start in range(0, len(data), piece):
+            connection.sendall(data[start : start + piece])
+        connection.close()
+        heard, why = read_all(source)
+        assert why == str(source.failure) == "stream:camera: the stream has ended"
+        assert source.captured_end == len(sent)
+        assert not source.released
+    np.testing.assert_array_equal(heard, sent)
+
+
+def test_a_fifo_is_a_stream_too_and_may_wait_for_its_sender(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    sent = noise(2000)
+    with StreamSource(tmp_path / "fifo", RATE) as source:
+        sender = threading.Thread(target=lambda: (tmp_path / "fifo").write_bytes(sent.tobytes() + b"x"))
+        sender.start()
+        heard, why = read_all(source)
+        sender.join(PATIENCE_S)
+    assert why.endswith("fifo: the stream has ended")
+    np.testing.assert_array_equal(heard, sent)
+
+
+def test_a_reader_that_fell_behind_loses_an_exact_number_and_the_sender_is_never_held_up(tmp_path, server):
+    sent = noise(5 * RATE)
+    with StreamSource(tmp_path / "camera", RATE, ring_s=2) as source:
+        connection, _ = server.accept()
+        connection.settimeout(PATIENCE_S)
+        connection.sendall(sent.tobytes())
+        deadline = time.monotonic() + PATIENCE_S
+        while source.captured_end < len(sent):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        block = source.read(100)
+        connection.close()
+    assert block is not None
+    assert block.position == block.lost == 4 * RATE
+    np.testing.assert_array_equal(block.samples, sent[block.position : block.position + 100])
+
+
+def test_where_nobody_sends_opening_is_refused_in_one_line(tmp_path):
+    with pytest.raises(DeviceError, match=r"^stream:camera: there is no stream: nobody sends there$"):
+        StreamSource(tmp_path / "camera", RATE, name="stream:camera")
+
+
+def test_senders_are_alike_by_name(tmp_path, server):
+    with StreamSource(tmp_path / "camera", RATE, name="a") as one, StreamSource(tmp_path / "camera", RATE) as other:
+        assert one.identity.is_like(one.identity)
+        assert not one.identity.is_like(other.identity)
+
+
+class Device:
+    """A device that does what a test wants; see `InputStream`."""
+
+    sample_rate = RATE
+    channels = 1
+    ending = False
+
+    def __init__(self, samples: np.ndarray, error: Exception | None = None) -> None:
+        self.identity = self
+        self.name = "a device"
+        self.let_go = threading.Event()
+        self.let_go.set()
+        self.inside = threading.Lock()
+        self._samples, self._error = samples, error
+
+    def is_like(self, other: object) -> bool:
+        return other is self
+
+    def available(self) -> int:
+        with self.inside:
+            if self._error is not None and not len(self._samples):
+                raise self._error
+            return len(self._samples)
+
+    def read(self, count: int) -> bytes:
+        taken, self._samples = self._samples[:count], self._samples[count:]
+        return taken.tobytes()
+
+    def close(self) -> None:
+        assert self.let_go.wait(PATIENCE_S)
+
+
+def test_a_failure_comes_after_all_that_was_captured_and_is_a_new_exception_each_time():
+    device = Device(noise(1600), RuntimeError("broken"))
+    with CapturedSource(lambda: device) as source:
+        heard, why = read_all(source)
+        assert len(heard) == 1600
+        assert why == "a device: capturing raised RuntimeError: broken"
+        first, second = source.failure, source.failure
+    assert first is not second
+    assert str(first) == str(second) == why
+    assert first is not None
+    assert first.__traceback__ is None
+
+
+def test_what_is_raised_while_opening_is_raised_to_the_one_who_opens():
+    def fails() -> Device:
+        raise OSError("no")
+
+    with pytest.raises(DeviceError, match="opening the microphone raised OSError: no"):
+        CapturedSource(fails)
+
+
+def test_a_device_that_does_not_let_go_is_not_released_until_it_does():
+    device = Device(noise(10))
+    device.let_go.clear()
+    stuck: list[bool] = []
+    source = CapturedSource(lambda: device, on_stuck=lambda: stuck.append(True))
+    assert not source.released
+    source.close()
+    assert not source.released
+    assert stuck == [True]
+    device.let_go.set()
+    deadline = time.monotonic() + PATIENCE_S
+    while not source.released:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_live_source_need_be_nothing_but_what_the_protocol_says():
+    class Stub:
+        """Typed by the protocol alone."""
+
+        name, sample_rate, channels, live = "stub", RATE, 1, True
+        identity = Device(noise(0))
+        captured_end = captured_ns = 0
+        failure = None
+        released = False
+
+        def read(self, frames):
+            return None
+
+        def rewind(self, frames):
+            return 0
+
+        def close(self):
+            self.released = True
+
+        def take_missing(self):
+            return []
+
+    source: LiveSource = Stub()
+    source.close()
+    assert source.released
