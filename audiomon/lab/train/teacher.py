@@ -119,7 +119,8 @@ class Teacher:
         names = self._classifier.labels
         columns = []
         for pattern in patterns:
-            found = [column for column, name in enumerate(names) if fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))]
+            literal = pattern.replace("[", "[[]")
+            found = [column for column, name in enumerate(names) if fnmatch.fnmatchcase(name, literal)]
             if not found:
                 raise UserError(f"--teacher-label …={pattern}: the teacher has no such label")
             columns += found
