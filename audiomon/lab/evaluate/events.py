@@ -112,7 +112,7 @@ class Events:
     """What a user notices of a model.
 
     Attributes:
-        labels: figures of each label that makes events, where there are recordings of it.
+        labels: figures of each label that makes events, in the model's order.
         background: all events in recordings of labels that make none; of no time where there are no such recordings.
     """
 
@@ -131,9 +131,9 @@ def count_events(heard: Sequence[HeardSound], labels: tuple[str, ...], event_lab
     quiet = [one for one in heard if one.sound.label not in event_labels]
     figures = []
     for label in labels:
-        own = [one for one in heard if one.sound.label == label]
-        if label not in event_labels or not own:
+        if label not in event_labels:
             continue
+        own = [one for one in heard if one.sound.label == label]
         others = [one for one in heard if one.sound.label != label]
         first = [_first_s(one, label) for one in own]
         figures.append(

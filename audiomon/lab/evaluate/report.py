@@ -130,7 +130,9 @@ def percent(share: float) -> str:
 
 
 def heard(one: EventFigures) -> str:
-    """Write how many recordings of a label were heard, as ``38 of 40 (95%; 84–99%)``."""
+    """Write how many recordings of a label were heard, as ``38 of 40 (95%; 84%–99%)``; a dash for none."""
+    if not one.recordings:
+        return "–"
     return f"{one.heard} of {one.recordings} ({one.share:.0%}; {_between(one.interval, '{:.0%}')})"
 
 

@@ -70,12 +70,18 @@ def test_a_recording_with_an_event_of_its_label_is_heard_and_any_event_in_backgr
         LABELS[1:],
     )
     bark, cry = judged.events.labels
+    assert "3 (67%; 21%–94%)" in text(judged, "title")
     assert (bark.label, bark.recordings, bark.heard, bark.missed) == ("bark", 3, 2, 1)
     assert bark.late_s == (0.5, 2.0)
     assert (bark.false.count, bark.mistaken) == (1, 0)
     assert bark.false.per_hour == pytest.approx(100)
     assert (cry.heard, cry.false.count, cry.mistaken) == (1, 0, 1)
     assert (judged.events.background.count, judged.events.background.hours) == (1, pytest.approx(0.01))
+
+
+def test_a_label_without_recordings_may_still_be_false():
+    _, cry = judge([heard("background", ["cry"], events=[("cry", 1.0)])], LABELS, LABELS[1:]).events.labels
+    assert (cry.recordings, cry.false.count) == (0, 1)
 
 
 def test_an_event_before_the_recording_begins_is_false_and_does_not_count_as_heard():
