@@ -39,7 +39,7 @@ Kept = TypeVar("Kept")
 @click.command()
 @click.argument("model")
 @click.argument("dataset", type=_FOLDER)
-@click.option("--cv", "cross", is_flag=True, help="Train anew for each fold, as MODEL was trained, and judge those.")
+@click.option("--cv", "cross", is_flag=True, help="Train a model for each fold as MODEL was trained, and judge those.")
 @click.option("--held-out", is_flag=True, help="Only the recordings that MODEL's training held out.")
 @click.option("--label", "renamed", multiple=True, metavar="FOLDER=LABEL", help="What to expect in a folder.")
 @click.option("--others", metavar="LABEL", help="What to expect in folders that the model has no label for.")
@@ -166,8 +166,8 @@ def _cross_validated(
         prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad, teacher=teacher)
     processes = min(jobs or cores(), len(prepared.folds))
     trainings = fold_jobs(prepared, settings, shared_threads(processes))
-    with training_bar(trainings) as told:
-        trained = run_jobs(trainings, processes, told)
+    with training_bar(trainings) as epoch_done:
+        trained = run_jobs(trainings, processes, epoch_done)
     heard, _ = hear_folds(prepared, settings, trained, hop_s)
     judgement = judge_heard(heard, prepared.labels, settings)
     forget(trainings)
@@ -192,7 +192,7 @@ def _held_out(manifest: Manifest, dataset: Path, sounds: list[Sound]) -> list[So
     if manifest.training.get("division", "") not in ("", division_digest(divided)) and is_dealt(dataset, split):
         raise InputError(
             f"{dataset}: its folds are dealt out by chance, and it has changed since {manifest.name} was trained, so "
-            f"nobody can tell what was held out; next time train with --folds or split.csv"
+            f"what was held out is not known; next time train with --folds or split.csv"
         )
     held = [sound for sound in divided if sound.fold == fold]
     if not held:

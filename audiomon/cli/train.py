@@ -81,7 +81,7 @@ def _switches(command: Any) -> Any:
     type=click.IntRange(0),
     default=_DEFAULTS.patience,
     show_default=True,
-    help="Stop after so many epochs without a better validation loss, and keep the best weights; 0: never stop early.",
+    help="Stop after this many epochs without a better validation loss, and keep the best weights; 0: never stop.",
 )
 @teacher_option
 @click.option(
@@ -96,7 +96,7 @@ def _switches(command: Any) -> Any:
     type=click.FloatRange(0),
     default=_DEFAULTS.false_events_per_hour,
     show_default=True,
-    help="With --cv: choose each label's threshold so that other recordings raise at most so many; 0: as --decision.",
+    help="With --cv: choose each label's threshold so that other recordings raise no more than this; 0: as --decision.",
 )
 @click.option("--seed", type=click.IntRange(0), default=_DEFAULTS.seed, show_default=True)
 @_switches
@@ -108,7 +108,7 @@ def _switches(command: Any) -> Any:
 @click.option("--description", help="One line for people.")
 @click.option("--notes", type=click.Path(path_type=Path, dir_okay=False), help="Markdown that ends the card.")
 @click.option("--replace", is_flag=True, help="Replace a package that is there.")
-@click.option("--fresh", is_flag=True, help="Begin anew where an interrupted training could go on.")
+@click.option("--fresh", is_flag=True, help="Start over where an interrupted training could go on.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -183,7 +183,7 @@ def train(
     if fresh:
         forget(trainings)
     elif any(checkpoint_of(one).exists() for one in trainings):
-        click.echo("audiomon: going on with an interrupted training (--fresh to begin anew)", err=True)
+        click.echo("audiomon: going on with an interrupted training (--fresh to start over)", err=True)
     with training_bar(trainings) as epoch_done:
         trained = run_jobs(trainings, processes, epoch_done)
     heard, decisions = _heard(prepared, settings, trained, held, cross)

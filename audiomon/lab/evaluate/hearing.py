@@ -93,7 +93,7 @@ class _Room:
         self._position = 0
 
     def read(self, frames: int) -> Block | None:
-        """See `Source.read`."""
+        """Return noise, then the recording, then noise."""
         if self._left[0]:
             return self._noise(0, frames)
         block = self._inner.read(frames)
@@ -105,15 +105,15 @@ class _Room:
 
     @property
     def captured_end(self) -> int:
-        """See `Source`."""
+        """How many frames have been read."""
         return self._position
 
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # Source's signature
-        """See `Source.rewind`. Never back."""
+        """Go nowhere: what was read is gone."""
         return 0
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """Close the recording."""
         self._inner.close()
 
     def _noise(self, side: int, frames: int) -> Block:

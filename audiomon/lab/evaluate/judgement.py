@@ -99,7 +99,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """How well one class is told from the others; what there is nothing to divide by is NaN."""
+    """How well one class is told from the others; a figure without anything to divide by is NaN."""
 
     label: str
     count: int

@@ -143,6 +143,19 @@ def late(one: EventFigures) -> str:
     return f"{one.median_late_s:.1f} s ({_between(one.late_interval, '{:.1f}')} s)"
 
 
+def events_table(events: Events) -> str:
+    """Return what a user notices as a Markdown table."""
+    rows = [
+        f"| {one.label} | {heard(one)} | {late(one)} | {per_hour(one.false)} | {one.mistaken} |"
+        for one in events.labels
+    ]
+    if events.background.hours:
+        rows.append(f"| all together | | | {per_hour(events.background)} | |")
+    return "\n".join(
+        ["| label | heard | how late | false in background | mistaken |", "| --- | --- | --- | --- | --- |", *rows]
+    )
+
+
 def per_hour(rate: Rate) -> str:
     """Write how often something happens, as ``2.0 an hour (0.2–7.4; 2 in 58 min)``."""
     if not rate.hours:

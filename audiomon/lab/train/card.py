@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from audiomon.lab.evaluate.events import Events
 from audiomon.lab.evaluate.hearing import ROOM_DBFS
 from audiomon.lab.evaluate.judgement import Judgement
-from audiomon.lab.evaluate.report import EXPLANATION, heard, late, per_hour, percent
+from audiomon.lab.evaluate.report import EXPLANATION, events_table, percent
 from audiomon.lab.proof import Proof
 from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.lab.train.preparation import Prepared
@@ -19,7 +18,7 @@ _OBVIOUS = ("kind", "center", "normalization")
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card tells.
+    """What a card says.
 
     Attributes:
         name: of the package.
@@ -118,11 +117,12 @@ def _judged(facts: CardFacts, judgement: Judgement) -> str:
         for clip, window, label in rows
     )
     return f"""
-Judged on {facts.judged_on}. Made again by
+Judged on {facts.judged_on}. These figures come from
 
     {facts.check}
 
-{_noticed(judgement.events)}
+{events_table(judgement.events)}
+
 {" ".join(EXPLANATION)} Each recording is played once in a quiet room
 ({ROOM_DBFS:g} dBFS), to the daemon's windows and decisions.
 
@@ -135,17 +135,6 @@ What tells a trainer more than a user: {_headline(judgement)}
 Windows are those that hold their recording's sound, by its A-weighted level; a recording's answer is the mean over
 them. {_calibration(judgement)}
 """
-
-
-def _noticed(events: Events) -> str:
-    rows = [
-        f"| {one.label} | {heard(one)} | {late(one)} | {per_hour(one.false)} | {one.mistaken} |"
-        for one in events.labels
-    ]
-    if events.background.hours:
-        rows.append(f"| all together | | | {per_hour(events.background)} | |")
-    head = "| label | heard | how late | false in background | mistaken |\n| --- | --- | --- | --- | --- |"
-    return "\n".join([head, *rows, ""])
 
 
 def _headline(judgement: Judgement) -> str:

@@ -93,7 +93,7 @@ class _Take:
             self.pauses = empty[lesson.leaves_no_trace(middle_s(empty))] if len(empty) else empty
 
     def window(self, start: int, size: int) -> Float32:
-        """Return the powers of so many frames; those outside the recording are 0."""
+        """Return the powers of ``size`` frames; those outside the recording are 0."""
         inside = self._frames[max(0, start) : max(0, start + size)]
         first = max(0, -start)
         return np.pad(inside, ((first, size - first - len(inside)), (0, 0)))
@@ -226,13 +226,13 @@ def _overlaid(
     return mixed, targets * (1 - part[:, np.newaxis]) + targets[other] * part[:, np.newaxis]
 
 
-def plain_windows(materials: list[Material], spec: LogMelSpec, most_each: int) -> tuple[Float32, Int64]:
+def plain_windows(materials: list[Material], spec: LogMelSpec, max_each: int) -> tuple[Float32, Int64]:
     """Cut recordings into windows as they are, leaving out those without the recording's sound.
 
     Args:
         materials: the recordings.
         spec: of the model's input.
-        most_each: windows of one recording, spread evenly over it, at least 8 frames apart.
+        max_each: windows of one recording, spread evenly over it, at least 8 frames apart.
 
     Returns:
         Windows, shape (n, frames, n_mels), and the class of each, shape (n,).
@@ -241,7 +241,7 @@ def plain_windows(materials: list[Material], spec: LogMelSpec, most_each: int) -
     windows, labels = [], []
     for one in materials:
         take = _Take(one, 0, power, False)
-        starts = take.starts[:: max(_HOP_FRAMES, -(-len(take.starts) // most_each))]
+        starts = take.starts[:: max(_HOP_FRAMES, -(-len(take.starts) // max_each))]
         windows += [take.window(int(start), spec.frames) for start in starts]
         labels += [one.label] * len(starts)
     return finish_windows(np.stack(windows), spec), np.array(labels)

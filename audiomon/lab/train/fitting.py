@@ -57,8 +57,8 @@ class Job:
             for materials in (self.training, self.validation, self.noise)
         ]
         settings = msgspec.structs.replace(self.settings, decisions=Decisions(), false_events_per_hour=0)
-        told = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
-        return hashlib.blake2b(told + network_source(settings.network), digest_size=12).hexdigest()
+        decisive = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
+        return hashlib.blake2b(decisive + network_source(settings.network), digest_size=12).hexdigest()
 
     @property
     def steps(self) -> int:
@@ -86,7 +86,7 @@ class Trained:
 
 
 def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
-    """Train one network and convert it. Runs in TensorFlow's process; ``progress`` is told every `Epoch`.
+    """Train one network and convert it. Runs in TensorFlow's process; ``progress`` gets every `Epoch`.
 
     Args:
         progress: called after every epoch.

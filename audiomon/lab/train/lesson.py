@@ -1,4 +1,4 @@
-"""What a teacher hears in one recording, and what of it a student is to learn. Numbers only: it asks nobody."""
+"""What a teacher hears in one recording, and what of it a student is to learn. Numbers only."""
 
 from dataclasses import dataclass
 

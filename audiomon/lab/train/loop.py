@@ -24,7 +24,7 @@ Draw = Callable[[int, np.random.Generator], tuple[Float32, Float32]]
 
 _WARM_UP = 0.05  # part of the steps in which the learning rate rises
 _FIRST_RATE = 0.01  # of the highest learning rate
-# The weights that are kept are a running mean over so many steps, and over no more than this part of all.
+# The weights that are kept are a running mean over this many steps, and at most this part of them all.
 _MEAN_OVER_STEPS = 200
 _MEAN_OVER_PART = 0.1
 

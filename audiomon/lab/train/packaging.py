@@ -41,7 +41,7 @@ _INT8 = "-int8"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A training and all that is to be told of it.
+    """A training and all that its package says of it.
 
     Attributes:
         output: folder of the package.

@@ -116,7 +116,7 @@ def prepare(
         folder: a subfolder for each class.
         split: how it is divided.
         settings: what the frames are.
-        advance: told of every recording done.
+        advance: called after every recording.
         noise: folder of recordings to mix in behind, or None.
         skip_bad: leave out what cannot be used instead of refusing.
         teacher: says which windows hold their recording's class; None: their level does.

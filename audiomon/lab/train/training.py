@@ -13,8 +13,8 @@ from audiomon.lab.train.features import cache_folder
 from audiomon.lab.train.fitting import Job, Trained, fit_network
 from audiomon.lab.train.loop import Epoch
 
-# Told of every epoch: which job, and the epoch.
-Told = Callable[[int, Epoch], None]
+# Called after every epoch: which job, and the epoch.
+EpochDone = Callable[[int, Epoch], None]
 
 
 def checkpoint_of(job: Job) -> Path:
@@ -22,7 +22,7 @@ def checkpoint_of(job: Job) -> Path:
     return cache_folder() / "training" / job.fingerprint
 
 
-def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
+def run_jobs(jobs: list[Job], processes: int, done: EpochDone) -> list[Trained]:
     """Train all, ``processes`` at a time; what an interrupted run has done is taken up again.
 
     Returns:
@@ -41,7 +41,7 @@ def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
         free: SimpleQueue[TensorFlowProcess] = SimpleQueue()
         for process in running:
             free.put(process)
-        futures = [pool.submit(_run, jobs[number], number, free, told) for number in range(len(jobs))]
+        futures = [pool.submit(_run, jobs[number], number, free, done) for number in range(len(jobs))]
         try:
             return [future.result() for future in futures]
         finally:
@@ -49,10 +49,10 @@ def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
                 future.cancel()
 
 
-def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", told: Told) -> Trained:
+def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", done: EpochDone) -> Trained:
     process = free.get()
     try:
-        return process.call(fit_network, job, checkpoint_of(job), progress=lambda epoch: told(number, epoch))
+        return process.call(fit_network, job, checkpoint_of(job), progress=lambda epoch: done(number, epoch))
     finally:
         free.put(process)
 
