@@ -1,5 +1,7 @@
 """The loop keeps the best weights, stops when they get no better, and says how each epoch went."""
 
+import contextlib
+
 import msgspec
 import numpy as np
 import pytest
@@ -62,3 +64,43 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_weights(tens
     assert len(losses) < 12
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
     assert loss == pytest.approx(min(losses), rel=1e-4)
+
+
+class _Killed(BaseException):
+    """What ends a training in the middle, as a signal does."""
+
+
+def weights_after(_, settings, checkpoint, killed_after, validating):
+    """Runs where TensorFlow is: train, be killed after some epochs, go on; return weights and numbers of epochs."""
+    rng = np.random.default_rng(7)
+    labels = rng.integers(0, 2, 64)
+    validation = Validation(windows_of(labels, rng), labels) if validating else None
+
+    def kill(epoch):
+        if epoch.number == killed_after:
+            raise _Killed
+
+    with contextlib.suppress(_Killed):
+        fit(draw, SHAPE, 2, settings, 6, checkpoint, validation, kill)
+    model, epochs = fit(draw, SHAPE, 2, settings, 6, checkpoint, validation, lambda _: None)
+    return model.get_weights(), [epoch.number for epoch in epochs]
+
+
+@pytest.mark.parametrize("patience", [0, 12])
+def test_a_training_that_is_killed_goes_on_to_the_weights_that_it_would_have_had(tensorflow, tmp_path, patience):
+    settings = msgspec.structs.replace(SETTINGS, epochs=4, patience=patience)
+    whole, numbers = tensorflow.call(weights_after, settings, tmp_path / "whole", 9, patience > 0)
+    assert numbers == [1, 2, 3, 4]
+    for after in (2, 4):
+        weights, numbers = tensorflow.call(weights_after, settings, tmp_path / str(after), after, patience > 0)
+        assert numbers == [1, 2, 3, 4]
+        for one, other in zip(weights, whole, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_whose_notes_were_cut_off_is_started_over(tensorflow, tmp_path):
+    settings = msgspec.structs.replace(SETTINGS, epochs=2)
+    (tmp_path / "fit" / "backup").mkdir(parents=True)
+    (tmp_path / "fit" / "backup" / "training_metadata.json").write_text('{"epo')
+    _, numbers = tensorflow.call(weights_after, settings, tmp_path / "fit", 9, False)
+    assert numbers == [1, 2]
