@@ -1,6 +1,7 @@
 """Time, passed in to everything that needs it, so that a test can run a day in minutes.
 
-Nothing else in audiomon calls ``time.sleep`` or reads a clock.
+The pipeline and the daemon live by it alone. Commands that wait for a daemon, or time a machine, read the clock
+themselves.
 """
 
 import threading

@@ -14,7 +14,7 @@ FLOORS = {
     "config": set(),
     "models": {"config", "features"},
     "pipeline": {"audio", "config", "features", "models"},
-    "outputs": {"pipeline"},
+    "outputs": {"config", "pipeline"},
     "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},

@@ -24,7 +24,7 @@ from audiomon.audio.source import Block, Closing, Identity, Missing
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 
-# CPU ms per second of audio that capturing costs, the whole process, nobody reading (22 050 Hz, a sound server that
+# CPU ms per second of audio that capturing costs, the whole process, without a reader (22 050 Hz, a sound server that
 # delivers every 50 ms, x86-64): blocks of 50 ms 5.6 to 6.1, of 100 ms 3.2 to 3.4. The delay: a sample waits for the
 # rest of its block, and up to 3 ms more for the look that finds it.
 DEFAULT_BLOCK_MS = 100.0
@@ -34,7 +34,7 @@ DEFAULT_RING_S = 10.0
 _MAX_READ_S = 1.0
 # Beyond the time the samples take to come into being.
 _MAX_READ_DELAY_S = 0.5
-# A sound server that does not answer for this long will not answer at all. A USB microphone opens in 0.2 s.
+# A sound server that has not answered for this long will not answer at all. A USB microphone opens in 0.2 s.
 MAX_OPENING_S = 10.0
 # Ctrl-C ends within a second; a stream that is not closed by then is left behind.
 _MAX_CLOSING_S = 0.4
@@ -78,7 +78,7 @@ class InputStream(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""
         ...
 
 
@@ -90,7 +90,7 @@ class CapturedSource(Closing):
         block_ms: milliseconds captured at a time, at most 100.
         ring_s: seconds kept for a reader that falls behind, at least 2.
         clock: paces the polling and dates the samples.
-        on_stuck: called when the device does not let go of the capture thread.
+        on_stuck: called when closing leaves the capture thread behind, inside the device.
 
     Attributes:
         block_frames: samples captured at a time, at least; a larger number that has already come is taken whole.

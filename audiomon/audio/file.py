@@ -1,6 +1,7 @@
 """Audio files as a source: whatever libsndfile reads, pulled with back-pressure, never dropped."""
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
 # One read at a time must end soon enough for a stop to be noticed.
-_LONGEST_SLEEP_S = 0.25
+_MAX_SLEEP_S = 0.25
 
-# Full scale is 1. What is so much louder is no recording, and its powers would leave the range of float32.
-_LOUDEST = 1e6
+# Full scale is 1. A sample above this is no recording, and its powers would leave the range of float32.
+_MAX_SAMPLE = 1e6
 # libsndfile's names of the encodings that can hold NaN, infinity and numbers of that size.
 _NOT_ALWAYS_FINITE = ("FLOAT", "DOUBLE")
 
@@ -44,7 +45,9 @@ class FileSource(Closing):
         self.path = path
         self.name = str(path)
         self._clock = clock or SystemClock()
-        self._file = _open(path)
+        self._file, self._raw = _open(path)
+        # Held while the file is decoded: closing it meanwhile would crash.
+        self._decoding = threading.Lock()
         self._missing_part = missing_part(self._file.extra_info)
         self._damaged: str | None = None
         self.sample_rate: int = self._file.samplerate
@@ -54,7 +57,7 @@ class FileSource(Closing):
         self._read_end = 0
         self.live = realtime
         self._start_ns = self._clock.monotonic_ns()
-        self._buffer = self._room(0)
+        self._buffer = self._buffer_for(0)
         self._closed = False
 
     @property
@@ -64,12 +67,17 @@ class FileSource(Closing):
 
     def read(self, frames: int) -> Block | None:
         """See `Source.read`."""
-        if self._closed:
-            return None
         if self.live:
             frames = self._due(frames)
+        try:
+            with self._decoding:
+                return None if self._closed else self._read(frames)
+        finally:
+            self._close_if_free()
+
+    def _read(self, frames: int) -> Block | None:
         if len(self._buffer) < frames:
-            self._buffer = self._room(frames)
+            self._buffer = self._buffer_for(frames)
         out = self._buffer[:frames]
         count = self._decode(out) if frames else 0
         if frames and not count:
@@ -90,7 +98,7 @@ class FileSource(Closing):
 
     def rewind(self, frames: int) -> int:
         """See `Source.rewind`. Not after damage, which cannot be decoded twice."""
-        if self._damaged:
+        if self._damaged or self._closed:
             return 0
         frames = min(frames, self._position)
         self._position -= frames
@@ -98,10 +106,26 @@ class FileSource(Closing):
         return frames
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See `Source.close`. A read in progress, which is not waited for, closes the file when it ends."""
         self._closed = True
+        self._close_if_free()
 
-    def _room(self, frames: int) -> _Samples:
+    def __del__(self) -> None:
+        # Not there if opening failed; soundfile closes what it opened, and not what it was given.
+        raw = getattr(self, "_raw", None)
+        if raw is not None:
+            raw.close()
+
+    def _close_if_free(self) -> None:
+        if self._closed and self._decoding.acquire(blocking=False):
+            try:
+                self._file.close()
+                if self._raw is not None:
+                    self._raw.close()
+            finally:
+                self._decoding.release()
+
+    def _buffer_for(self, frames: int) -> _Samples:
         # 16-bit samples are read as they are: that costs a tenth of having libsndfile convert them.
         if self._file.subtype == "PCM_16":
             return np.empty((frames, self.channels), dtype=np.int16)
@@ -129,16 +153,16 @@ class FileSource(Closing):
         due_ns = self._start_ns + (self._position + frames) * 1_000_000_000 // self.sample_rate
         ahead_s = (due_ns - self._clock.monotonic_ns()) / 1e9
         if ahead_s > 0:
-            self._clock.sleep(min(ahead_s, _LONGEST_SLEEP_S))
-        return frames if ahead_s <= _LONGEST_SLEEP_S else 0
+            self._clock.sleep(min(ahead_s, _MAX_SLEEP_S))
+        return frames if ahead_s <= _MAX_SLEEP_S else 0
 
     def _check_finite(self, samples: _Samples) -> None:
         # One pass without a temporary: whatever is too large, or not a number, shows in the sum of squares.
         flat = samples.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.dot(flat, flat) < _LOUDEST**2:
+            if np.dot(flat, flat) < _MAX_SAMPLE**2:
                 return
-        bad = ~(np.abs(samples) < _LOUDEST).all(axis=1)
+        bad = ~(np.abs(samples) < _MAX_SAMPLE).all(axis=1)
         if not bad.any():
             return
         first = int(bad.argmax())
@@ -155,7 +179,8 @@ class FileSource(Closing):
             raise InputError(f"{self.path}: truncated: {promise}the data end at {at_s:.2f} s")
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _open(path: Path) -> tuple[soundfile.SoundFile, UnsizedWav | None]:
+    """Return the open file, and what it is read through if that is not its path."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():
@@ -176,5 +201,8 @@ def _open(path: Path) -> soundfile.SoundFile:
             f"{path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …)"
         ) from None
     if file.frames == 0:
+        file.close()
+        if unsized is not None:
+            unsized.close()
         raise InputError(f"{path}: holds no samples")
-    return file
+    return file, unsized

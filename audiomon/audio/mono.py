@@ -26,8 +26,8 @@ class Stretch:
 
     Attributes:
         samples: float32 in [-1, 1], shape (n,). Valid until the next ``read``.
-        lost: sample frames, at the source's rate, missing just before these samples. When it is not 0, nothing heard
-            before may be joined to what follows.
+        lost: samples of the source, at its rate, missing just before these. When it is not 0, nothing heard before
+            may be joined to what follows.
     """
 
     samples: Float32
@@ -41,7 +41,7 @@ class MonoStream:
         source: where samples come from.
         sample_rate: the model's, in Hz.
         channel: ``"mix"`` for the mean of all, or the index of one.
-        level: measures all that is delivered, if given.
+        level: measures all that is delivered, and whether channels cancel each other in the mix, if given.
 
     Attributes:
         gate: hears all that is delivered, if there is one.
@@ -82,15 +82,15 @@ class MonoStream:
 
     @property
     def position(self) -> int:
-        """Position in the source's own sample frames, one past the last sample delivered."""
+        """Position in the source's own samples, one past the last one delivered."""
         nearest = (2 * self._delivered * self._source_part + self._sample_part) // (2 * self._sample_part)
         return (self._origin or 0) + nearest
 
     @property
     def captured_ns(self) -> int:
         """Monotonic time at which the last sample delivered was captured."""
-        later_frames = self.read_end - self.position if self.source.live else 0
-        return self._captured_ns - later_frames * 1_000_000_000 // self.source.sample_rate
+        later = self.read_end - self.position if self.source.live else 0
+        return self._captured_ns - later * 1_000_000_000 // self.source.sample_rate
 
     def read(self, count: int) -> Stretch | None:
         """Return the next samples, waiting for them.
@@ -105,7 +105,7 @@ class MonoStream:
             return self._deliver(self._left_over, count, 0)
         lost = 0
         while not self._ended:
-            block = self.source.read(self._source_frames(count))
+            block = self.source.read(self._source_samples(count))
             if block is None:
                 self._ended = True
                 samples = self._drained()
@@ -119,8 +119,8 @@ class MonoStream:
                 return self._deliver(samples, count, lost)
         return None
 
-    def _source_frames(self, count: int) -> int:
-        # Rounding up: at the end of a window the resampler must not lack one source frame.
+    def _source_samples(self, count: int) -> int:
+        # Rounding up: at the end of a window the resampler must not lack one sample of the source.
         return -(-count * self._source_part // self._sample_part)
 
     def _converted(self, block: Block) -> Float32:
@@ -137,7 +137,7 @@ class MonoStream:
         return nothing if self._resampler is None else self._resampler.resample_chunk(nothing, last=True)
 
     def _note(self, block: Block) -> None:
-        """Remember where the stream stands, so that positions and times can be told at any rate."""
+        """Remember where the stream stands, so that positions and times are known at any rate."""
         if block.lost or self._origin is None:
             self._origin = block.position
             self._delivered = 0
@@ -155,10 +155,10 @@ class MonoStream:
         return Stretch(samples, lost)
 
     def _mix(self, block: Block) -> Float32:
-        frames = len(block.samples)
-        if len(self._mono) < frames:
-            self._mono = np.empty(frames, dtype=np.float32)
-        mono = self._mono[:frames]
+        count = len(block.samples)
+        if len(self._mono) < count:
+            self._mono = np.empty(count, dtype=np.float32)
+        mono = self._mono[:count]
         if block.samples.shape[1] == 1:
             picked = block.samples[:, 0]
         elif self._channel != "mix":
@@ -168,6 +168,8 @@ class MonoStream:
             np.add.reduce(block.samples, axis=1, dtype=np.float32, out=mono)
             np.multiply(mono, np.float32(1 / block.samples.shape[1]), out=mono)
             picked = mono
+            if self._level is not None:
+                self._level.compare(block.samples)
         scale = np.float32(1 / 32768) if block.samples.dtype == np.int16 else np.float32(1)
         np.multiply(picked, scale, out=mono)
         return mono

@@ -10,7 +10,7 @@ from audiomon.audio.source import Block, Closing
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
 
-_PATIENCE_S = 0.25
+_MAX_WAIT_S = 0.25
 
 
 class PipeSource(Closing):
@@ -33,7 +33,7 @@ class PipeSource(Closing):
         self._position = 0
         self._samples: NDArray[np.int16] = np.empty((0, channels), dtype="<i2")
         self._held_bytes = 0
-        self._returned_bytes = 0  # of those held, what the last read gave away: valid until the next one
+        self._returned_bytes = 0  # of those held, what the last read returned: valid until the next one
         self._ended = False
         self._closed = False
 
@@ -41,18 +41,18 @@ class PipeSource(Closing):
         """See `Source.read`. Waits for all ``frames`` unless the stream ends, whatever the pipe's own chunks.
 
         Raises:
-            InputError: the stream ended in the middle of a sample frame; all whole frames before it have been returned.
+            InputError: the stream ended in the middle of a sample; all whole ones before it have been returned.
         """
         if self._closed:
             return None
-        self._forget_returned()
+        self._drop_returned()
         self._make_room(frames)
-        frame_bytes = 2 * self.channels
-        wanted_bytes = frames * frame_bytes
+        sample_bytes = 2 * self.channels
+        wanted_bytes = frames * sample_bytes
         while self._held_bytes < wanted_bytes and not self._ended:
             if not self._receive(wanted_bytes):
                 return None if self._closed else Block(self._position, self._samples[:0], 0, self._clock.monotonic_ns())
-        whole = min(frames, self._held_bytes // frame_bytes)
+        whole = min(frames, self._held_bytes // sample_bytes)
         if whole == 0:
             if self._held_bytes:
                 at_s = self._position / self.sample_rate
@@ -60,7 +60,7 @@ class PipeSource(Closing):
             return None
         block = Block(self._position, self._samples[:whole], 0, self._clock.monotonic_ns())
         self._position += whole
-        self._returned_bytes = whole * frame_bytes
+        self._returned_bytes = whole * sample_bytes
         return block
 
     @property
@@ -77,9 +77,9 @@ class PipeSource(Closing):
         self._closed = True
 
     def _receive(self, wanted_bytes: int) -> bool:
-        """Read once, if there is something to read soon and nobody has closed this source."""
+        """Read once, if there is something to read soon and this source is open."""
         try:
-            if self._closed or not select.select([self._fd], [], [], _PATIENCE_S)[0]:
+            if self._closed or not select.select([self._fd], [], [], _MAX_WAIT_S)[0]:
                 return False
             count = os.readv(self._fd, [self._bytes()[self._held_bytes : wanted_bytes]])
         except (OSError, ValueError) as error:
@@ -88,7 +88,7 @@ class PipeSource(Closing):
         self._ended = count == 0
         return True
 
-    def _forget_returned(self) -> None:
+    def _drop_returned(self) -> None:
         left_bytes = self._held_bytes - self._returned_bytes
         if self._returned_bytes and left_bytes:
             self._bytes()[:left_bytes] = bytes(self._bytes()[self._returned_bytes : self._held_bytes])

@@ -12,24 +12,24 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiomon.audio.level import SILENCE_DBFS
-from audiomon.audio.source import Source
+from audiomon.audio.level import SILENCE_DBFS, level_dbfs
+from audiomon.audio.source import Block, Source
 from audiomon.errors import DeviceError, UserError
 
 Int16 = NDArray[np.int16]
 
 BEFORE_S = 0.5
-# A sound is what is so much louder than the room was lately, and not the microphone's own noise.
+# A sound is this much louder than the room was lately, and louder than the microphone's own noise.
 _ABOVE_ROOM_DB = 12.0
-_QUIETEST_SOUND_DBFS = -55.0
+_MIN_SOUND_DBFS = -55.0
 _ROOM_MEMORY_S = 5.0
 # Blocks are short enough for a lively meter.
 _BLOCK_S = 0.05
 _FULL_SCALE = 32_767
 _SILENT_PEAK_DBFS = -60.0
 
-# Told of every block while it listens: its level in dBFS.
-Told = Callable[[float], None]
+# Called with the level in dBFS of every block while it listens.
+ShowLevel = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Take:
     """One clip.
 
     Attributes:
-        samples: int16, shape (frames, channels).
+        samples: int16, shape (n, channels).
         sample_rate: in Hz.
         clipped: samples at full scale.
-        lost: sample frames that were lost in between, because something kept this program from reading.
+        lost: samples that were lost in between, because something kept this program from reading.
     """
 
     samples: Int16
@@ -50,9 +50,11 @@ class Take:
 
     @property
     def peak_dbfs(self) -> float:
-        """Level of the largest sample."""
-        peak = int(np.abs(self.samples.astype(np.int32)).max(initial=0))
-        return 20 * math.log10(peak / 32_768) if peak else SILENCE_DBFS
+        """Level of the largest sample, each channel around its own mean."""
+        if not self.samples.size:
+            return SILENCE_DBFS
+        peak = float(np.abs(self.samples - self.samples.mean(axis=0)).max())
+        return max(SILENCE_DBFS, 20 * math.log10(peak / 32_768)) if peak else SILENCE_DBFS
 
     @property
     def is_silent(self) -> bool:
@@ -77,7 +79,7 @@ class Recorder:
         # What was heard lately: the beginning of the next clip, if it begins before it is noticed.
         self._before: deque[Int16] = deque()
 
-    def pause(self, seconds: float, told: Told) -> None:
+    def pause(self, seconds: float, show: ShowLevel) -> None:
         """Listen for a while without keeping anything.
 
         Raises:
@@ -87,11 +89,11 @@ class Recorder:
         while left > 0:
             block = self._read(min(left, self._block_frames))
             left -= len(block)
-            told(level_dbfs(block))
+            show(level_dbfs(block))
         self._before.clear()
         self._lost = 0
 
-    def wait_for_sound(self, told: Told) -> None:
+    def wait_for_sound(self, show: ShowLevel) -> None:
         """Return when something is heard that is louder than the room; half a second before it is kept.
 
         Raises:
@@ -103,17 +105,17 @@ class Recorder:
         while True:
             block = self._read(self._block_frames)
             level = level_dbfs(block)
-            told(level)
+            show(level)
             self._before.append(block)
             kept += len(block)
             while kept - len(self._before[0]) >= round(BEFORE_S * self._rate):
                 kept -= len(self._before.popleft())
-            if room and level >= max(float(np.median(room)) + _ABOVE_ROOM_DB, _QUIETEST_SOUND_DBFS):
+            if room and level >= max(float(np.median(room)) + _ABOVE_ROOM_DB, _MIN_SOUND_DBFS):
                 self._lost = 0
                 return
             room.append(level)
 
-    def take(self, told: Told) -> Take:
+    def take(self, show: ShowLevel) -> Take:
         """Record one clip, from now on, or from half a second before the sound that was waited for.
 
         Raises:
@@ -126,29 +128,26 @@ class Recorder:
             block = self._read(min(self._frames - have, self._block_frames))
             have += len(block)
             blocks.append(block)
-            told(level_dbfs(block))
+            show(level_dbfs(block))
         samples = np.concatenate(blocks)[: self._frames]
         clipped = int((np.abs(samples.astype(np.int32)) >= _FULL_SCALE).sum())
         lost, self._lost = self._lost, 0
         return Take(samples, self._rate, clipped, lost)
 
     def _read(self, frames: int) -> Int16:
-        block = self._source.read(frames)
-        if block is None:
-            raise DeviceError(f"{self._source.name}: has ended")
-        self._lost += block.lost
+        # A stall is no silence: nothing is known of the room while nothing comes.
+        while not (block := self._next(frames)).samples.size:
+            pass
         if block.samples.dtype == np.int16:
             return np.array(block.samples, dtype=np.int16)
         return np.asarray(np.rint(block.samples * np.float32(_FULL_SCALE)), dtype=np.int16)
 
-
-def level_dbfs(samples: Int16) -> float:
-    """Return the level of samples, shape (frames, channels): dB of their root mean square against full scale."""
-    if not samples.size:
-        return SILENCE_DBFS
-    scaled = samples.astype(np.float32) / 32_768
-    power = float(np.mean(scaled * scaled))
-    return max(SILENCE_DBFS, 10 * math.log10(power)) if power > 0 else SILENCE_DBFS
+    def _next(self, frames: int) -> Block:
+        block = self._source.read(frames)
+        if block is None:
+            raise DeviceError(f"{self._source.name}: has ended")
+        self._lost += block.lost
+        return block
 
 
 def write_take(take: Take, folder: Path, session: str) -> Path:

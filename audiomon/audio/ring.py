@@ -1,7 +1,7 @@
-"""The ring buffer between the capture thread and whoever reads what it captured.
+"""The ring buffer between the capture thread and the readers of what it captures.
 
-One writer, any number of readers, preallocated. Sample frames (one int16 per channel) are numbered from the start of
-the stream, so a reader that fell behind is told the exact number it lost. The writer never waits for a reader.
+One writer, any number of readers, preallocated. Samples (one int16 per channel) are numbered from the start of the
+stream, so a reader that fell behind learns the exact number it lost. The writer never waits for a reader.
 """
 
 import threading
@@ -17,44 +17,46 @@ Int16 = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """When a position of the stream was captured: ``position`` frames had arrived at ``monotonic_ns``."""
+    """When a position of the stream was captured: ``position`` samples had arrived at ``monotonic_ns``."""
 
     position: int
     monotonic_ns: int
 
 
 class Ring:
-    """The last ``capacity`` sample frames of a stream.
+    """The last ``capacity`` samples of a stream.
 
     How a torn read is noticed without the writer ever waiting: before overwriting, the writer announces how far it is
     about to write (``_claimed``); after copying, it publishes the new end. A reader copies first and then looks at the
     announcement: if what it copied could have been overwritten meanwhile, the copy does not count.
 
     Args:
-        capacity: sample frames held; the most a reader may fall behind.
-        channels: int16 samples per frame.
-        sample_rate: frames per second, for `captured_ns`.
+        capacity: samples held; the furthest that a reader may fall behind.
+        channels: int16 numbers per sample.
+        sample_rate: samples per second, for `captured_ns`.
         clock: used for waiting only.
     """
 
     def __init__(self, capacity: int, channels: int, sample_rate: int, clock: Clock | None = None) -> None:
         if capacity < 2 or channels < 1:
-            raise ValueError("a ring holds at least two sample frames of one channel")
+            raise ValueError("a ring holds at least two samples of one channel")
         self.capacity = capacity
         self.channels = channels
         self.sample_rate = sample_rate
-        self._frames: Int16 = np.zeros((capacity, channels), dtype=np.int16)
+        self._samples: Int16 = np.zeros((capacity, channels), dtype=np.int16)
         self._claimed = 0
         self._end = 0
         self._anchor = Anchor(0, 0)
         self._closed = False
+        # The positions that readers wait for, and the first of them; looked at by the writer without a lock.
+        self._waited_for: list[int] = []
         self._wanted: int | None = None
         self._arrived = threading.Condition()
         self._clock = clock or SystemClock()
 
     @property
     def end(self) -> int:
-        """Sample frames written so far: one past the newest position."""
+        """Samples written so far: one past the newest position."""
         return self._end
 
     @property
@@ -66,8 +68,8 @@ class Ring:
         """Append a block.
 
         Args:
-            block: int16, shape (frames, channels), at most half the ring. Copied; the caller keeps it.
-            captured_ns: monotonic time at which the last frame of the block was captured.
+            block: int16, shape (n, channels), at most half the ring. Copied; the caller keeps it.
+            captured_ns: monotonic time at which the last sample of the block was captured.
 
         Raises:
             ValueError: the block is larger than half the ring.
@@ -78,9 +80,9 @@ class Ring:
         start = self._end % self.capacity
         head = min(frames, self.capacity - start)
         self._claimed = self._end + frames
-        self._frames[start : start + head] = block[:head]
+        self._samples[start : start + head] = block[:head]
         if head < frames:
-            self._frames[: frames - head] = block[head:]
+            self._samples[: frames - head] = block[head:]
         self._anchor = Anchor(self._claimed, captured_ns)
         self._end = self._claimed
         wanted = self._wanted
@@ -93,7 +95,7 @@ class Ring:
         self._wake()
 
     def captured_ns(self, position: int) -> int:
-        """Monotonic time at which the frame before ``position`` was captured, from the last write and the rate."""
+        """Monotonic time at which the sample before ``position`` was captured, from the last write and the rate."""
         anchor = self._anchor
         return anchor.monotonic_ns - (anchor.position - position) * 1_000_000_000 // self.sample_rate
 
@@ -103,26 +105,31 @@ class Ring:
         return self._anchor.monotonic_ns
 
     def wait(self, position: int, timeout_s: float) -> bool:
-        """Wait until ``position`` frames have been written; False if the time ran out or the stream closed first.
+        """Wait until ``position`` samples have been written; False if the time ran out or the stream closed first.
 
-        For one waiting thread: the writer wakes it once, when the position is reached, not at every block.
+        The writer wakes its waiting readers when the first of their positions is reached, not at every block.
         """
+        deadline_ns = self._clock.monotonic_ns() + round(timeout_s * 1e9)
         with self._arrived:
-            self._wanted = position
+            # Before the end is looked at: a writer that passes the position later sees it.
+            self._waited_for.append(position)
+            self._wanted = min(self._waited_for)
             try:
                 while self._end < position and not self._closed:
-                    if not self._clock.wait(self._arrived, timeout_s):
+                    left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
+                    if left_s <= 0 or not self._clock.wait(self._arrived, left_s):
                         break
             finally:
-                self._wanted = None
+                self._waited_for.remove(position)
+                self._wanted = min(self._waited_for, default=None)
         return self._end >= position
 
     def copy(self, position: int, out: Int16) -> bool:
-        """Copy the frames from ``position`` on into ``out``, all of which must have been written.
+        """Copy the samples from ``position`` on into ``out``, all of which must have been written.
 
         Args:
-            position: of the first frame wanted.
-            out: int16, shape (frames, channels); filled.
+            position: of the first one wanted.
+            out: int16, shape (n, channels); filled.
 
         Returns:
             False if any of them had been overwritten before the copy was complete; ``out`` is then garbage.
@@ -137,9 +144,9 @@ class Ring:
             return False
         start = position % self.capacity
         head = min(frames, self.capacity - start)
-        out[:head] = self._frames[start : start + head]
+        out[:head] = self._samples[start : start + head]
         if head < frames:
-            out[head:] = self._frames[: frames - head]
+            out[head:] = self._samples[: frames - head]
         return position >= self._claimed - self.capacity
 
     def _wake(self) -> None:
@@ -160,18 +167,18 @@ class RingReader:
         self.position = position
 
     def read(self, out: Int16, timeout_s: float) -> int | None:
-        """Read the next ``len(out)`` frames, waiting for them if need be.
+        """Read the next ``len(out)`` samples, waiting for them if need be.
 
-        A reader that was overtaken goes on in the middle of what the ring still holds rather than at its oldest frame,
+        A reader that was overtaken goes on in the middle of what the ring still holds rather than at its oldest sample,
         which the writer would overtake again at once: one gap instead of many.
 
         Args:
-            out: int16, shape (frames, channels), at most half the ring's capacity; filled.
+            out: int16, shape (n, channels), at most half the ring's capacity; filled.
             timeout_s: how long to wait.
 
         Returns:
-            The number of frames lost just before those in ``out`` (0 almost always), or None if they did not come in
-            time or the stream closed first. After a read, ``position`` is one past the last frame in ``out``.
+            The number of samples lost just before those in ``out`` (0 almost always), or None if they did not come in
+            time or the stream closed first. After a read, ``position`` is one past the last one in ``out``.
 
         Raises:
             ValueError: ``out`` is larger than half the ring; after a loss, it would have to be waited for.

@@ -111,7 +111,7 @@ class Identity(Protocol):
 
 
 class LiveSource(Source, Protocol):
-    """A source that captures by itself, may fail by itself, and holds a device until that lets go.
+    """A source that captures by itself, may fail by itself, and holds a device until it is released.
 
     Attributes:
         identity: of the device.
@@ -131,7 +131,7 @@ class LiveSource(Source, Protocol):
 
     @property
     def released(self) -> bool:
-        """Whether it was closed and the device has really let go: only then may another one be opened."""
+        """Whether it was closed and the device is really free: only then may another one be opened."""
         ...
 
     def take_missing(self) -> list[Missing]:

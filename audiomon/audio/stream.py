@@ -6,12 +6,11 @@ is `PipeSource`'s.
 
 import array
 import errno
-import fcntl
 import os
 import select
 import socket
 import stat
-import termios
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +50,7 @@ class StreamSource(CapturedSource):
         clock: paces the polling and dates the samples.
 
     Raises:
-        DeviceError: nobody sends there; or, from ``read``, the stream has ended.
+        DeviceError: nothing sends there; or, from ``read``, the stream has ended.
     """
 
     def __init__(
@@ -91,48 +90,41 @@ class DescriptorStream:
         self.ending = False
         self._fd = fd
         self._sample_bytes = 2 * channels
-        # The beginning of a sample whose rest has not come.
-        self._rest = b""
+        self._max_bytes = sample_rate * self._sample_bytes
+        self._received = bytearray()
+        # Unlike reading, polling tells a FIFO that has no sender yet from one whose sender has gone.
         self._poll = select.poll()
-        self._poll.register(fd, select.POLLIN | select.POLLRDHUP)
+        self._poll.register(fd, select.POLLIN)
 
     def available(self) -> int:
-        """See `InputStream.available`."""
-        waiting = array.array("i", [0])
+        """See `InputStream.available`.
+
+        Takes what has come out of the kernel, up to a second of it: a sender of many small pieces fills the buffer of a
+        socket long before they make a block.
+        """
         try:
-            # Asked first: what comes between the two questions must not look like an end.
-            events = self._poll.poll(0)
-            fcntl.ioctl(self._fd, termios.FIONREAD, waiting)
+            while not self.ending and len(self._received) < self._max_bytes and self._poll.poll(0):
+                piece = os.read(self._fd, self._max_bytes)
+                self._received += piece
+                self.ending = not piece
         except OSError as error:
             raise DeviceError(f"{self.identity.name}: the stream has failed: {error.strerror}") from None
-        count = (len(self._rest) + waiting[0]) // self._sample_bytes
-        self.ending = bool(events and events[0][1] & (select.POLLHUP | select.POLLRDHUP))
-        if not count and (self.ending or (events and not waiting[0])):
+        count = len(self._received) // self._sample_bytes
+        if self.ending and not count:
             raise DeviceError(f"{self.identity.name}: the stream has ended")
         return count
 
     def read(self, count: int) -> bytes:
         """See `InputStream.read`."""
-        wanted = count * self._sample_bytes
-        try:
-            received = self._rest + os.read(self._fd, wanted - len(self._rest))
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise DeviceError(f"{self.identity.name}: the stream has failed: {error.strerror}") from None
-        whole = len(received) // self._sample_bytes * self._sample_bytes
-        self._rest = received[whole:]
-        samples = array.array("h", received[:whole])
-        if _IS_BIG_ENDIAN:
-            samples.byteswap()
-        return samples.tobytes()
+        taken = array.array("h", bytes(self._received[: count * self._sample_bytes]))
+        del self._received[: count * self._sample_bytes]
+        if sys.byteorder == "big":
+            taken.byteswap()
+        return taken.tobytes()
 
     def close(self) -> None:
         """See `InputStream.close`."""
         os.close(self._fd)
-
-
-_IS_BIG_ENDIAN = array.array("h", [1]).tobytes()[0] == 0
 
 
 def _connected(path: Path, name: str) -> int:
@@ -146,5 +138,5 @@ def _connected(path: Path, name: str) -> int:
             connection.setblocking(False)
             return connection.detach()
     except OSError as error:
-        why = "nobody sends there" if error.errno in (errno.ECONNREFUSED, errno.ENOENT) else error.strerror or error
+        why = "nothing sends there" if error.errno in (errno.ECONNREFUSED, errno.ENOENT) else error.strerror or error
         raise DeviceError(f"{name}: there is no stream: {why}") from None

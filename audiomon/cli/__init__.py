@@ -17,7 +17,7 @@ from audiomon.errors import AudiomonError
 _COMMANDS = {
     "run": ("audiomon.cli.run:run", "Listen, and say what is heard."),
     "reload": ("audiomon.cli.reload:reload", "Have the running listener apply its configuration."),
-    "status": ("audiomon.cli.status:status", "Say how the running listener stands."),
+    "status": ("audiomon.cli.status:status", "Show what the running listener hears, and how well."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),

@@ -17,7 +17,7 @@ from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, 
 from audiomon.errors import AudiomonError, UserError
 
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
-# The model that nobody named: what a microphone is listened to at, when there is none to ask.
+# The sample rate to listen to a microphone at when there is no model to ask.
 _SOME_RATE = 22_050
 
 
@@ -78,7 +78,7 @@ def _findings(instance: str, config_path: Path | None) -> Iterator[Finding]:
     yield from _service(instance)
     settings = _settings(config_path)
     if not isinstance(settings, Settings):
-        yield Finding("wrong", "config", str(settings), "mend that line; `audiomon check` says when it is well")
+        yield Finding("wrong", "config", str(settings), "fix that line; `audiomon check` says when it is right")
         return
     yield Finding("ok", "config", settings.source)
     model, classifier = look_at_model(settings, clock)
@@ -98,7 +98,7 @@ def _service(instance: str) -> Iterator[Finding]:
     if not Path(f"/proc/{found.pid}").exists():
         yield Finding("note", "service", "it is not running", f"`sudo systemctl start {unit_of(instance)}`")
     elif found.refused:
-        yield Finding("wrong", "service", f"goes on as before, since it refuses: {found.refused}", "mend that and save")
+        yield Finding("wrong", "service", f"goes on as before, since it refuses: {found.refused}", "fix it and save")
     elif found.reason:
         yield Finding(
             "wrong",

@@ -6,8 +6,12 @@ import click
 
 from audiomon.cli.lazy import LazyGroup
 from audiomon.errors import AudiomonError
+from audiomon.foreign import MAX_SHOWN, shown
 from audiomon.models.manifest import Manifest
 from audiomon.models.package import find_package, installed_packages, model_folders, read_manifest, read_package
+
+# A thousand labels, in full.
+_MAX_LABELS_SHOWN = 50_000
 
 _COMMANDS = {
     "list": ("audiomon.cli.models:list_", "List the packages that `model:` can name."),
@@ -41,9 +45,9 @@ def list_() -> None:
         try:
             manifest, _ = read_manifest(folder)
         except AudiomonError as error:
-            click.echo(f"{folder.name:<20} broken: {error}")
+            click.echo(f"{shown(folder.name):<20} broken: {error}")
         else:
-            click.echo(f"{folder.name:<20} {len(manifest.labels):>4} labels  {manifest.description}")
+            click.echo(f"{shown(folder.name):<20} {len(manifest.labels):>4} labels  {shown(manifest.description)}")
 
 
 @click.command()
@@ -56,17 +60,22 @@ def show(name: str) -> None:
         ("name", manifest.name),
         ("folder", package.folder),
         ("description", manifest.description),
-        ("labels", ", ".join(manifest.labels)),
+        ("labels", ", ".join(map(_quoted, manifest.labels))),
         ("input", _input(manifest)),
         ("output", manifest.output.activation),
         ("size", f"{len(package.content) / 1024:.1f} KiB"),
         ("sha256", manifest.sha256),
         ("license", manifest.license),
     ):
-        click.echo(f"{title:<12} {value}")
+        click.echo(f"{title:<12} {shown(str(value), _MAX_LABELS_SHOWN if title == 'labels' else MAX_SHOWN)}")
     for title, value in manifest.training.items():
         if not isinstance(value, dict):  # settings in their hundreds; model.yaml has them
-            click.echo(f"{title:<12} {value}")
+            click.echo(f"{shown(title, 40):<12} {shown(str(value))}")
+
+
+def _quoted(label: str) -> str:
+    """Write a label as a cell of a table in CSV, so that a comma in it is no separator."""
+    return '"' + label.replace('"', '""') + '"' if set(label) & {",", '"'} else label
 
 
 def _input(manifest: Manifest) -> str:

@@ -1,5 +1,6 @@
 """``audiomon models add``: a model package from a bare .tflite file."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import click
 
 from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
-from audiomon.models.importing.add import Addition, Asked, Finding, IncompleteError, default_name, examine
-from audiomon.models.importing.write import STAGES, write_package
-from audiomon.models.package import LARGEST_WEIGHTS_BYTES, MANIFEST, model_folders
+from audiomon.foreign import shown
+from audiomon.models.importing.add import Addition, Asked, IncompleteError, ManifestItem, default_name, examine
+from audiomon.models.importing.write import MAX_CLIPPED, STAGES, write_package
+from audiomon.models.package import MANIFEST, MAX_WEIGHTS_BYTES, model_folders, unreadable
+from audiomon.models.plain_file import read_plain_file
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -64,6 +67,7 @@ def add(
     folder = target or model_folders()[0] / (name or default_name(file))
     if (folder / MANIFEST).exists() and not replace:
         raise UserError(f"{folder}: is a model package already; --replace to replace it, or another --name")
+    _check_writable(folder)
     content = _read(file)
     asked = Asked(
         name or "",
@@ -79,13 +83,13 @@ def add(
     try:
         addition = examine(file, content, asked)
     except IncompleteError as error:
-        _show(error.findings)
+        _show(error.items)
         raise
-    _show(addition.findings)
+    _show(addition.items)
     with click.progressbar(
         length=STAGES, file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=lambda stage: stage or ""
     ) as bar:
-        write_package(
+        clipped = write_package(
             folder,
             content,
             addition.manifest,
@@ -93,25 +97,37 @@ def add(
             tolerance=addition.tolerance,
             progress=lambda stage: bar.update(1, stage),
         )
+    if clipped > MAX_CLIPPED:
+        click.echo(
+            f"\nnote: {clipped:.0%} of the values lie outside of what the model's integer input holds; is its "
+            f"normalisation missing? (--feature …, or --describe)",
+            err=True,
+        )
     click.echo(f"\n{folder}: written, self-test passed; try it: audiomon classify --model {_as_model(folder)} FILE.wav")
 
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: is larger than {LARGEST_WEIGHTS_BYTES >> 20} MiB")
-        return path.read_bytes()
+        return read_plain_file(path, MAX_WEIGHTS_BYTES)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ModelError(unreadable(error), path=path) from None
 
 
-def _show(findings: list[Finding]) -> None:
-    for finding in findings:
-        click.echo(f"{finding.key:<20} {finding.value}  {click.style(f'[{finding.origin}]', dim=True)}")
+def _check_writable(folder: Path) -> None:
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        raise UserError(
+            "may not be written by this user: run it again with sudo, or give a folder with --to", path=there
+        )
+
+
+def _show(items: list[ManifestItem]) -> None:
+    for item in items:
+        click.echo(f"{item.key:<20} {shown(item.value)}  {click.style(f'[{shown(item.origin)}]', dim=True)}")
 
 
 def _card(file: Path, addition: Addition) -> str:
-    lines = "\n".join(f"| {one.key} | {one.value} | {one.origin} |" for one in addition.findings)
+    lines = "\n".join(f"| {one.key} | {shown(one.value)} | {shown(one.origin)} |" for one in addition.items)
     return (
         f"# {addition.manifest.name}\n\n{addition.manifest.description}\n\n"
         f"Added from `{file.name}` by `audiomon models add`, which found out:\n\n"

@@ -1,17 +1,27 @@
 """``audiomon report``: what the journal says was heard, in a table, as JSON, or as a picture."""
 
+import contextlib
+import json
 import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
-from audiomon.diagnostics.report import LATENCIES, Entry, Report, read_entries, summarise
+from audiomon.diagnostics.report import LATENCIES, Entry, Heard, read_entries, summarise
 from audiomon.errors import UserError
+from audiomon.foreign import shown
 
+if TYPE_CHECKING:
+    from audiomon.lab.heard_plot import HeardColumns
+
+_MAX_MODELS = 20
+_MAX_LABEL = 60
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?) *(s|min|h|d|w)(?:ago)?")
 
@@ -55,26 +65,46 @@ def report(
       sudo audiomon report --since today
       audiomon report --since 7d -u kitchen --plot week.png
     """
-    entries = list(read_entries(instance, since, until, directory))
-    found = summarise(entries)
+    entries = read_entries(instance, since, until, directory)
+    if plot is None:
+        found = summarise(entries)
+    else:
+        from audiomon.lab.heard_plot import HeardColumns
+
+        columns = HeardColumns()
+        found = summarise(_noted(entries, columns))
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        # ASCII alone: a label that is not printable stays what it is, and escaped.
+        click.echo(json.dumps(msgspec.to_builtins(found), separators=(",", ":")))
     else:
         click.echo("\n".join(_table(found, instance)))
     if plot is not None:
-        _draw(plot, entries, instance)
+        _draw(plot, columns, instance)
 
 
-def _table(found: Report, instance: str) -> list[str]:
+def _noted(entries: Iterable[Entry], columns: "HeardColumns") -> Iterator[Entry]:
+    """Pass entries on, noting for the picture those that can be read."""
+    for entry in entries:
+        with contextlib.suppress(ValueError, KeyError):
+            if entry.kind == "prediction":
+                latencies = entry.number("inference_us"), entry.number("lag_ms")
+                columns.add(entry.time_s, shown(entry.fields["label"]), *latencies)
+            elif entry.kind == "model-swapped":
+                columns.add_swap(entry.time_s, shown(entry.fields.get("model", "")))
+        yield entry
+
+
+def _table(found: Heard, instance: str) -> list[str]:
     begin, end = (datetime.fromtimestamp(at_s).astimezone() for at_s in (found.begin_s, found.end_s))
     lines = [
         f"{instance}, {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {_duration(found.heard_s)} heard, "
-        f"model {', '.join(found.models) or 'unknown'}",
+        f"model {', '.join(map(shown, found.models[:_MAX_MODELS])) or 'unknown'}"
+        f"{', …' if len(found.models) > _MAX_MODELS else ''}",
         "",
     ]
-    width = max([len("label"), *map(len, found.labels)])
+    width = max([len("label"), *(len(shown(name, _MAX_LABEL)) for name in found.labels)])
     lines.append(f"{'label':<{width}}  {'heard':>9}  share  predictions  events  {'on':>9}  {'longest':>9}")
-    for name, label in found.labels.items():
+    for name, label in ((shown(name, _MAX_LABEL), label) for name, label in found.labels.items()):
         share = label.heard_s / found.heard_s if found.heard_s else 0.0
         lines.append(
             f"{name:<{width}}  {_duration(label.heard_s):>9}  {share:5.0%}  {label.predictions:>11}  "
@@ -93,6 +123,8 @@ def _table(found: Report, instance: str) -> list[str]:
         f"changes       model {_times(found.swaps)}, refused {_times(found.refusals)}; "
         f"began to listen {_times(found.starts)}",
     ]
+    if found.unreadable:
+        lines.append(f"left out      {found.unreadable} of {found.entries} entries, which cannot be read")
     if found.gated:
         lines.append(f"gate          {found.gated} windows below it: {_duration(found.saved_s)} of inference saved")
     if found.levels_dbfs:
@@ -109,16 +141,9 @@ def _times(count: int) -> str:
     return {0: "never", 1: "once"}.get(count, f"{count} times")
 
 
-def _draw(path: Path, entries: list[Entry], instance: str) -> None:
-    from audiomon.lab.heard_plot import HeardLabel, Latency, draw_heard
+def _draw(path: Path, columns: "HeardColumns", instance: str) -> None:
+    from audiomon.lab.heard_plot import draw_heard
 
-    predictions = [entry for entry in entries if entry.kind == "prediction"]
-    if not predictions:
+    if not columns:
         raise UserError("there is nothing to draw: no predictions were written (journal.predictions is events)")
-    draw_heard(
-        path,
-        "audiomon" if instance == "audiomon" else f"audiomon, {instance}",
-        [HeardLabel(entry.time_s, entry.fields["label"], entry.number("score")) for entry in predictions],
-        [Latency(entry.time_s, entry.number("inference_us"), entry.number("lag_ms")) for entry in predictions],
-        [(entry.time_s, entry.fields.get("model", "")) for entry in entries if entry.kind == "model-swapped"],
-    )
+    draw_heard(path, "audiomon" if instance == "audiomon" else f"audiomon, {instance}", columns)

@@ -1,4 +1,4 @@
-"""``audiomon status``: how the running listener stands, read from a small file that it keeps: no port, no socket."""
+"""``audiomon status``: the state of the running listener, read from a small file that it keeps: no port, no socket."""
 
 import time
 from pathlib import Path
@@ -27,7 +27,7 @@ _STALE_S = 4 * WRITE_S
     "else /run/audiomon.",
 )
 def status(as_json: bool, instance: str, runtime: Path | None) -> int:
-    """Say how the running `audiomon run` stands: what it hears, with what, how fast, and what was lost.
+    """Show the state of the running listener: what it hears, with what, how fast, and what was lost.
 
     Exit status 0: it listens. 1: it runs, and hears nothing, or what it hears cannot be sound. 2: none is running.
 
@@ -39,7 +39,7 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
     folder = find_runtime(runtime, FILE, instance)
     found = read_runtime(folder, FILE, Snapshot)
     silent_s = time.monotonic() - found.at_s
-    # Another start of the machine begins its monotonic clock anew.
+    # A reboot starts the monotonic clock over.
     if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
         raise UserError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
     if as_json:
@@ -71,6 +71,6 @@ def _rows(found: Snapshot) -> list[tuple[str, str]]:
         ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
         ("lost", f"{found.lost} samples{shed}{undelivered}{shares}"),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
-        ("failures", f"{found.stage_failures} of stages that were started again" if found.stage_failures else ""),
+        ("failures", f"{found.stage_failures} stages restarted" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),
     ]

@@ -95,7 +95,8 @@ def _syntax_error(path: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigE
         if above < number and _KEY.match(lines[above]):
             break
     problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-    # libyaml gives up by itself at a thousand levels, which it may look ahead to before the first is handed over.
+    # libyaml gives up by itself at a thousand levels, which it may look ahead to before it hands over the first. Only
+    # its wording tells (tests/config/test_document.py holds it to that).
     reason = _TOO_DEEP if "nesting" in problem else f"is not valid YAML: {problem}"
     return ConfigError(reason, path=path, line=number + 1)
 

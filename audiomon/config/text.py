@@ -12,7 +12,7 @@ from yaml.reader import Reader
 from audiomon.errors import ConfigError
 
 MAX_BYTES = 1 << 20
-# For all of a pipe, from opening it to its end: whoever reads may be a daemon's main thread, which has other duties.
+# From opening a pipe to its end: the reader may be a daemon's main thread, which has other duties.
 _MAX_PIPE_S = 5.0
 
 

@@ -3,15 +3,13 @@
 Nothing here touches what runs; a candidate that fails leaves no trace.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from audiomon.clock import Clock
 from audiomon.config.diff import changed_keys
 from audiomon.config.settings import Settings
 from audiomon.daemon.running import Running
-from audiomon.errors import AudiomonError, ModelError
+from audiomon.errors import ModelError
 from audiomon.models.classifier import Classifier
 from audiomon.models.manifest import Manifest
 from audiomon.pipeline.loading import LoadingModel, named_package, rules_for
@@ -127,36 +125,3 @@ def _names(before: Manifest, after: Manifest) -> str:
     if before.sha256 != after.sha256:
         return f"{before.name} {before.sha256[:8]} → {after.sha256[:8]}"
     return f"{before.name} reloaded"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why new settings are not applied.
-
-    Attributes:
-        text: one line.
-        facts: file, line, key and reason, as far as they are known.
-    """
-
-    text: str
-    facts: Facts
-
-
-_PLACE = re.compile(r"(?P<file>[^:]+):(?P<line>\d+): (?:(?P<key>[\w.\[\]-]+): )?(?P<reason>.+)")
-
-
-def refusal(error: AudiomonError) -> Refusal:
-    """Take an error's text, ``FILE:LINE: key: reason``, apart."""
-    text = str(error)
-    match = _PLACE.fullmatch(text)
-    if match is None:
-        return Refusal(text, {"reason": text})
-    return Refusal(
-        text,
-        {
-            "file": match["file"],
-            "line": int(match["line"]),
-            "key": match["key"] or "",
-            "reason": match["reason"],
-        },
-    )

@@ -1,6 +1,6 @@
 """Whether others on this machine may change what audiomon believes: its configuration and its models.
 
-It is said and not refused. Whoever can write those files can make audiomon hear what they like, or nothing, but gains
+It is reported and not refused. A user who can write those files can make audiomon hear anything, or nothing, but gains
 nothing beyond that (SECURITY.md), and a listener that stopped for its files' modes would be deaf for the same reason.
 """
 
@@ -19,7 +19,7 @@ from audiomon.pipeline.prediction import Status, StatusKind
 def exposed(paths: Iterable[Path]) -> list[Path]:
     """Return which of these files, or of the folders that they are in, any user may change.
 
-    A file may be changed by whoever may write it, or may put another in its place in the folder that it is in; where a
+    A file may be changed by a user who may write it, or may put another in its place in its folder; where a
     path leads through links, what it leads to counts.
     """
     places: dict[Path, None] = {}

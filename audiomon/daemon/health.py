@@ -122,10 +122,12 @@ class Stall:
         return age_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
 
 
+# By `Span.defect`, and one for `Span.cancels`.
 _DOUBTS = {
     "silent": "nothing but zeros: it is muted, or not connected",
-    "constant": "one and the same value: it is broken, or not connected",
-    "clipping": "full scale, again and again: its gain is too high, or it is broken",
+    "constant": "the same value all the time: it is broken, or not connected",
+    "cancelling": "two channels that cancel each other: set microphone.channel to 0 or 1",
+    "clipping": "full scale, second after second: its gain is too high, or it is broken",
 }
 
 
@@ -219,7 +221,9 @@ class CaptureHealth:
     def overdue(self, now_ns: int) -> bool:
         """Say whether opening, or releasing, takes so long that it will never end."""
         self._looked_ns = now_ns
-        limits_s = {Health.OPENING: self._times.opening_s, Health.STUCK: self._times.stuck_s}
+        limits_s = {Health.STUCK: self._times.stuck_s}
+        if not self._open:
+            limits_s[Health.OPENING] = self._times.opening_s
         return self.state in limits_s and now_ns - self.since_ns >= _ns(limits_s[self.state])
 
     def stalled(self, now_ns: int, newest_ns: int) -> bool:
@@ -241,7 +245,7 @@ class CaptureHealth:
         """
         if not span.count:
             return False
-        seems = span.defect
+        seems = "cancelling" if span.cancels else span.defect
         if seems != self._seems:
             self._seems, self._seems_since_ns = seems, now_ns
         lasts_ns = now_ns - self._seems_since_ns

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
-from audiomon.daemon.candidate import Candidate, refusal
+from audiomon.daemon.candidate import Candidate
 from audiomon.daemon.exposure import exposures
-from audiomon.daemon.sessions import Change, Reversion, Sessions
+from audiomon.daemon.messages import refusal_facts
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles
+from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
-from audiomon.models.classifier import CHECK_PATIENCE_S
+from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
@@ -37,9 +38,12 @@ class Reloading:
         files: where that is written for ``audiomon reload``.
         clock: times everything.
         on_applied: called when other settings have been put in force.
+        failed: packages that failed while they listened, by fingerprint, and what they did.
+        problem: why the configuration is not in force as it is saved.
 
     Attributes:
         problem: why the configuration, as it is saved now, is not in force; empty when it is.
+        failed: packages that failed while they listened, by fingerprint, and what they did.
     """
 
     def __init__(
@@ -52,8 +56,11 @@ class Reloading:
         files: RuntimeFiles,
         clock: Clock,
         on_applied: Callable[[Settings], None],
+        failed: dict[str, str] | None = None,
+        problem: str = "",
     ) -> None:
-        self.problem = ""
+        self.problem = problem
+        self.failed = failed or {}
         self._sessions = sessions
         self._load_settings = load_settings
         self._output = output
@@ -69,8 +76,6 @@ class Reloading:
         self._waited_for_content = False
         self._candidate: Candidate | None = None
         self._change: Change | None = None
-        # Packages that failed while they listened, by fingerprint, and what they did.
-        self._failed: dict[str, str] = {}
         self._follow(sessions.running.settings)
         self._write_state()
 
@@ -136,7 +141,7 @@ class Reloading:
                 self._settling.postpone(self._asked_ns, self._began_ns)
                 return
             self._follow(settings)
-            candidate = Candidate(self._sessions.running, settings, self._failed, self._clock)
+            candidate = Candidate(self._sessions.running, settings, self.failed, self._clock)
         except AudiomonError as error:
             # What is still being written is not wrong yet.
             if not self._note_changes():
@@ -153,18 +158,16 @@ class Reloading:
     def _check(self, candidate: Candidate) -> None:
         """Look whether the candidate has passed, and put it in force."""
         if not candidate.ready:
-            if self._clock.monotonic_ns() - self._began_ns > CHECK_PATIENCE_S * 1e9:
+            if self._clock.monotonic_ns() - self._began_ns > MAX_CHECK_S * 1e9:
                 candidate.abandon()
-                self._refuse(ModelError(f"the model's self-test took longer than {CHECK_PATIENCE_S} s"))
+                self._refuse(ModelError(f"the model's self-test took longer than {MAX_CHECK_S} s"))
             return
         try:
             running = candidate.running()
         except AudiomonError as error:
             self._refuse(error)
             return
-        self._change = Change(
-            running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost)
-        )
+        self._change = Change(running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost))
         self._sessions.apply(self._change)
 
     def _changed(self, candidate: Candidate, lost: int) -> Status:
@@ -197,21 +200,22 @@ class Reloading:
     def _refuse(self, error: AudiomonError) -> None:
         self._candidate = self._change = None
         self._waited_for_content = False
-        refused = refusal(error)
-        running = self._sessions.running.classifier.package.manifest.name
-        if refused.text != self.problem:
-            message = f"Refused: {refused.text}. {running} goes on with the settings from before."
-            status = Status(StatusKind.SWAP_REFUSED, message, self._clock.time_ns(), refused.facts, "error")
+        text = str(error)
+        if text != self.problem:
+            message = f"Refused: {text}. {self._sessions.running.model} goes on with the settings from before."
+            status = Status(StatusKind.SWAP_REFUSED, message, self._clock.time_ns(), refusal_facts(error), "error")
             self._output.status(status)
-        self.problem = refused.text
-        self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, refused.text, True)
+        self.problem = text
+        self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, text, True)
         self._write_state()
 
     def _note_reversion(self, reversion: Reversion) -> None:
         """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
-        self._failed[reversion.fingerprint] = reversion.reason
-        if self._candidate is not None:
+        self.failed[reversion.fingerprint] = reversion.reason
+        if self._candidate is not None and self._change is None:
+            # Another one is being checked already, against what ran before.
             self._candidate.abandon()
+            self.ask()
         self._candidate = self._change = None
         self.problem = reversion.reason
         self._state = ReloadState(self._state.pid, self._state.begun, self._state.begun, reversion.reason, True)
@@ -224,12 +228,10 @@ class Reloading:
             ConfigError: it has stayed so.
         """
         document = settings.document
-        if document is None or document.data is not None or not document.path.is_file():
-            return False  # a pipe has been read, and is not opened again
-        if document.path.read_text(encoding="utf-8").strip():
+        if document is None or not document.blank:
             return False
         if self._waited_for_content:
-            raise ConfigError(f"{document.path}:1: is empty")
+            raise ConfigError("is empty", path=document.path, line=1)
         self._waited_for_content = True
         return True
 

@@ -77,7 +77,7 @@ class RuntimeFiles:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         if self._folder is not None:
-            with contextlib.suppress(OSError):  # whoever reads it sees that its process is gone
+            with contextlib.suppress(OSError):  # a reader sees that its process is gone
                 (self._folder / name).unlink(missing_ok=True)
 
 

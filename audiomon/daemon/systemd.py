@@ -1,4 +1,4 @@
-"""What systemd is told: readiness, one line of status, that all is alive.
+"""Reports to systemd: readiness, one line of status, that all is alive.
 
 The protocol is sd_notify(3): a datagram of ``NAME=value`` lines. Sent without waiting, which libsystemd does not offer:
 a service manager that is busy must not hold up the one who reports to it.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 
 class ServiceManager:
-    """systemd, or nobody.
+    """systemd, or nothing where there is none.
 
     Args:
         environment: where systemd says how to reach it.
@@ -30,7 +30,7 @@ class ServiceManager:
         return self._watchdog_us / 1e6 if self._watchdog_us else None
 
     def tell(self, **lines: str) -> None:
-        """Send lines, as in ``tell(READY="1", STATUS="listening")``; nothing happens where nobody listens."""
+        """Send lines, as in ``tell(READY="1", STATUS="listening")``; nothing happens without systemd."""
         if not self._address:
             return
         message = "\n".join(f"{name}={' '.join(value.split())}" for name, value in lines.items())

@@ -1,5 +1,6 @@
 """What wakes the main thread: signals, other threads, files that change."""
 
+import contextlib
 import os
 import selectors
 import signal
@@ -35,10 +36,8 @@ class Wakeups:
         # A thread that was left behind may call this after `close`, when the descriptor is another file's.
         with self._closing:
             if self._open:
-                try:
+                with contextlib.suppress(BlockingIOError):  # one more than those that wait would change nothing
                     os.write(self._writing, b"\0")
-                except BlockingIOError:
-                    pass  # that many wake-ups are waiting already that one more changes nothing
 
     def wait(self, timeout_s: float) -> set[int]:
         """Wait until something happens or the time runs out.

@@ -11,9 +11,9 @@ from inotify_simple import INotify, flags
 
 # How long a file must be left alone before it counts as saved: editors write in several steps.
 _SETTLE_NS = 100_000_000
-# Somebody who asks outright waits for the answer, and has saved before asking.
+# A user who asks outright waits for the answer, and has saved before asking.
 _ASKED_NS = 50_000_000
-# How long to wait for whoever has begun to write and not closed the file yet.
+# How long to wait for a writer that has not closed the file yet.
 _WRITING_NS = 2_000_000_000
 
 # What a save ends with; and a change of permissions, which may be what makes a file readable.
@@ -27,7 +27,7 @@ class Settling:
     Times are monotonic, in nanoseconds.
 
     Attributes:
-        first_ns: when the first change came that nobody has looked at yet; None if there is none.
+        first_ns: when the first change came that has not been looked at yet; None if there is none.
         due_ns: when to look at it.
     """
 
@@ -44,12 +44,12 @@ class Settling:
         """
         if self.first_ns is None:
             if not saved:
-                return  # whoever writes it will also close it
+                return  # its writer will also close it
             self.first_ns = now_ns
         self.due_ns = now_ns + (_SETTLE_NS if saved else _WRITING_NS)
 
     def ask(self, now_ns: int) -> None:
-        """Note that somebody asked to look, changed or not."""
+        """Note that a look was asked for, changed or not."""
         if self.first_ns is None:
             self.first_ns = now_ns
             self.due_ns = now_ns + _ASKED_NS
@@ -64,7 +64,7 @@ class Settling:
         return self.first_ns is not None and now_ns >= self.due_ns
 
     def settled(self) -> None:
-        """Forget: somebody has looked."""
+        """Forget the changes: they have been looked at."""
         self.first_ns = None
 
 

@@ -5,11 +5,11 @@ minute and that of a process that was killed, is put together from the predictio
 where they were written.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,21 @@ import msgspec
 import numpy as np
 
 from audiomon.errors import UserError
-from audiomon.extras import install_extra
+from audiomon.extras import install_systemd_python
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
 
 LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "lag_ms": "lag, ms"}
 # A prediction stands for the time until the next one, but never for more than the minute of a summary.
-_LONGEST_S = 60.0
+_MAX_HEARD_S = 60.0
+# Predictions that no summary has covered yet: more than a minute has of them.
+_MAX_UNCOVERED = 10_000
+# Longer, or more of them, than audiomon writes.
+_MAX_FIELD_BYTES = 1 << 20
+_MAX_NAMES = 10_000
 _KINDS = {message_id: kind for kind, message_id in MESSAGE_IDS.items()}
+# What a field that is not what it should be makes of reading it.
+_UNREADABLE = (ValueError, KeyError, OverflowError, msgspec.DecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class Entry:
 
     Attributes:
         time_s: when journald took it, in seconds since 1970-01-01 UTC.
-        kind: which of `MESSAGE_IDS`.
+        kind: which of `MESSAGE_IDS`; empty if it cannot be read.
         fields: those whose names begin with ``AUDIOMON_``, without that, in lower case.
     """
 
@@ -42,12 +49,19 @@ class Entry:
     fields: dict[str, str]
 
     def number(self, name: str) -> float:
-        """Return a field as a number; 0 where it is missing."""
-        return float(self.fields.get(name) or 0)
+        """Return a field as a number; 0 where it is missing.
+
+        Raises:
+            ValueError: it is no finite number.
+        """
+        number = float(self.fields.get(name) or 0)
+        if not math.isfinite(number):
+            raise ValueError(f"{name} is {number}")
+        return number
 
 
 @dataclass(slots=True)
-class LabelReport:
+class LabelHeard:
     """What was heard of one label.
 
     Attributes:
@@ -66,8 +80,8 @@ class LabelReport:
 
 
 @dataclass(slots=True)
-class Report:
-    """All of it.
+class Heard:
+    """All that was heard.
 
     Attributes:
         begin_s: time of the first entry, in seconds since 1970-01-01 UTC.
@@ -82,7 +96,7 @@ class Report:
         levels_dbfs: lowest, median and highest level of a minute; None where there was none.
         gated: windows below the gate.
         saved_s: seconds of inference that the gate saved.
-        lost: samples overwritten before they were classified, not captured while the microphone was opened anew, or not
+        lost: samples overwritten before they were classified, not captured while the microphone was reopened, or not
             delivered by it.
         away: how often the microphone was away.
         away_s: for how long, as far as it came back.
@@ -90,6 +104,7 @@ class Report:
         refusals: changes of the configuration that were refused.
         starts: how often listening began.
         entries_lost: entries that journald did not take.
+        unreadable: entries that are left out here, because a field is not what it should be.
     """
 
     begin_s: float = 0.0
@@ -97,7 +112,7 @@ class Report:
     entries: int = 0
     models: list[str] = field(default_factory=list)
     heard_s: float = 0.0
-    labels: dict[str, LabelReport] = field(default_factory=dict)
+    labels: dict[str, LabelHeard] = field(default_factory=dict)
     latencies: dict[str, Percentiles] = field(default_factory=dict)
     latencies_of: int = 0
     levels_dbfs: tuple[float, float, float] | None = None
@@ -110,10 +125,13 @@ class Report:
     refusals: int = 0
     starts: int = 0
     entries_lost: int = 0
+    unreadable: int = 0
 
 
 def read_entries(instance: str, since: datetime, until: datetime | None, folder: Path | None) -> Iterator[Entry]:
-    """Read our entries back, oldest first.
+    """Read back what one listener's service wrote, oldest first.
+
+    Any user may send journald an entry that looks like one of ours; which unit it came from journald says itself.
 
     Args:
         instance: which listener's.
@@ -127,10 +145,7 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
     try:
         from systemd import journal
     except ImportError:
-        raise UserError(
-            "systemd-python is not installed, which reads the journal: sudo apt install python3-systemd, "
-            f"or {install_extra('service')}"
-        ) from None
+        raise UserError(f"reading the journal needs systemd-python: {install_systemd_python()}") from None
 
     class RawReader(journal.Reader):  # type: ignore[misc]  # untyped
         # Every field of every entry is converted otherwise, most of them for nothing: 42 µs an entry instead of 15.
@@ -144,6 +159,7 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
     for message_id in MESSAGE_IDS.values():
         reader.add_match(MESSAGE_ID=message_id)
     reader.add_match(AUDIOMON_INSTANCE=instance)
+    reader.add_match(_SYSTEMD_UNIT=unit_of(instance))
     reader.seek_realtime(since)
     found = False
     for entry in reader:
@@ -151,10 +167,41 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
         if until is not None and time_s > until.timestamp():
             break
         found = True
-        fields = {name[9:].lower(): value.decode() for name, value in entry.items() if name.startswith("AUDIOMON_")}
-        yield Entry(time_s, _KINDS[entry["MESSAGE_ID"].decode()], fields)
+        yield entry_of(time_s, entry)
     if not found:
         raise UserError(_nothing_found(reader, instance))
+
+
+def unit_of(instance: str) -> str:
+    """Return the systemd unit that an instance runs as."""
+    return "audiomon.service" if instance == "audiomon" else f"audiomon@{instance}.service"
+
+
+def entry_of(time_s: float, raw: Mapping[str, Any]) -> Entry:
+    """Make an entry of what the journal has: bytes, or a list of them where a field was given more than once.
+
+    Args:
+        time_s: when journald took it, in seconds since 1970-01-01 UTC.
+        raw: its fields.
+
+    Returns:
+        The entry; of no kind and without fields if it is none of ours or one that audiomon would not write.
+    """
+    fields: dict[str, str] = {}
+    try:
+        kind = _KINDS[_text(raw["MESSAGE_ID"])]
+        for name, value in raw.items():
+            if name.startswith("AUDIOMON_"):
+                fields[name[9:].lower()] = _text(value)
+    except _UNREADABLE:
+        return Entry(time_s, "", {})
+    return Entry(time_s, kind, fields)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, bytes) or len(value) > _MAX_FIELD_BYTES:
+        raise ValueError("not one text of a reasonable length")
+    return value.decode()
 
 
 def _nothing_found(reader: Any, instance: str) -> str:
@@ -167,106 +214,161 @@ def _nothing_found(reader: Any, instance: str) -> str:
     )
 
 
-def summarise(entries: Iterable[Entry]) -> Report:
-    """Sum entries up."""
-    report = Report()
-    levels: list[float] = []
-    measured: dict[str, list[float]] = {name: [] for name in LATENCIES}
-    by_minute: list[Entry] = []
-    unsummed: list[Entry] = []
-    models: Counter[str] = Counter()
+def summarise(entries: Iterable[Entry]) -> Heard:
+    """Sum entries up, each as it comes: what is kept does not grow with how many there are."""
+    summing = _Summing()
     for entry in entries:
-        report.begin_s = report.begin_s or entry.time_s
-        report.end_s = entry.time_s
-        report.entries += 1
-        if model := entry.fields.get("model"):
-            models[model] += 1
-        match entry.kind:
-            case "prediction":
-                unsummed.append(entry)
-                for name, values in measured.items():
-                    values.append(entry.number(name))
-            case "event-on":
-                _label(report, entry.fields["label"]).events += 1
-            case "event-off":
-                label, duration_s = _label(report, entry.fields["label"]), entry.number("duration_s")
-                label.on_s += duration_s
-                label.longest_s = max(label.longest_s, duration_s)
-            case "summary":
-                by_minute.append(entry)
-                if "level_dbfs" in entry.fields:
-                    levels.append(entry.number("level_dbfs"))
-                _add_minute(report, entry)
-                # The summary is of the newest; one of before its minute may have been written after that of before.
-                if (left_over := len(unsummed) - int(entry.number("predictions"))) > 1:
-                    _add_written(report, unsummed[:left_over])
-                unsummed = []
-            case _:
-                _add_incident(report, entry)
-    _add_written(report, unsummed)
-    report.models = list(models)
-    report.latencies_of = len(measured["lag_ms"])
-    report.latencies = {
-        name: _percentiles(values) if values else _highest(by_minute, name) for name, values in measured.items()
-    }
-    if levels:
-        report.levels_dbfs = (min(levels), float(np.median(levels)), max(levels))
-    report.labels = dict(sorted(report.labels.items(), key=lambda item: -item[1].heard_s))
-    return report
+        summing.add(entry)
+    return summing.result()
 
 
-def _label(report: Report, name: str) -> LabelReport:
-    return report.labels.setdefault(name, LabelReport())
+class _Summing:
+    """What has been heard up to the entry added last."""
 
+    def __init__(self) -> None:
+        self._heard = Heard()
+        self._levels: Counter[float] = Counter()
+        self._measured = {name: Counter[float]() for name in LATENCIES}
+        self._medians = {name: Counter[float]() for name in LATENCIES}
+        self._highest = {name: [0.0, 0.0, 0.0] for name in LATENCIES}
+        self._uncovered: deque[tuple[float, str]] = deque()
+        self._models: dict[str, None] = {}
 
-def _add_minute(report: Report, entry: Entry) -> None:
-    # What was below the gate was heard too, and nothing in it.
-    heard_s, windows = entry.number("heard_s"), entry.number("predictions") + entry.number("gated")
-    report.heard_s += heard_s
-    report.gated += int(entry.number("gated"))
-    report.saved_s += entry.number("gate_saved_s")
-    for name, count in msgspec.json.decode(entry.fields.get("by_label", "{}"), type=dict[str, int]).items():
-        label = _label(report, name)
-        label.predictions += count
-        label.heard_s += heard_s * count / windows
+    def add(self, entry: Entry) -> None:
+        """Take one in, or count it as unreadable."""
+        heard = self._heard
+        heard.begin_s = heard.begin_s or entry.time_s
+        heard.end_s = entry.time_s
+        heard.entries += 1
+        try:
+            match entry.kind:
+                case "prediction":
+                    self._add_prediction(entry)
+                case "event-on":
+                    self._label(entry.fields["label"]).events += 1
+                case "event-off":
+                    duration_s = entry.number("duration_s")
+                    label = self._label(entry.fields["label"])
+                    label.on_s += duration_s
+                    label.longest_s = max(label.longest_s, duration_s)
+                case "summary":
+                    self._add_minute(entry)
+                case "":
+                    raise ValueError("no entry of ours")
+                case _:
+                    _add_incident(heard, entry)
+        except _UNREADABLE:
+            heard.unreadable += 1
+            return
+        if (model := entry.fields.get("model")) and len(self._models) < _MAX_NAMES:
+            self._models[model] = None
 
+    def result(self) -> Heard:
+        """Return the sums."""
+        heard = self._heard
+        while len(self._uncovered) > 1:
+            self._add_oldest()
+        heard.models = list(self._models)
+        heard.latencies_of = self._measured["lag_ms"].total()
+        heard.latencies = {
+            name: Percentiles(*_quantiles(values, (0.5, 0.95, 0.99, 1.0)))
+            if values
+            else Percentiles(_quantiles(self._medians[name], (0.5,))[0], *self._highest[name])
+            for name, values in self._measured.items()
+        }
+        if self._levels:
+            low, median, high = _quantiles(self._levels, (0.0, 0.5, 1.0))
+            heard.levels_dbfs = (low, median, high)
+        heard.labels = dict(sorted(heard.labels.items(), key=lambda item: -item[1].heard_s))
+        return heard
 
-def _add_written(report: Report, predictions: list[Entry]) -> None:
-    """Add all but the last, each for as long as it is until the one after it."""
-    for one, following in pairwise(predictions):
-        label, heard_s = _label(report, one.fields["label"]), min(_LONGEST_S, following.time_s - one.time_s)
+    def _label(self, name: str) -> LabelHeard:
+        if name not in self._heard.labels and len(self._heard.labels) >= _MAX_NAMES:
+            raise ValueError("more labels than models have")
+        return self._heard.labels.setdefault(name, LabelHeard())
+
+    def _add_prediction(self, entry: Entry) -> None:
+        latencies = {name: entry.number(name) for name in LATENCIES}
+        self._uncovered.append((entry.time_s, entry.fields["label"]))
+        for name, value in latencies.items():
+            self._measured[name][_rounded(value)] += 1
+        if len(self._uncovered) > _MAX_UNCOVERED:
+            self._add_oldest()
+
+    def _add_minute(self, entry: Entry) -> None:
+        # What was below the gate was heard too, and nothing in it.
+        heard_s, predictions, gated = entry.number("heard_s"), entry.number("predictions"), entry.number("gated")
+        saved_s, level_dbfs = entry.number("gate_saved_s"), entry.number("level_dbfs")
+        by_label = msgspec.json.decode(entry.fields.get("by_label", "{}"), type=dict[str, int])
+        windows = predictions + gated
+        if sum(by_label.values()) > windows:
+            raise ValueError("more predictions by label than in all")
+        of_minute = {
+            name: [entry.number(f"{name}_{which}") for which in ("p50", "p95", "p99", "max")] for name in LATENCIES
+        }
+        for name, count in by_label.items():
+            label = self._label(name)
+            label.predictions += count
+            label.heard_s += heard_s * count / windows
+        heard = self._heard
+        heard.heard_s += heard_s
+        heard.gated += int(gated)
+        heard.saved_s += saved_s
+        if "level_dbfs" in entry.fields:
+            self._levels[_rounded(level_dbfs)] += 1
+        if predictions:
+            # Percentiles of minutes are put together as far as that is possible: what is true of all of them.
+            for name, (median, *highest) in of_minute.items():
+                self._medians[name][_rounded(median)] += 1
+                self._highest[name] = [max(pair) for pair in zip(self._highest[name], highest, strict=True)]
+        # The summary is of the newest; one of before its minute may have been written after that of before.
+        left_over = len(self._uncovered) - int(predictions)
+        for _ in range(left_over - 1):
+            self._add_oldest()
+        self._uncovered.clear()
+
+    def _add_oldest(self) -> None:
+        """Add the oldest prediction that no summary covers, for as long as it is until the one after it."""
+        at_s, name = self._uncovered.popleft()
+        heard_s = min(_MAX_HEARD_S, max(0.0, self._uncovered[0][0] - at_s))
+        try:
+            label = self._label(name)
+        except ValueError:
+            self._heard.unreadable += 1
+            return
         label.predictions += 1
         label.heard_s += heard_s
-        report.heard_s += heard_s
+        self._heard.heard_s += heard_s
 
 
-def _add_incident(report: Report, entry: Entry) -> None:
+def _add_incident(heard: Heard, entry: Entry) -> None:
     match entry.kind:
         case "audio-lost" | "undelivered" | "model-swapped" | "config-applied":
-            report.lost += int(entry.number("lost"))
-            report.swaps += entry.kind == "model-swapped"
+            heard.lost += int(entry.number("lost"))
+            heard.swaps += entry.kind == "model-swapped"
         case "swap-refused":
-            report.refusals += 1
+            heard.refusals += 1
         case "device-lost" | "device-absent":
-            report.away += 1
+            heard.away += 1
         case "device-back":
-            report.away_s += entry.number("lost_s")
+            heard.away_s += entry.number("lost_s")
         case "listening":
-            report.starts += 1
+            heard.starts += 1
         case "journal-lost":
-            report.entries_lost += int(entry.number("entries_lost"))
+            heard.entries_lost += int(entry.number("entries_lost"))
 
 
-def _percentiles(values: list[float]) -> Percentiles:
-    p50, p95, p99, highest = (float(value) for value in np.percentile(values, (50, 95, 99, 100)))
-    return Percentiles(p50, p95, p99, highest)
+def _rounded(value: float) -> float:
+    """Round to four digits, so that however many values there are, few of them differ."""
+    return float(f"{value:.4g}")
 
 
-def _highest(by_minute: list[Entry], name: str) -> Percentiles:
-    """Put percentiles of minutes together as far as that is possible: what is true of all of them."""
-    heard = [entry for entry in by_minute if entry.number("predictions")]
-    if not heard:
-        return Percentiles(0.0, 0.0, 0.0, 0.0)
-    p50 = float(np.median([entry.number(f"{name}_p50") for entry in heard]))
-    p95, p99, highest = (max(entry.number(f"{name}_{which}") for entry in heard) for which in ("p95", "p99", "max"))
-    return Percentiles(p50, p95, p99, highest)
+def _quantiles(values: Counter[float], which: Sequence[float]) -> list[float]:
+    """Return quantiles of values that are counted, as `np.quantile` does of values in a row; 0 where there are none."""
+    if not values:
+        return [0.0] * len(which)
+    distinct = np.array(sorted(values))
+    ends = np.cumsum([values[value] for value in distinct.tolist()])
+    places = np.array(which) * (ends[-1] - 1)
+    below, above = (distinct[np.searchsorted(ends, to_whole(places), side="right")] for to_whole in (np.floor, np.ceil))
+    return [float(value) for value in below + (above - below) * (places - np.floor(places))]

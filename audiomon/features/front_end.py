@@ -4,7 +4,7 @@ A spec is the ``input:`` of a model's manifest. It describes windows and opens a
 another. Nothing outside this package asks a spec for its kind.
 """
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,19 +42,27 @@ class Cutter(Protocol):
 
 
 class FrontEnd(Protocol):
-    """A spec: what one window is, and how a model's tensor holds it.
+    """A spec: what one window is, and how a model's tensor holds it. A `msgspec.Struct` with a tag called ``kind``."""
 
-    Attributes:
-        title: of the kind, for a person, as in ``log-mel``.
-        axes: what the axes of a window are, for a person, as in ``frames × n_mels``.
-        must_be_said: names of the fields that nobody can guess for a model that does not say them itself.
-        assumable: names of the other fields that matter, whose defaults are then a guess.
-    """
+    @property
+    def title(self) -> str:
+        """The tag, as in ``log-mel``. Of the class, as are the next three."""
+        ...
 
-    title: ClassVar[str]
-    axes: ClassVar[str]
-    must_be_said: ClassVar[tuple[str, ...]]
-    assumable: ClassVar[tuple[str, ...]]
+    @property
+    def axes(self) -> str:
+        """What the axes of a window are, for a person, as in ``frames × n_mels``."""
+        ...
+
+    @property
+    def must_be_said(self) -> tuple[str, ...]:
+        """Names of the fields that cannot be guessed for a model that does not say them itself."""
+        ...
+
+    @property
+    def assumable(self) -> tuple[str, ...]:
+        """Names of the other fields that matter, whose defaults are then a guess."""
+        ...
 
     @property
     def sample_rate(self) -> int:

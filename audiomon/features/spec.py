@@ -3,7 +3,7 @@
 This is the ``input:`` of a model's manifest. Names and meanings are librosa's.
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audiomon.features.logmel import LogMelCutter
 
 from audiomon.errors import FieldError
+
 # About the largest and the smallest number that float32 holds: beyond them features become infinite or divide by 0.
 _MAX_NUMBER = 1e38
 _MIN_NUMBER = 1e-37
@@ -38,11 +39,12 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LogMelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="log-mel"):
     """A window of ``frames`` log-mel frames, the array of shape (frames, n_mels) that a model reads."""
 
-    title: ClassVar[str] = "log-mel"
-    axes: ClassVar[str] = "frames × n_mels"
+    # Without a type, since they are no keys of the manifest.
+    title = "log-mel"
+    axes = "frames × n_mels"
     # Everything else has a value that nearly everybody uses, librosa's; these have none.
-    must_be_said: ClassVar[tuple[str, ...]] = ("sample_rate", "n_fft", "hop_length", "n_mels", "frames")
-    assumable: ClassVar[tuple[str, ...]] = (
+    must_be_said = ("sample_rate", "n_fft", "hop_length", "n_mels", "frames")
+    assumable = (
         *("win_length", "window", "fmin", "fmax", "mel_scale", "norm", "power", "log", "ref", "amin", "top_db"),
         "layout",
     )

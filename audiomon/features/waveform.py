@@ -1,6 +1,6 @@
 """Raw samples as a model's input, for models with a front end of their own."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -17,10 +17,11 @@ _MIN_FULL_SCALE = 1e-9
 class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
     """A window of raw samples, for models with a front end of their own."""
 
-    title: ClassVar[str] = "waveform"
-    axes: ClassVar[str] = "samples"
-    must_be_said: ClassVar[tuple[str, ...]] = ("sample_rate", "samples")
-    assumable: ClassVar[tuple[str, ...]] = ()
+    # Without a type, since they are no keys of the manifest.
+    title = "waveform"
+    axes = "samples"
+    must_be_said = ("sample_rate", "samples")
+    assumable = ()
 
     sample_rate: SampleRate
     samples: Annotated[int, Meta(ge=16, le=10_000_000, description="Samples in one window.")]

@@ -1,58 +1,126 @@
 """A picture of what was heard: labels by time, and what each call cost."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import UserError
-from audiomon.extras import pip_install
+from audiomon.extras import install_matplotlib
 
 Float64 = NDArray[np.float64]
 
-# Columns of the picture, at most: about as many as can be told apart at its width.
-_MOST_COLUMNS = 480
+# Between half as many columns and this many, however long the time is: about as many as the eye can separate.
+MAX_COLUMNS = 960
 # Rows; a model with hundreds of labels has its most frequent ones drawn.
-_MOST_LABELS = 16
+_MAX_LABELS = 16
+_MAX_SWAPS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class HeardLabel:
-    """One prediction: when (seconds since 1970-01-01 UTC), which label, and its score from 0 to 1."""
+@dataclass(slots=True)
+class _Column:
+    """The predictions of one column: how many of each label, and of each latency, rounded."""
 
-    time_s: float
-    label: str
-    score: float
+    labels: Counter[str] = field(default_factory=Counter)
+    inference_us: Counter[float] = field(default_factory=Counter)
+    lag_ms: Counter[float] = field(default_factory=Counter)
 
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """What one prediction cost: when (seconds since 1970-01-01 UTC), running the model (µs), and its lag (ms)."""
-
-    time_s: float
-    inference_us: float
-    lag_ms: float
+    def add(self, other: "_Column") -> None:
+        self.labels += other.labels
+        self.inference_us += other.inference_us
+        self.lag_ms += other.lag_ms
 
 
-def draw_heard(
-    path: Path,
-    title: str,
-    heard: Sequence[HeardLabel],
-    latencies: Sequence[Latency],
-    swaps: Sequence[tuple[float, str]],
-) -> None:
+class HeardColumns:
+    """Predictions by time, in columns of equal length, which doubles when there would be too many of them.
+
+    Attributes:
+        swaps: when another model took over (seconds since 1970-01-01 UTC), and its name; the first 200.
+    """
+
+    def __init__(self) -> None:
+        self.swaps: list[tuple[float, str]] = []
+        self._begin_s = 0.0
+        self._length_s = 1.0
+        self._columns: list[_Column] = []
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def add(self, time_s: float, label: str, inference_us: float, lag_ms: float) -> None:
+        """Add a prediction.
+
+        Args:
+            time_s: in seconds since 1970-01-01 UTC; later than most before it.
+            label: with the highest score.
+            inference_us: of running the model, in µs.
+            lag_ms: in ms.
+        """
+        if not self._columns:
+            self._begin_s = time_s
+        while (number := max(0, int((time_s - self._begin_s) / self._length_s))) >= MAX_COLUMNS:
+            self._halve()
+        while number >= len(self._columns):
+            self._columns.append(_Column())
+        column = self._columns[number]
+        column.labels[label] += 1
+        # Two digits: a picture shows no more, and there are few that differ.
+        column.inference_us[float(f"{inference_us:.2g}")] += 1
+        column.lag_ms[float(f"{lag_ms:.2g}")] += 1
+
+    def add_swap(self, time_s: float, model: str) -> None:
+        """Add a change of the model."""
+        if len(self.swaps) < _MAX_SWAPS:
+            self.swaps.append((time_s, model))
+
+    @property
+    def edges(self) -> Float64:
+        """Times between the columns, first and last included, in seconds since 1970-01-01 UTC."""
+        return self._begin_s + self._length_s * np.arange(len(self._columns) + 1)
+
+    def most_frequent(self, count: int) -> list[str]:
+        """Names of the labels that were heard most often."""
+        totals: Counter[str] = Counter()
+        for column in self._columns:
+            totals += column.labels
+        return [name for name, _ in totals.most_common(count)]
+
+    def shares(self, names: Sequence[str]) -> Float64:
+        """Return, for each name and column, the share of its predictions; NaN where there are none."""
+        counts = np.array([[column.labels[name] for column in self._columns] for name in names], dtype=float)
+        totals = np.array([column.labels.total() for column in self._columns], dtype=float)
+        return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+
+    def latencies(self, name: Literal["inference_us", "lag_ms"]) -> tuple[Float64, Float64]:
+        """Return the median and the highest value of each column; NaN where there are none."""
+        found = np.full((2, len(self._columns)), np.nan)
+        for number, column in enumerate(self._columns):
+            counted: Counter[float] = getattr(column, name)
+            if counted:
+                values = np.repeat(sorted(counted), [counted[value] for value in sorted(counted)])
+                found[:, number] = np.median(values), values[-1]
+        return found[0], found[1]
+
+    def _halve(self) -> None:
+        halved = self._columns[::2]
+        for column, following in zip(halved, self._columns[1::2], strict=False):
+            column.add(following)
+        self._columns = halved
+        self._length_s *= 2
+
+
+def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
     """Draw labels by time over latencies by time.
 
     Args:
         path: of the picture; its ending says which format.
         title: above it.
-        heard: at least one, oldest first.
-        latencies: of the same predictions.
-        swaps: when another model took over, and its name.
+        heard: at least one prediction.
 
     Raises:
         UserError: matplotlib is not installed, or the picture cannot be written.
@@ -61,12 +129,9 @@ def draw_heard(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(f"drawing needs matplotlib: {pip_install('matplotlib')}") from None
-    times = np.array([one.time_s for one in heard])
-    columns = min(_MOST_COLUMNS, len(times))
-    edges = np.linspace(times[0], max(times[-1], times[0] + 1.0), columns + 1)
-    column = np.clip(np.digitize(times, edges) - 1, 0, columns - 1)
-    names = _most_frequent([one.label for one in heard])
+        raise UserError(f"drawing needs matplotlib: {install_matplotlib()}") from None
+    edges = heard.edges
+    names = heard.most_frequent(_MAX_LABELS)
     figure = Figure(figsize=(12, 4.2 + 0.32 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
     above, middle, below = figure.subplots(
@@ -74,11 +139,11 @@ def draw_heard(
     )
     begin, end = (datetime.fromtimestamp(edge, UTC).astimezone() for edge in (edges[0], edges[-1]))
     figure.suptitle(f"{title}: {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", fontsize=12)
-    picture = _draw_labels(above, names, heard, column, edges)
+    picture = _draw_labels(above, names, heard)
     figure.colorbar(picture, ax=above, label="share", pad=0.01)
-    _draw_latency(middle, np.array([one.inference_us for one in latencies]), column, edges, "inference, µs")
-    _draw_latency(below, np.array([one.lag_ms for one in latencies]), column, edges, "lag, ms")
-    for at_s, model in ((at_s, model) for at_s, model in swaps if edges[0] <= at_s <= edges[-1]):
+    _draw_latency(middle, heard, "inference_us", "inference, µs")
+    _draw_latency(below, heard, "lag_ms", "lag, ms")
+    for at_s, model in ((at_s, model) for at_s, model in heard.swaps if edges[0] <= at_s <= edges[-1]):
         for panel in (above, middle, below):
             panel.axvline(at_s, color="tab:red", linewidth=1)
         above.annotate(f"→ {model}", (at_s, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color="tab:red")
@@ -89,27 +154,13 @@ def draw_heard(
         raise UserError(f"{path}: cannot be written: {error}") from None
 
 
-def _most_frequent(labels: list[str]) -> list[str]:
-    names, counts = np.unique(labels, return_counts=True)
-    return [str(names[index]) for index in np.argsort(-counts, kind="stable")[:_MOST_LABELS]]
-
-
-def _draw_labels(
-    panel: Any, names: list[str], heard: Sequence[HeardLabel], column: NDArray[np.intp], edges: Any
-) -> Any:
+def _draw_labels(panel: Any, names: list[str], heard: HeardColumns) -> Any:
     """Draw a row for each label: the share of the predictions in each column that gave it the highest score."""
-    counts = np.zeros((len(names), len(edges) - 1))
-    rows = {name: row for row, name in enumerate(names)}
-    for one, at in zip(heard, column, strict=True):
-        if one.label in rows:
-            counts[rows[one.label], at] += 1
-    of_all = np.bincount(column, minlength=len(edges) - 1)
-    # Nothing heard is blank, not a share of 0.
-    shares = np.divide(counts, of_all, out=np.full_like(counts, np.nan), where=of_all > 0)
+    edges = heard.edges
     panel.set_yticks(range(len(names)), names)
     panel.grid(visible=False)
     return panel.imshow(
-        shares,
+        heard.shares(names),  # nothing heard is blank, not a share of 0
         aspect="auto",
         interpolation="nearest",
         cmap="viridis",
@@ -119,12 +170,13 @@ def _draw_labels(
     )
 
 
-def _draw_latency(panel: Any, values: Float64, column: NDArray[np.intp], edges: Float64, title: str) -> None:
+def _draw_latency(panel: Any, heard: HeardColumns, name: Literal["inference_us", "lag_ms"], title: str) -> None:
     """Draw the median of each column, and a band up to its highest value."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
+    edges = heard.edges
     middles = (edges[:-1] + edges[1:]) / 2
-    median, highest = (_by_column(values, column, len(middles), statistic) for statistic in (np.median, np.max))
+    median, highest = heard.latencies(name)
     panel.fill_between(middles, median, highest, color="tab:blue", alpha=0.2, linewidth=0, label="up to the highest")
     panel.plot(middles, median, color="tab:blue", linewidth=1, label="median")
     panel.set_yscale("log")
@@ -134,15 +186,6 @@ def _draw_latency(panel: Any, values: Float64, column: NDArray[np.intp], edges: 
     panel.set_ylabel(title)
     panel.grid(visible=True, which="major", alpha=0.3)
     panel.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
-
-
-def _by_column(values: Float64, column: NDArray[np.intp], columns: int, statistic: Callable[[Float64], Any]) -> Float64:
-    result = np.full(columns, np.nan)
-    order = np.argsort(column, kind="stable")
-    filled, starts = np.unique(column[order], return_index=True)
-    for at, part in zip(filled, np.split(values[order], starts[1:]), strict=True):
-        result[at] = statistic(part)
-    return result
 
 
 def _name_times(panel: Any, edges: Float64) -> None:

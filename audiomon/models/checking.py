@@ -1,34 +1,42 @@
 """The checking process: ``python -m audiomon.models.checking FOLDER BACKEND`` loads one package and runs its self-test.
 
-Prints one JSON object, `Verdict`. A damaged model may crash it; that is what it is for. It writes no file, and takes no
-more of the machine than it allows itself before it reads the package. Where it is root's, it is nobody's by the time
-that the model runs.
+Prints one JSON object, `Verdict`, as its last line. A damaged model may crash it; that is what it is for. It writes no
+file, and takes no more of the machine than it allows itself before it reads the package. Where it is root's, it is
+nobody's by the time that the model runs. It ends when its caller does.
 """
 
 import contextlib
+import fcntl
 import os
 import resource
+import select
 import sys
+import time
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
 from audiomon.errors import AudiomonError, ModelError
-from audiomon.models.classifier import CHECK_PATIENCE_S, Classifier, Verdict, self_test_window
+from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, Verdict
+from audiomon.models.classifier import Classifier, self_test_window
 from audiomon.models.interpreter import Backend, import_runtime
 from audiomon.models.package import WEIGHTS, ModelPackage, read_package
 
 # Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
-LARGEST_MEMORY_BYTES = 1 << 30
+MAX_MEMORY_BYTES = 1 << 30
+# Loading holds Python's lock: in the daemon nothing else runs meanwhile, and the microphone's samples wait in ALSA's
+# buffer, which holds half a second. CPU time, so that a busy machine refuses no model; 55 MB take 0.06 s on a PC.
+MAX_LOAD_S = 0.4
+# The hard limit, which kills without a name, lies above the soft one, which ends the process by SIGXCPU.
+_HARD_CPU_S = MAX_CHECK_S + 5
 _LIMITS = (
-    (resource.RLIMIT_AS, LARGEST_MEMORY_BYTES),
-    (resource.RLIMIT_CPU, CHECK_PATIENCE_S),
+    (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
     (resource.RLIMIT_FSIZE, 0),  # not a byte into any file; what it prints goes into a pipe
     (resource.RLIMIT_NOFILE, 64),
     (resource.RLIMIT_CORE, 0),
 )
-# The kernel's own number for whoever is none of its users, and for the group; Debian's nobody and nogroup.
+# The kernel's overflow user and group; Debian's nobody and nogroup.
 _NOBODY = 65_534
 # When memory runs out all the same, the kernel is to end this process and not the one that listens.
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -36,8 +44,22 @@ _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 def main() -> None:
     """Check the package named on the command line."""
+    end_with_caller()
     limit_resources()
-    print(msgspec.json.encode(verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2]))).decode())
+    print("\n" + msgspec.json.encode(verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2]))).decode(), flush=True)
+    os._exit(0)  # nothing that a library says on its way out may follow the verdict
+
+
+def end_with_caller() -> None:
+    """Have the kernel end this process when its caller ends, which closes the other end of standard input.
+
+    By SIGIO, whose default is to end a process: a thread would wait for Python's lock, which loading a model holds, and
+    PR_SET_PDEATHSIG fires when the thread that started this process ends, though its process lives on.
+    """
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, fcntl.fcntl(sys.stdin, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([sys.stdin], [], [], 0)[0]:  # closed already
+        sys.exit(1)
 
 
 def limit_resources() -> None:
@@ -48,6 +70,9 @@ def limit_resources() -> None:
         _, hard = resource.getrlimit(what)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    hard = _HARD_CPU_S if hard == resource.RLIM_INFINITY else min(_HARD_CPU_S, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(MAX_CHECK_S, hard), hard))
 
 
 def become_nobody() -> None:
@@ -61,7 +86,7 @@ def become_nobody() -> None:
 
 
 def _import_all(package: ModelPackage, backend: Backend) -> None:
-    """Import what running a model imports: nobody may not read a Python that lies in somebody's home."""
+    """Import what running a model imports: nobody may not read a Python that lies in a user's home."""
     for test in package.manifest.self_test:
         self_test_window(test.signal, package.manifest.input)
     with contextlib.suppress(ModelError):  # said when the model is loaded
@@ -69,20 +94,29 @@ def _import_all(package: ModelPackage, backend: Backend) -> None:
 
 
 def verdict(folder: Path, backend: Backend) -> Verdict:
-    """Load a package and run its self-test."""
+    """Load a package, run its self-test, and see that it repeats itself."""
     try:
         package = read_package(folder)
         if os.geteuid() == 0:
             _import_all(package, backend)
             become_nobody()
-        answers = Classifier(package, backend).self_test_answers()
+        began_s = time.thread_time()
+        classifier = Classifier(package, backend)
+        load_s = time.thread_time() - began_s
+        if load_s > MAX_LOAD_S:
+            raise ModelError(
+                f"takes {load_s:.2g} s to load, during which nothing can listen; at most {MAX_LOAD_S:g} s are allowed",
+                path=package.weights,
+            )
+        answers = classifier.self_test_answers()
+        classifier.check_repeatable()
     except AudiomonError as error:
-        return Verdict(error=str(error))
+        return Verdict(error=str(error)[:MAX_ERROR_CHARS])
     except MemoryError:
         # A damaged model asks for what its garbage says.
-        most = f"{LARGEST_MEMORY_BYTES >> 20} MiB"
+        most = f"{MAX_MEMORY_BYTES >> 20} MiB"
         return Verdict(error=f"{folder / WEIGHTS}: {backend} needs more than {most} of memory for it; is it damaged?")
-    return Verdict(fingerprint=package.fingerprint, answers=answers)
+    return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
 
 
 if __name__ == "__main__":

@@ -5,14 +5,8 @@ are loaded here.
 """
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +19,9 @@ from audiomon.models.self_test import Signal, make_signal
 
 Float32 = NDArray[np.float32]
 
-# A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
-# long could not keep up with a microphone either.
-CHECK_PATIENCE_S = 60
+# The sounds that tell whether a model's scores depend on what it heard before, and how close they must come.
+_REPEATED: tuple[Signal, Signal] = ("silence", "noise")
+_REPEATED_TOLERANCE = 1e-5
 
 
 class Classifier:
@@ -48,9 +42,9 @@ class Classifier:
         self.spec = package.manifest.input
         output = package.manifest.output
         try:
-            self.interpreter = Interpreter(package.content, backend, threads, output.tensor)
+            self.interpreter = Interpreter(package.content, backend, threads, output.tensor, math.prod(self.spec.shape))
         except ModelError as error:
-            raise ModelError(f"{package.weights}: {error}") from None
+            raise ModelError(str(error), path=package.weights) from None
         self._compare_shapes()
         self._arranged = _arrangement(self.spec, self.interpreter.input)
         self._activated = _ACTIVATIONS.get(output.activation)
@@ -66,16 +60,23 @@ class Classifier:
             float32 scores from 0 to 1, shape (labels,), freshly made.
 
         Raises:
-            ModelError: the model fails, or answers with NaN: passed on, that would stop every later decision.
+            ModelError: the model fails, answers with NaN (passed on, that would stop every later decision), or with
+                another number of scores than it has labels.
         """
-        scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        try:
+            scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
+        except ModelError as error:
+            raise ModelError(str(error), path=self.package.weights) from None
+        # An output's size may depend on the sound; what the file declares proves nothing.
+        if len(scores) != len(self.labels):
+            raise ModelError(f"gives {len(scores)} scores for {len(self.labels)} labels", path=self.package.weights)
         with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
             if self._activated is not None:
                 scores = self._activated(scores)
             if self._calibrated is not None:
                 scores = self._calibrated(scores)
         if not math.isfinite(scores.sum()):
-            raise ModelError(f"{self.package.weights}: answers with scores that are not numbers")
+            raise ModelError("answers with scores that are not numbers", path=self.package.weights)
         return scores
 
     def warm(self) -> None:
@@ -111,7 +112,37 @@ class Classifier:
         Raises:
             ModelError: a score is further from what the manifest expects than its tolerance.
         """
-        _compare_answers(self.package, self.self_test_answers())
+        compare_answers(self.package, self.self_test_answers())
+
+    def check_repeatable(self) -> None:
+        """Give the model a sound, others, and that sound again.
+
+        Raises:
+            ModelError: its scores depend on more than the window.
+        """
+        if self.interpreter.keeps_state():
+            raise ModelError(
+                "keeps state from window to window (resource variables); audiomon's windows overlap and begin "
+                "anywhere: convert the model without streaming state",
+                path=self.package.weights,
+            )
+        silence, noise = (self_test_window(signal, self.spec) for signal in _REPEATED)
+        before = self.scores(noise)
+        self.scores(silence)
+        if not np.allclose(before, self.scores(noise), rtol=0, atol=_REPEATED_TOLERANCE):
+            raise ModelError(
+                "gives other scores when the same sound is repeated: it keeps state, or draws random numbers",
+                path=self.package.weights,
+            )
+
+    def clipped(self) -> float:
+        """Return the share of the self-test windows' values that the model's quantised input cannot hold."""
+        limits = self.interpreter.input.limits
+        if limits is None:
+            return 0.0
+        lowest, highest = limits
+        windows = np.array([self_test_window(test.signal, self.spec) for test in self.package.manifest.self_test])
+        return float(np.mean((windows < lowest) | (windows > highest)))
 
     def _compare_shapes(self) -> None:
         package, tensor, output = self.package, self.interpreter.input, self.interpreter.output
@@ -172,7 +203,7 @@ def _arrangement(spec: FrontEnd, tensor: Tensor) -> Callable[[Float32], Float32]
 
 
 def _softmax(logits: Float32) -> Float32:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by who asked
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by the caller
         scores: Float32 = np.exp(logits - logits.max())
     scores /= scores.sum()
     return scores
@@ -216,107 +247,26 @@ def self_test_window(signal: Signal, spec: FrontEnd) -> Float32:
     return whole_window(spec, make_signal(signal, spec.window_samples, spec.sample_rate) * np.float32(1 / 32768))
 
 
-def _compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
-    for test, scores in zip(package.manifest.self_test, answers, strict=True):
-        expected = test.expected
-        if isinstance(expected, dict):
-            by_label = dict(zip(package.manifest.labels, scores, strict=True))
-            scores = tuple(by_label[label] for label in expected)  # noqa: PLW2901
-            expected = tuple(expected.values())
-        difference = max(abs(score - wanted) for score, wanted in zip(scores, expected, strict=True))
-        if not difference <= test.tolerance:
-            raise ModelError(
-                f"{package.folder}: its self-test fails here: {test.signal} differs by {difference:.3g} "
-                f"(at most {test.tolerance:g} is allowed)"
-            )
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What the checking process prints.
-
-    Attributes:
-        fingerprint: of the package that it checked.
-        answers: see `Classifier.self_test_answers`.
-        error: what is wrong with it, or nothing.
-    """
-
-    fingerprint: str = ""
-    answers: tuple[tuple[float, ...], ...] = ()
-    error: str = ""
-
-
-class CheckingProcess:
-    """A package's check, running beside whatever the caller does meanwhile.
+def compare_answers(package: ModelPackage, answers: tuple[tuple[float, ...], ...]) -> None:
+    """Compare a model's answers to the self-test sounds with what its manifest expects.
 
     Args:
-        package: to be checked; the child gets its folder, and must find the same there.
-        backend: which runtime.
+        package: whose manifest.
+        answers: see `Classifier.self_test_answers`.
+
+    Raises:
+        ModelError: a score differs by more than its test's tolerance, or there are more or fewer than there should be.
     """
-
-    def __init__(self, package: ModelPackage, backend: Backend) -> None:
-        self._package = package
-        self._backend = backend
-        self._process = subprocess.Popen(
-            # -P: not whatever lies in the current folder, but the modules that this process uses.
-            [sys.executable, "-P", "-m", "audiomon.models.checking", str(package.folder.absolute()), backend],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        )
-        # Read all along: a child that is waited for only when it has ended must not wait for its answers to be taken.
-        self._output = self._complaints = b""
-        self._reading = threading.Thread(target=self._read, name="checking", daemon=True)
-        self._reading.start()
-
-    @property
-    def pid(self) -> int:
-        """Its process number."""
-        return self._process.pid
-
-    @property
-    def ended(self) -> bool:
-        """Whether `wait` would return, or raise, at once."""
-        return not self._reading.is_alive()
-
-    def kill(self) -> None:
-        """End it: nobody wants to know any more."""
-        self._process.kill()
-        self._reading.join()
-
-    def wait(self) -> None:
-        """Return when the package has passed.
-
-        Raises:
-            ModelError: it did not.
-        """
-        _compare_answers(self._package, self.answers())
-
-    def answers(self) -> tuple[tuple[float, ...], ...]:
-        """Return what the model says to the self-test sounds, whatever the manifest expects.
-
-        Raises:
-            ModelError: the model cannot be used at all.
-        """
-        weights = self._package.weights
-        self._reading.join(CHECK_PATIENCE_S)
-        if self._reading.is_alive():
-            self.kill()
-            raise ModelError(f"{weights}: its self-test took longer than {CHECK_PATIENCE_S} s")
-        status = self._process.returncode
-        if status < 0:
-            how = signal.Signals(-status).name
-            raise ModelError(f"{weights}: crashes {self._backend} ({how}): the model is damaged, do not use it")
-        try:
-            verdict = msgspec.json.decode(self._output, type=Verdict)
-        except msgspec.DecodeError:
-            reason = (self._complaints.decode(errors="replace").strip().splitlines() or [f"status {status}"])[-1]
-            raise ModelError(f"{weights}: could not be checked: {reason[:200]}") from None
-        if verdict.error:
-            raise ModelError(verdict.error)
-        if verdict.fingerprint != self._package.fingerprint:
-            raise ModelError(f"{self._package.folder}: changed while it was being checked; try again")
-        return verdict.answers
-
-    def _read(self) -> None:
-        self._output, self._complaints = self._process.communicate()
+    manifest = package.manifest
+    if [len(scores) for scores in answers] != [len(manifest.labels)] * len(manifest.self_test):
+        raise ModelError("its self-test gives another number of scores than its manifest has", path=package.folder)
+    for test, scores in zip(manifest.self_test, answers, strict=True):
+        by_label = dict(zip(manifest.labels, scores, strict=True))
+        expected = test.expected if isinstance(test.expected, dict) else dict(zip(by_label, test.expected, strict=True))
+        difference = max(abs(by_label[label] - wanted) for label, wanted in expected.items())
+        if not difference <= test.tolerance:
+            raise ModelError(
+                f"its self-test fails here: {test.signal} differs by {difference:.3g} (at most {test.tolerance:g} is "
+                f"allowed)",
+                path=package.folder,
+            )

@@ -6,6 +6,7 @@ be loaded here.
 
 import importlib
 import importlib.util
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ Backend = Literal["litert", "tflite-runtime"]
 # Backend -> what it is installed as, and imported as.
 _DISTRIBUTIONS: dict[Backend, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _PACKAGES: dict[Backend, str] = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+
+# Longer than any that a converter makes; names are quoted in errors and kept.
+MAX_NAME_CHARS = 1000
+_MAX_OUTPUTS_SHOWN = 8
+_MAX_NAME_SHOWN = 60
 
 # How the runtimes say which operator they lack: a custom one, or one of TensorFlow's own.
 _FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
@@ -56,6 +62,14 @@ class Tensor:
         return bool(self.dtype == np.int16 and self.scale == 0)
 
     @property
+    def limits(self) -> tuple[float, float] | None:
+        """What it can hold, a step more at each end; None where that is anything, or plain samples."""
+        if self.dtype.kind not in "iu" or self.scale == 0:
+            return None
+        stored = np.iinfo(self.dtype)
+        return self.scale * (stored.min - self.zero_point - 1), self.scale * (stored.max - self.zero_point + 1)
+
+    @property
     def size(self) -> int:
         """Elements in all."""
         return int(np.prod(self.shape))
@@ -72,7 +86,13 @@ class _Engine(Protocol):
 
     def set_tensor(self, index: int, value: NDArray[Any]) -> None: ...
 
+    def resize_tensor_input(self, input_index: int, tensor_size: list[int]) -> None: ...
+
     def invoke(self) -> None: ...
+
+    def reset_all_variables(self) -> None: ...
+
+    def _get_ops_details(self) -> list[dict[str, Any]]: ...
 
     def get_tensor(self, index: int) -> NDArray[Any]: ...
 
@@ -114,27 +134,40 @@ class Interpreter:
         backend: which runtime.
         threads: for the kernels that use several.
         output: which one, if the model has several: its name or its number.
+        values: in one window, for a model whose input has one dimension of any size.
 
     Raises:
         ModelError: the runtime cannot be loaded or refuses the model, or the model does not have one input and an
             output of numbers.
     """
 
-    def __init__(self, content: bytes, backend: Backend, threads: int = 1, output: str | int | None = None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        backend: Backend,
+        threads: int = 1,
+        output: str | int | None = None,
+        values: int = 0,
+    ) -> None:
         if content[4:8] != b"TFL3":
             raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
         self.backend = backend
+        self._fixed = False
         runtime, self.version = import_runtime(backend)
         try:
             with c_stderr_silenced():
                 self._engine: _Engine = runtime.Interpreter(model_content=content, num_threads=threads)
+                if values:
+                    self._fix_input(values)
                 self._engine.allocate_tensors()
             inputs = [_tensor(detail) for detail in self._engine.get_input_details()]
             self.outputs = tuple(_tensor(detail) for detail in self._engine.get_output_details())
         except (ValueError, RuntimeError) as error:  # a ValueError too when a name is not UTF-8
             foreign = _FOREIGN_OPERATOR.search(str(error))
             if foreign:
-                raise ModelError(f"needs the operator {foreign[1] or foreign[2]}, which {backend} has not") from None
+                raise ModelError(
+                    f"needs the operator {_cut(foreign[1] or foreign[2])}, which {backend} has not"
+                ) from None
             raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
         if len(inputs) != 1 or not self.outputs:
             raise ModelError(
@@ -142,7 +175,7 @@ class Interpreter:
             )
         self.input = inputs[0]
         self.output = _chosen(self.outputs, output)
-        if not self.input.fixed:
+        if not (self.input.fixed or self._fixed):
             raise ModelError(
                 "reads windows of no fixed length: convert it with a fixed input shape (in Keras, a batch_shape)"
             )
@@ -170,6 +203,8 @@ class Interpreter:
         tensor = self.input
         try:
             value = window.reshape(tensor.shape)
+            # A recurrent layer's state, which TFLite would carry into the next window.
+            self._engine.reset_all_variables()
             self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
             self._engine.invoke()
             result = self._engine.get_tensor(self.output.index).ravel()
@@ -177,8 +212,27 @@ class Interpreter:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
         return result if self.output.dtype == np.float32 else _real(result, self.output)
 
+    def _fix_input(self, values: int) -> None:
+        """Give the input's one dimension of any size, save for the batch's, the size that makes that many values."""
+        details = self._engine.get_input_details()
+        signature = [int(size) for size in details[0]["shape_signature"]]
+        if len(signature) > 1 and signature[0] < 0:
+            signature[0] = 1
+        known = math.prod(size for size in signature if size >= 0)
+        if signature.count(-1) == 1 and known and values % known == 0:
+            shape = [values // known if size < 0 else size for size in signature]
+            self._engine.resize_tensor_input(int(details[0]["index"]), shape)
+            self._fixed = True
+
+    def keeps_state(self) -> bool:
+        """Whether the model keeps resource variables, which no runtime can reset, from one run to the next."""
+        # Neither runtime has a public way to list operators.
+        return any(detail["op_name"] == "VAR_HANDLE" for detail in self._engine._get_ops_details())
+
 
 def _tensor(detail: dict[str, Any]) -> Tensor:
+    if len(detail["name"]) > MAX_NAME_CHARS:
+        raise ModelError(f"has a tensor whose name is {len(detail['name'])} characters long; is it damaged?")
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
     # A first dimension of any size is the batch's, where others follow it.
@@ -195,11 +249,16 @@ def _chosen(outputs: tuple[Tensor, ...], wanted: str | int | None) -> Tensor:
         if wanted in (number, tensor.name):
             return tensor
     there = ", ".join(
-        f"{number}: {tensor.name} ({'×'.join(map(str, tensor.shape))})" for number, tensor in enumerate(outputs)
-    )
+        f"{number}: {_cut(tensor.name)} ({'×'.join(map(str, tensor.shape))})"
+        for number, tensor in enumerate(outputs[:_MAX_OUTPUTS_SHOWN])
+    ) + (", …" if len(outputs) > _MAX_OUTPUTS_SHOWN else "")
     if wanted is None:
         raise ModelError(f"has {len(outputs)} outputs; say which one has the scores (output.tensor): {there}")
-    raise ModelError(f"has no output {wanted!r}; it has {there}")
+    raise ModelError(f"has no output {_cut(str(wanted))!r}; it has {there}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MAX_NAME_SHOWN else name[:_MAX_NAME_SHOWN] + "…"
 
 
 def _quantized(value: Float32, tensor: Tensor) -> NDArray[Any]:

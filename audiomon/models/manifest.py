@@ -92,12 +92,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``model.yaml``."""
 
     format: Annotated[Literal[1], Meta(description="Version of this format.")]
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="The folder's name.")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="The folder's name.")]
     description: Annotated[str, Meta(description="One line for people.")]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="Checksum of model.tflite.")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="Checksum of model.tflite.")]
     labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=10_000, description="In the output's order.")]
     input: Annotated[InputSpec, Meta(description="What the model reads.")]
-    self_test: Annotated[tuple[SelfTest, ...], Meta(min_length=1, description="How to tell that it works here.")]
+    self_test: Annotated[
+        tuple[SelfTest, ...], Meta(min_length=1, max_length=16, description="How to tell that it works here.")
+    ]
     license: Annotated[str, Meta(min_length=1, description="Licence of the weights, and of what they were made from.")]
     output: OutputSpec = OutputSpec()
     decisions: Annotated[Decisions, Meta(description="Defaults; audiomon.yaml overrides them.")] = Decisions()

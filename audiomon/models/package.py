@@ -3,25 +3,31 @@
 Reading one never runs it; `audiomon.models.classifier` does that, after the checking process has.
 """
 
-import fcntl
+import errno
 import hashlib
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
+from audiomon.clock import SystemClock
 from audiomon.config import Document, read_document, validate
 from audiomon.errors import ModelError
 from audiomon.models.manifest import Manifest
+from audiomon.models.plain_file import read_plain_file
+from audiomon.shipped import checkout, packaged
 
 MANIFEST = "model.yaml"
 WEIGHTS = "model.tflite"
 # A Raspberry Pi 3B+ has 1 GB, and the service may take 320 MB of it: the running model, the next, and its check.
-LARGEST_WEIGHTS_BYTES = 64 << 20
+MAX_WEIGHTS_BYTES = 64 << 20
+MAX_MANIFEST_BYTES = 1 << 20
+_LINK = "is a link, which a package may not hold; put the file itself there"
+_NO_PACKAGE = f"is not a model package: it has no {MANIFEST}"
+# Between its two renames a writer leaves a package whose checksum is wrong: how long to wait before each further look.
+_TORN_PAUSES_S = (0.0, 0.01, 0.05, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +62,42 @@ class ModelPackage:
         return hashlib.sha256(msgspec.json.encode(self.manifest)).hexdigest()
 
 
-@contextmanager
-def package_locked(folder: Path, *, writing: bool) -> Iterator[None]:
-    """Keep a package's files as they are while they are read, or all to oneself while they are exchanged.
+class _Folder:
+    """A package's folder, opened once: its files are reached through it, whatever happens to its name.
 
-    Raises:
-        OSError: the folder cannot be opened.
+    A package may be anybody's. A link in it, as an archive can hold, would have another file read, and quoted in an
+    error, on behalf of its author: none is followed. The folder itself may be a link, made by its owner.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Read one of its files.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ModelError: it cannot be read, is not a plain file, or is larger than ``max_bytes``.
+        """
+        path = self.path / name
+        try:
+            return read_plain_file(path, max_bytes, self._descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ModelError(_LINK if error.errno == errno.ELOOP else unreadable(error), path=path) from None
+
+
+def unreadable(error: OSError) -> str:
+    """Say that a file or folder cannot be read, and why."""
+    return f"cannot be read: {error.strerror}"
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, Document]:
@@ -79,80 +108,78 @@ def read_manifest(folder: Path) -> tuple[Manifest, Document]:
         ConfigError: the manifest is wrong.
     """
     try:
-        (folder / MANIFEST).stat()
+        with _Folder(folder) as opened:
+            return _manifest(opened)
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{folder}: is not a model package: it has no {MANIFEST}") from None
+        raise ModelError(_NO_PACKAGE, path=folder) from None
     except OSError as error:
-        raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
-    document = read_document(package_file(folder, MANIFEST))
+        raise ModelError(unreadable(error), path=folder) from None
+
+
+def _manifest(folder: _Folder) -> tuple[Manifest, Document]:
+    try:
+        content = folder.read(MANIFEST, MAX_MANIFEST_BYTES)
+    except FileNotFoundError:
+        raise ModelError(_NO_PACKAGE, path=folder.path) from None
+    document = read_document(folder.path / MANIFEST, content)
     return validate(document, Manifest), document
 
 
 def package_file(folder: Path, name: str) -> Path:
-    """Return the path of a package's file, which must lie in it.
-
-    A package may be anybody's: a link in it to a file outside, as an archive can hold, would have that file read, and
-    quoted in an error, on behalf of whoever made the package. The folder itself may be a link, made by whoever owns it.
+    """Return the path of another file of a package, such as its sample recording.
 
     Raises:
-        ModelError: it is a link that leads out of the folder.
+        ModelError: it is a link.
     """
     path = folder / name
-    try:
-        real, inside = path.resolve(), folder.resolve()
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'links in a circle'}") from None
-    if not real.is_relative_to(inside):
-        raise ModelError(f"{path}: is a link that leads out of its package, to {real}; put the file itself there")
+    if path.is_symlink():
+        raise ModelError(_LINK, path=path)
     return path
 
 
 def read_package(folder: Path) -> ModelPackage:
     """Read a package and compare its checksum.
 
+    No lock: to hold one, permission to read is enough, and any user of the machine could keep it. A package that is
+    being replaced shows by its checksum, and is read once more.
+
     Raises:
         ModelError: something is missing.
         ConfigError: the manifest is wrong, or the checksum differs.
     """
-    try:
-        with package_locked(folder, writing=False):
-            manifest, document = read_manifest(folder)
-            content = _read_weights(package_file(folder, WEIGHTS))
-    except OSError as error:
-        raise ModelError(f"{folder}: cannot be read: {error.strerror}") from None
-    checksum = hashlib.sha256(content).hexdigest()
-    if checksum != manifest.sha256:
-        raise document.error(
-            ("sha256",),
-            f"{WEIGHTS} has the checksum {checksum[:12]}…, not {manifest.sha256[:12]}…: it is damaged or "
-            f"belongs to another manifest",
-        )
-    return ModelPackage(folder, manifest, document, content)
-
-
-def _read_weights(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{path}: is not a file")
-        if status.st_size > LARGEST_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: is larger than {LARGEST_WEIGHTS_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    clock = SystemClock()
+    for pause_s in (*_TORN_PAUSES_S, None):
+        try:
+            with _Folder(folder) as opened:
+                manifest, document = _manifest(opened)
+                content = opened.read(WEIGHTS, MAX_WEIGHTS_BYTES)
+        except FileNotFoundError as error:
+            name = folder / WEIGHTS if error.filename == WEIGHTS else folder
+            raise ModelError(unreadable(error), path=name) from None
+        except OSError as error:
+            raise ModelError(unreadable(error), path=folder) from None
+        checksum = hashlib.sha256(content).hexdigest()
+        if checksum == manifest.sha256:
+            return ModelPackage(folder, manifest, document, content)
+        if pause_s is not None:
+            clock.sleep(pause_s)
+    raise document.error(
+        ("sha256",),
+        f"{WEIGHTS} has the checksum {checksum[:12]}…, not {manifest.sha256[:12]}…: it is damaged or "
+        f"belongs to another manifest",
+    )
 
 
 def model_folders() -> list[Path]:
     """Return the folders that are searched for models by name, first match wins.
 
-    ``AUDIOMON_MODELS`` (folders, separated by ``:``), then the checkout that this code runs from, then
-    ``/usr/local/share/audiomon/models``.
+    ``AUDIOMON_MODELS`` (folders, separated by ``:``), the checkout that this code runs from,
+    ``/usr/local/share/audiomon/models``, and last what the wheel brings.
     """
     folders = [Path(part) for part in os.environ.get("AUDIOMON_MODELS", "").split(":") if part]
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").exists():
-        folders.append(checkout / "models")
-    return [*folders, Path("/usr/local/share/audiomon/models")]
+    if (source := checkout()) is not None:
+        folders.append(source / "models")
+    return [*folders, Path("/usr/local/share/audiomon/models"), packaged() / "models"]
 
 
 def find_package(name: str, beside: Path) -> Path:
@@ -168,19 +195,27 @@ def find_package(name: str, beside: Path) -> Path:
     try:
         if "/" in name or name in (".", ".."):
             folder = (beside / Path(name).expanduser()).resolve()
+            if folder.is_file():
+                raise ModelError(f"is a file, not a folder{_bare_hint(name)}", path=folder)
             if not folder.is_dir():
-                raise ModelError(f"{folder}: no such folder")
+                raise ModelError("no such folder", path=folder)
             return folder
         for parent in model_folders():
             if (parent / name / MANIFEST).exists():
                 return parent / name
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, the home of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, the home of an unknown user
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{name[:100]!r} cannot be a model's name or folder: {reason}") from None
     there = sorted({folder.name for folder in installed_packages()})
     raise ModelError(
-        f"there is no model {name!r}; " + (f"there are: {', '.join(there)}" if there else "none is installed")
+        f"there is no model {name!r}{_bare_hint(name)}; "
+        + (f"there are: {', '.join(there)}" if there else "none is installed")
     )
+
+
+def _bare_hint(name: str) -> str:
+    """Say what makes a package of a bare model file, where that is what was named."""
+    return f" (audiomon models add {name} makes a package of a model file)" if name.endswith(".tflite") else ""
 
 
 def installed_packages() -> list[Path]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 JOURNALD = "/run/systemd/journal/socket"
 
 # Kept while journald does not read: about a quarter of an hour at two predictions a second.
-_LARGEST_QUEUE_BYTES = 1 << 20
+_MAX_QUEUE_BYTES = 1 << 20
 _SEND_BUFFER_BYTES = 8 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
@@ -59,7 +59,7 @@ class JournalSocket:
             self._waiting.append(entry)
             self._waiting_bytes += len(entry)
             self._deliver()
-            while self._waiting_bytes > _LARGEST_QUEUE_BYTES:
+            while self._waiting_bytes > _MAX_QUEUE_BYTES:
                 self._waiting_bytes -= len(self._waiting.popleft())
                 self.lost += 1
 
@@ -69,7 +69,7 @@ class JournalSocket:
             self._deliver()
 
     def close(self) -> None:
-        """Try once more, and let go of the socket."""
+        """Try once more, and close the socket."""
         self.flush()
         self._socket.close()
 
@@ -78,7 +78,7 @@ class JournalSocket:
             self._waiting_bytes -= len(self._waiting.popleft())
 
     def _sent(self, entry: bytes) -> bool:
-        # Addressed anew each time: after a restart of journald the same path is another socket.
+        # Addressed each time: after a restart of journald the same path is another socket.
         try:
             self._socket.sendto(entry, self._path)
         except OSError as error:

@@ -13,7 +13,6 @@ from audiomon.config import Config
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Facts, Prediction, Status, StatusKind
 
-
 _Content = TypeVar("_Content")
 
 
@@ -23,10 +22,12 @@ class LiveOutput(Output, Protocol):
     Attributes:
         name: for messages about it.
         audience: which statuses it gets, besides those for all.
+        error: what writing to it has failed with for good; None while it has not.
     """
 
     name: str
     audience: Audience
+    error: Exception | None
 
     @property
     def waiting(self) -> int:
@@ -40,7 +41,7 @@ class LiveOutput(Output, Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether nobody will ever read it again."""
+        """Whether its reader is gone for good."""
         ...
 
     def configure(self, config: Config) -> None:
@@ -87,8 +88,14 @@ class Fanout:
 
     @property
     def gone(self) -> bool:
-        """Whether nobody will ever read any of it again."""
+        """Whether the readers of all outputs are gone for good."""
         return all(output.gone for output in self._outputs)
+
+    @property
+    def failure(self) -> tuple[str, Exception] | None:
+        """Name of an output whose writing has failed for good, and the error; a reader that left is no failure."""
+        failed = ((output.name, output.error) for output in self._outputs if output.gone and output.error)
+        return next(failed, None)
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""

@@ -1,4 +1,4 @@
-"""A live output to something that may block: a thread writes, from a bounded queue, so that nobody waits for it."""
+"""A live output to something that may block: a thread writes, from a bounded queue."""
 
 import threading
 from collections import deque
@@ -21,13 +21,13 @@ class Queued:
     The oldest entries are dropped when the reader does not keep up, and how many is written once it reads again.
 
     Args:
-        output: writes, in the thread; may block, and raises OSError when nobody reads it any more.
+        output: writes, in the thread; may block, and raises OSError when its reader is gone.
         name: for messages about it.
         clock: dates the statuses.
         max_waiting: entries kept for a reader that does not keep up.
 
     Attributes:
-        gone: whether nobody will ever read it again: writing has failed.
+        gone: whether its reader is gone for good: writing has failed.
         lost: entries dropped so far, since the reader did not keep up.
         error: what writing failed with, but for a reader that has gone.
     """
@@ -94,7 +94,7 @@ class Queued:
             try:
                 write()
             except Exception as error:
-                # A thread has nobody to raise to.
+                # A thread has no caller to raise to.
                 if not isinstance(error, BrokenPipeError):
                     self.error = error.with_traceback(None)
                 with self._changed:

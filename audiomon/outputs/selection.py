@@ -7,7 +7,7 @@ from audiomon.pipeline.prediction import Event, Prediction, Status
 
 Selection = Literal["every", "changes", "events"]
 
-# Scores of a prediction that are written unless somebody says otherwise, of a model that has more.
+# Scores of a prediction that are written by default, of a model that has more.
 SCORES_WRITTEN = 20
 
 

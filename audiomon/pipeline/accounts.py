@@ -73,12 +73,15 @@ class Accounts:
         begin = self._begin(begin, joined)
         # Samples of windows passed over that this one contains are heard after all.
         heard_after_all = max(0, self.end - max(begin, self._classified_end))
-        self._settle(end, Fates(
-            classified=end - max(self._classified_end, begin),
-            shed=self._shed - heard_after_all,
-            lost=self._lost,
-            windows_shed=self._windows_shed,
-        ))
+        self._settle(
+            end,
+            Fates(
+                classified=end - max(self._classified_end, begin),
+                shed=self._shed - heard_after_all,
+                lost=self._lost,
+                windows_shed=self._windows_shed,
+            ),
+        )
 
     def finish(self, end: int, lost: int) -> None:
         """Close the accounts of a stream that has ended at a position.
@@ -87,12 +90,15 @@ class Accounts:
             end: that position.
             lost: samples lost since the last window, which no further one will report.
         """
-        self._settle(max(end, self.end), Fates(
-            shed=self._shed,
-            lost=self._lost + lost,
-            windows_shed=self._windows_shed,
-            left_over=max(0, end - self.end - lost),
-        ))
+        self._settle(
+            max(end, self.end),
+            Fates(
+                shed=self._shed,
+                lost=self._lost + lost,
+                windows_shed=self._windows_shed,
+                left_over=max(0, end - self.end - lost),
+            ),
+        )
 
     def take(self) -> Fates:
         """Return what was counted since the last call."""

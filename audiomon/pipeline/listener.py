@@ -48,7 +48,7 @@ Announce = Callable[[FirstWindow], tuple[Status, ...]]
 
 
 def announce_nothing(_first: FirstWindow) -> tuple[Status, ...]:
-    """Announce a replacement that nobody needs to know of."""
+    """Announce nothing: the replacement is no news."""
     return ()
 
 
@@ -77,10 +77,12 @@ class TakeOver:
 
     Attributes:
         replacement: what it was.
+        first: the first window heard with it.
         statuses: what it announces, to be written before the window's prediction.
     """
 
     replacement: Replacement
+    first: FirstWindow
     statuses: tuple[Status, ...]
 
 
@@ -177,7 +179,7 @@ class Listener:
         """Go on with another model, other rules or another hop; may be called from another thread.
 
         It takes over as soon as the next window is complete, and classifies that one: nothing that was captured is left
-        out, and nobody waits. Of several that wait, each takes over in its turn, with the same window.
+        out, and nothing waits. Of several that are pending, each takes over in its turn, with the same window.
         """
         self._replacements.put(replacement)
 
@@ -199,7 +201,7 @@ class Listener:
 
     def finish(self) -> Fates:
         """Return what became of the samples after the last prediction, when nothing more will be heard."""
-        # A live source goes on capturing while nobody reads.
+        # A live source goes on capturing while it is not read.
         self.accounts.finish(max(self._stream.read_end, self.source.captured_end), self.windows.lost)
         return self.accounts.take()
 
@@ -262,7 +264,7 @@ class Listener:
         take_overs = []
         for replacement in self._taking_over:
             first = FirstWindow(self.source.name, self.source.sample_rate, began_ns, cost)
-            take_overs.append(TakeOver(replacement, replacement.announce(first)))
+            take_overs.append(TakeOver(replacement, first, replacement.announce(first)))
             cost = 0  # announced with the first of them
         self._taking_over = []
         return fates, tuple(take_overs), lost

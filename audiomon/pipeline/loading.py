@@ -3,7 +3,8 @@
 from audiomon.config import DecisionRules, decision_rules
 from audiomon.config.settings import Settings
 from audiomon.errors import ConfigError, FieldError, ModelError
-from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import ModelPackage, find_package, read_package
 

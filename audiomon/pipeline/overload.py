@@ -1,4 +1,4 @@
-"""Says once that the model is too slow and windows are shed, and once more, with the numbers, when that is over."""
+"""Reports once that the model is too slow and windows are shed, and once more, with the numbers, when that is over."""
 
 from audiomon.clock import Clock
 from audiomon.pipeline.accounts import Fates
@@ -10,7 +10,7 @@ _OVER_AFTER_NS = 30_000_000_000
 
 
 class Overload:
-    """See the module.
+    """Keeps track of a spell in which windows are shed.
 
     Args:
         sample_rate: of the source, in Hz.

@@ -8,7 +8,7 @@ from collections import deque
 
 # Windows older than this are shed when the model is too slow: half of what the shortest ring there may be holds.
 LATE_S = 1.0
-# Of so many windows more than half must have taken too long: one may have been held up by something else.
+# More than half of this many windows must have taken too long: one may have been held up by something else.
 _WINDOWS = 3
 
 
@@ -41,5 +41,5 @@ class Pace:
         return self.cost_s / self.hop_s
 
     def sheds(self, late_s: float) -> bool:
-        """Say whether a window whose last sample was captured so many seconds ago is to be passed over."""
+        """Say whether a window whose last sample was captured ``late_s`` seconds ago is to be passed over."""
         return late_s > LATE_S and self.too_slow > 1

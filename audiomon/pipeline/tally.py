@@ -100,7 +100,7 @@ class Tally:
 
 
 class Counting:
-    """A tally of everything, and one of what is new since somebody asked. Safe for several threads.
+    """A tally of everything, and one of what is new since it was last taken. Safe for several threads.
 
     Attributes:
         total: of everything; others may look at any time.
@@ -129,7 +129,7 @@ class Counting:
                 tally.add_fates(fates)
 
     def add_fates(self, fates: Fates) -> None:
-        """Count sample frames that no prediction tells of."""
+        """Count samples that no prediction reports."""
         with self._lock:
             self.total.add_fates(fates)
             self._period.add_fates(fates)

@@ -86,7 +86,7 @@ class InferenceWorker:
         self._listener.source.close()
         self._source_closed.set()
         if self.done.wait(timeout_s):
-            if not self._finished:  # it failed, and nobody has gone on with its stream
+            if not self._finished:  # it failed, and its stream was not taken up again
                 self._counting.add_fates(self._listener.finish())
             return True
         if self._handing_on.acquire(timeout=timeout_s):
@@ -147,7 +147,7 @@ class InferenceWorker:
     def _finish(self) -> None:
         """Count and report what no further prediction will."""
         if self._stopping:
-            # Until then, a live source goes on capturing what would be counted by nobody.
+            # Until then, a live source goes on capturing what would not be counted.
             self._source_closed.wait(STOP_WAIT_S)
         with self._handing_on:
             if self._abandoned:

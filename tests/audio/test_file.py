@@ -249,3 +249,57 @@ def test_damaged_mp3_says_nothing_past_the_user(tmp_path, capfd):
     with contextlib.suppress(InputError):
         read_all(FileSource(path))
     assert capfd.readouterr().err == ""
+
+
+def open_files(path: Path) -> int:
+    return sum(1 for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink() and fd.resolve() == path.resolve())
+
+
+def unsized(path: Path, samples: np.ndarray) -> Path:
+    """A WAV whose writer did not live to fill in the size."""
+    content = bytearray(write(path, samples).read_bytes())
+    content[40:44] = bytes(4)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("writes", [write, unsized])
+def test_closing_closes_the_file_and_a_context_does_it_by_itself(tmp_path, writes):
+    path = writes(tmp_path / "a.wav", noise(100))
+    with FileSource(path) as source:
+        assert len(source.read(10).samples) == 10
+        assert open_files(path) == 1
+    assert open_files(path) == 0
+    assert source.read(10) is None
+    assert source.rewind(5) == 0
+    assert source.captured_end == 10
+    source.close()
+
+
+@pytest.mark.parametrize("writes", [write, unsized])
+def test_a_source_that_nobody_closed_closes_with_its_last_reference(tmp_path, writes, recwarn):
+    path = writes(tmp_path / "a.wav", noise(100))
+    source = FileSource(path)
+    del source
+    assert open_files(path) == 0
+    assert not recwarn.list
+
+
+def test_closing_during_a_read_leaves_the_file_to_the_read(tmp_path):
+    """The clock is read while a block is made, so closing from there is closing in the middle."""
+
+    class ClosingClock(ManualClock):
+        source: FileSource | None = None
+
+        def monotonic_ns(self) -> int:
+            if self.source is not None:
+                self.source.close()
+            return super().monotonic_ns()
+
+    clock = ClosingClock()
+    path = write(tmp_path / "a.wav", noise(100))
+    source = FileSource(path, clock=clock)
+    clock.source = source
+    np.testing.assert_array_equal(source.read(60).samples, noise(100)[:60])
+    assert open_files(path) == 0
+    assert source.read(10) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.audio.recorder import Recorder, Take, level_dbfs, write_take
+from audiomon.audio.recorder import Recorder, Take, write_take
 from audiomon.audio.source import Block
 from audiomon.errors import DeviceError, UserError
 
@@ -34,7 +34,7 @@ class Played:
 
     captured_end = 0
 
-    def rewind(self, frames):  # noqa: ARG002
+    def rewind(self, frames):
         return 0
 
     def close(self):
@@ -90,15 +90,47 @@ def test_lost_samples_count_for_the_clip_that_lacks_them():
     assert [recorder.take(quiet).lost for _ in range(3)] == [0, 100, 0]
 
 
-def test_silence_is_told_from_a_faint_sound():
-    assert Take(np.zeros((100, 1), dtype=np.int16), RATE, 0, 0).is_silent
-    assert not Take(np.full((100, 1), 200, dtype=np.int16), RATE, 0, 0).is_silent
+def test_silence_is_distinguished_from_a_faint_sound_and_a_constant_is_silence():
+    faint = (200 * np.sin(np.arange(100))).astype(np.int16)[:, np.newaxis]
+    assert not Take(faint, RATE, 0, 0).is_silent
+    assert not Take(faint + np.int16(5000), RATE, 0, 0).is_silent
+    for samples in (np.zeros((100, 1)), np.full((100, 1), 5000), np.empty((0, 1))):
+        assert Take(samples.astype(np.int16), RATE, 0, 0).is_silent
 
 
-def test_the_level_of_a_full_scale_sine_is_minus_3_dbfs():
-    sine = (32_767 * np.sin(2 * np.pi * np.arange(RATE) / 80)).astype(np.int16)
-    assert level_dbfs(sine[:, np.newaxis]) == pytest.approx(-3.01, abs=0.01)
-    assert level_dbfs(np.zeros((10, 1), dtype=np.int16)) == -120
+@pytest.mark.parametrize("offset", [-5000, 0, 1035, 5000])
+def test_a_clip_on_sound_begins_with_the_sound_whatever_constant_lies_under_it(offset):
+    tone = 3000 * np.sin(np.arange(2 * RATE) / 3)
+    samples = np.concatenate([room(4), tone]) + offset
+    recorder = Recorder(Played(samples), 1.5)
+    recorder.wait_for_sound(quiet)
+    take = recorder.take(quiet)
+    onset = np.flatnonzero(np.abs(take.samples[:, 0] - offset) > 1000)[0]
+    assert 0.4 * RATE <= onset <= 0.55 * RATE
+
+
+class Stalling(Played):
+    """Delivers nothing for a while after each of the given positions."""
+
+    def __init__(self, samples, stalls):
+        super().__init__(samples)
+        self.stalls = dict(stalls)
+
+    def read(self, frames):
+        if self.stalls.get(self.position):
+            self.stalls[self.position] -= 1
+            return Block(self.position, self.samples[:0], 0, 0)
+        return super().read(frames)
+
+
+def test_a_stall_is_no_quiet_room_so_that_the_room_after_it_is_no_sound():
+    """The room is at -44 dBFS: above the least level of a sound, and far above nothing."""
+    samples = np.concatenate([room(8, 200), room(2, 6000, 2)])
+    recorder = Recorder(Stalling(samples, {2 * RATE: 200, 4 * RATE: 200}), 1.0)
+    shown = []
+    recorder.wait_for_sound(shown.append)
+    assert recorder._source.position >= 8 * RATE
+    assert min(shown) > -60
 
 
 def test_a_clip_is_written_to_the_bit_and_never_over_another(tmp_path):

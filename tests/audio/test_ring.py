@@ -13,6 +13,8 @@ from tests.manual_clock import ManualClock
 
 RATE = 1000
 
+PATIENCE_S = 60
+
 
 def frames_at(position: int, count: int, channels: int) -> np.ndarray:
     """The stream's content: every sample tells its own place (modulo a prime, so that it fits and shifts show)."""
@@ -210,5 +212,34 @@ def test_positions_do_not_end_at_32_bits():
 
 @pytest.mark.parametrize(("capacity", "channels"), [(1, 1), (0, 1), (10, 0)])
 def test_a_ring_of_nothing_is_refused(capacity, channels):
-    with pytest.raises(ValueError, match="at least two sample frames"):
+    with pytest.raises(ValueError, match="at least two samples"):
         Ring(capacity, channels, RATE)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_waiting_reader_wakes_when_its_own_position_is_reached(order):
+    ring = Ring(1000, 1, 1000)
+    woken: dict[int, bool] = {}
+    positions = [100, 200, 300][::order]
+    waiting = [
+        threading.Thread(target=lambda at=at: woken.__setitem__(at, ring.wait(at, PATIENCE_S))) for at in positions
+    ]
+    for thread in waiting:
+        thread.start()
+    for position, thread in sorted(zip(positions, waiting, strict=True)):
+        assert position not in woken
+        ring.write(np.zeros((100, 1), dtype=np.int16), 0)
+        thread.join(PATIENCE_S)
+        assert woken[position]
+
+
+def test_a_reader_that_gives_up_leaves_the_others_waiting_for_their_own():
+    ring = Ring(1000, 1, 1000)
+    woken = []
+    waiting = threading.Thread(target=lambda: woken.append(ring.wait(50, PATIENCE_S)))
+    waiting.start()
+    assert not ring.wait(400, 0.01)
+    assert not ring.wait(10, 0.01)
+    ring.write(np.zeros((50, 1), dtype=np.int16), 0)
+    waiting.join(PATIENCE_S)
+    assert woken == [True]

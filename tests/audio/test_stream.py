@@ -52,12 +52,8 @@ def test_what_is_sent_is_captured_bit_for_bit_whatever_the_pieces_and_its_end_is
 ):
     sent = noise(3001, channels)
     with StreamSource(tmp_path / "camera", RATE, channels, name="stream:camera") as source:
-        assert (source.name, source.sample_rate, source.channels, source.live) == (
-            "stream:camera",
-            RATE,
-            channels,
-            True,
-        )
+        assert (source.name, source.sample_rate, source.channels) == ("stream:camera", RATE, channels)
+        assert source.live
         connection, _ = server.accept()
         data = sent.astype("<i2").tobytes()
         for start in range(0, len(data), piece):
@@ -99,8 +95,8 @@ def test_a_reader_that_fell_behind_loses_an_exact_number_and_the_sender_is_never
     np.testing.assert_array_equal(block.samples, sent[block.position : block.position + 100])
 
 
-def test_where_nobody_sends_opening_is_refused_in_one_line(tmp_path):
-    with pytest.raises(DeviceError, match=r"^stream:camera: there is no stream: nobody sends there$"):
+def test_where_nothing_sends_opening_is_refused_in_one_line(tmp_path):
+    with pytest.raises(DeviceError, match=r"^stream:camera: there is no stream: nothing sends there$"):
         StreamSource(tmp_path / "camera", RATE, name="stream:camera")
 
 
@@ -189,10 +185,10 @@ def test_a_live_source_need_be_nothing_but_what_the_protocol_says():
         failure = None
         released = False
 
-        def read(self, frames):
+        def read(self, frames):  # the protocol's signature
             return None
 
-        def rewind(self, frames):
+        def rewind(self, frames):  # the protocol's signature
             return 0
 
         def close(self):

@@ -1,5 +1,9 @@
+import os
+
+import pytest
+
 from tests.cli.command import noise
-from tests.models.metadata import described_model
+from tests.models.metadata import described_model, model_metadata, tensor, with_metadata
 from tests.models.tiny import FIXTURES, LABELS
 
 
@@ -75,4 +79,43 @@ def test_events_of_chosen_labels_are_a_line_of_configuration(audiomon):
     assert on == {f"label {number}" for number in range(10, 20)} - {"label 13"}
     config.write_text("model: many\ndecisions:\n  allow: [lable 1]\n")
     refused = audiomon("run", "--config", config, "--input", path, model=None).refused()
-    assert "some.yaml:3: decisions.allow: the model has no label 'lable 1'; did you mean label " in refused
+    assert "some.yaml:3: decisions.allow[0]: the model has no label 'lable 1'; did you mean label " in refused
+
+
+def test_what_is_no_model_file_is_refused_at_once(audiomon):
+    os.mkfifo(audiomon.folder / "pipe.tflite")
+    for file in ("/dev/zero", "pipe.tflite", "models"):
+        assert f"{file}: is not a file" in audiomon("models", "add", file, model=None).refused()
+
+
+def test_a_bare_file_named_as_a_model_is_met_with_what_makes_a_package_of_it(audiomon):
+    (audiomon.folder / "claps.tflite").write_bytes(described_model())
+    for name in ("claps.tflite", "./claps.tflite"):
+        assert f"audiomon models add {name} makes a package" in audiomon("models", "show", name, model=None).refused()
+
+
+def test_labels_with_commas_in_them_are_shown_apart(audiomon):
+    labels = 'index,display_name\n0,"Chatter, crowd"\n1,"A ""bell"""\n2,c\n3,d\n'
+    (audiomon.folder / "map.csv").write_text(labels)
+    (audiomon.folder / "claps.tflite").write_bytes(described_model())
+    assert audiomon("models", "add", "claps.tflite", "--labels", "map.csv", "--name", "table", model=None).status == 0
+    assert '"Chatter, crowd", "A ""bell""", c, d\n' in audiomon("models", "show", "table", model=None).out
+
+
+def test_what_strangers_wrote_is_printed_escaped_and_cut(audiomon):
+    short = model_metadata(
+        inputs=[tensor("audio_clip", rate=16_000)], outputs=[tensor("scores")], license="\x1b]0;owned\x07" * 20
+    )
+    (audiomon.folder / "claps.tflite").write_bytes(with_metadata(short))
+    added = audiomon("models", "add", "claps.tflite", "--labels", ",".join(LABELS), "--name", "strange", model=None)
+    assert added.status == 0, added
+    for finished in (added, audiomon("models", "show", "strange", model=None), audiomon("models", model=None)):
+        assert all(line.isprintable() for line in finished.out.splitlines())
+        assert max(map(len, finished.out.splitlines())) < 400
+
+
+def test_a_place_that_only_root_may_write_is_met_with_sudo(audiomon):
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    (audiomon.folder / "claps.tflite").write_bytes(described_model())
+    assert "run it again with sudo" in audiomon("models", "add", "claps.tflite", "--to", "/usr/x", model=None).refused()

@@ -85,7 +85,7 @@ def test_the_committed_schema_is_what_the_definitions_say():
         [sys.executable, "-m", "audiomon.config"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout
     assert SCHEMA.read_text(encoding="utf-8") == printed, (
-        "make it anew: python -m audiomon.config > config/audiomon.schema.json"
+        "regenerate it: python -m audiomon.config > config/audiomon.schema.json"
     )
 
 

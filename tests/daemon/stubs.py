@@ -6,6 +6,7 @@ threads of theirs have tests of their own; here it is what follows from them tha
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,7 +43,9 @@ class StubClassifier:
         self.spec = WaveformSpec(sample_rate=sample_rate, samples=WINDOW)
         self.labels = LABELS
         manifest = SimpleNamespace(name=name, labels=LABELS, input=self.spec, sha256=name * 8)
-        self.package = SimpleNamespace(manifest=manifest, files=(), fingerprint=name, folder=None)
+        self.package = SimpleNamespace(
+            manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name
+        )
         self.interpreter = SimpleNamespace(backend="litert", version="0")
         self._on_scores = on_scores
         self._calls = 0

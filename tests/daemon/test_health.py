@@ -21,6 +21,7 @@ def listening():
     health = CaptureHealth(0)
     health.opening(0)
     health.opened(0)
+    health.delivers(0)
     return health
 
 
@@ -43,6 +44,8 @@ def test_it_begins_absent_and_is_lost_only_when_it_was_heard():
     assert (health.state, health.reason) == (Health.ABSENT, "none")
     health.opening(2 * S)
     health.opened(3 * S)
+    assert (health.state, health.reason, health.hears) == (Health.OPENING, "none", False)
+    health.delivers(3 * S)
     assert (health.state, health.since_ns, health.reason, health.hears) == (Health.LISTENING, 3 * S, "", True)
     health.gone(4 * S, "unplugged")
     assert (health.state, health.reason, health.hears) == (Health.LOST, "unplugged", False)
@@ -51,7 +54,7 @@ def test_it_begins_absent_and_is_lost_only_when_it_was_heard():
 def test_a_state_that_cannot_follow_is_refused(listening):
     listening.gone(S, "unplugged")
     with pytest.raises(ValueError, match="cannot become listening when it is lost"):
-        listening.opened(2 * S)
+        listening.delivers(2 * S)
 
 
 def test_attempts_come_further_apart_but_never_so_far_that_two_seconds_pass_unheard():
@@ -122,7 +125,33 @@ def test_a_moment_without_samples_changes_nothing(listening):
     assert [s for s in range(100) if listening.sounds(s * S, ZEROS if s % 2 else Span())] == [61]
 
 
-def test_opening_and_letting_go_are_overdue_after_their_time():
+def test_one_that_never_delivers_is_lost_like_one_that_has_stalled():
+    health = CaptureHealth(0)
+    health.opening(0)
+    health.opened(0)
+    assert looked(health, 0.0, 20.0) <= 2.5
+    health.gone(2 * S, "delivers nothing")
+    assert health.state is Health.ABSENT
+
+
+def test_one_that_comes_and_goes_is_retried_at_the_pace_of_one_that_is_away(listening):
+    listening.gone(S, "unplugged")
+    pauses_s = []
+    for _ in range(6):
+        now_ns = listening.due_ns
+        listening.opening(now_ns)
+        listening.opened(now_ns)
+        listening.delivers(now_ns)
+        listening.gone(now_ns + S, "unplugged")
+        pauses_s.append((listening.due_ns - now_ns - S) / S)
+    assert pauses_s[-1] == TIMES.retries_s[-1]
+    listening.opening(100 * S)
+    listening.delivers(100 * S)
+    listening.gone(100 * S + round(TIMES.steady_s * S), "unplugged")
+    assert listening.due_ns - 100 * S - round(TIMES.steady_s * S) == TIMES.retries_s[0] * S
+
+
+def test_opening_and_releasing_are_overdue_after_their_time():
     health = CaptureHealth(0)
     health.opening(5 * S)
     assert not health.overdue(5 * S + round(TIMES.opening_s * S) - 1)
@@ -162,6 +191,6 @@ def test_what_a_meter_says_of_samples(samples, defect):
 
 
 def test_the_states_are_explained_where_people_look():
-    page = (REPOSITORY / "audiomon" / "service" / "README.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "audiomon" / "daemon" / "README.md").read_text(encoding="utf-8")
     for state in Health:
         assert f"| `{state}` |" in page

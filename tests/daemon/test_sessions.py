@@ -1,4 +1,4 @@
-"""Every edge of the state machine that keeps a source open, on a manual clock: what is said, once, and what is counted."""
+"""Every edge of what keeps a source open, on a manual clock: what is said, and how often, and what is counted."""
 
 import gc
 import threading
@@ -38,7 +38,7 @@ class House:
     def source(self, name: str = "mic", **options) -> StubSource:
         return StubSource(self.clock, name, **options)
 
-    def _open(self, settings, sample_rate, before):
+    def _open(self, settings, _sample_rate, before):
         self.opened_for.append((settings.config.microphone.device, before and before.name))
         opened = self._to_open.get(timeout=PATIENCE_S)
         if isinstance(opened, Exception):
@@ -273,9 +273,7 @@ def test_a_change_is_announced_by_the_window_that_it_holds_from(house):
     assert change.outcome is None
     house.listen(source, 0.3)
     assert change.outcome == "Changed, 0 samples lost"
-    announced = next(
-        index for index, entry in enumerate(house.output.entries) if getattr(entry, "kind", "") == "config-applied"
-    )
+    announced = house.output.entries.index(house.output.of_kind("config-applied")[0])
     assert set(models(house.output.entries[:announced])) == {"A"}
     assert models(house.output.entries[announced:]) == ["B"] * 3
 
@@ -320,9 +318,8 @@ def test_a_change_after_the_source_came_back_silent_is_announced_and_so_is_the_s
 
 def test_two_changes_that_wait_for_the_same_window_are_both_announced_in_their_order(house):
     source = house.begin()
-    house.sessions._held.listener.replace(
-        running(StubClassifier("B")).replacement(lambda _: (Status(StatusKind.CONFIG_APPLIED, "first", 0),))
-    )
+    first = Status(StatusKind.CONFIG_APPLIED, "first", 0)
+    house.sessions._held.listener.replace(running(StubClassifier("B")).replacement(lambda _: (first,)))
     change = house.change(StubClassifier("C"))
     house.listen(source, 0.1)
     assert [status.message for status in house.output.of_kind("config-applied")] == ["first", "Changed, 0 samples lost"]
@@ -418,12 +415,13 @@ def test_a_worker_that_hangs_is_left_behind_with_its_model_and_says_nothing_more
             go.wait(PATIENCE_S)
 
     house = House(StubClassifier("A", on_scores=hang))
-    monkeypatch.setattr(type(house.running), "with_fresh_model", lambda self: running(StubClassifier("A2")))
+    monkeypatch.setattr(type(house.running), "with_fresh_model", lambda _: running(StubClassifier("A2")))
     source = house.source()
     house.sessions.begin(source, "")
     source.wait_heard()
     house.listen(source, 0.3)
     source.send(0.1)
+    hung = house.sessions._held.worker._thread
     assert hanging.wait(PATIENCE_S)
     again = house.source()
     for _ in range(round((WORKER_STALLED_S + 4) * 10)):
@@ -437,6 +435,7 @@ def test_a_worker_that_hangs_is_left_behind_with_its_model_and_says_nothing_more
     heard = len(house.output.predictions)
     counted = house.total()
     go.set()
+    hung.join(PATIENCE_S)
     assert house.total() == counted == source.captured_end
     assert len(house.output.predictions) == heard
     house.end()

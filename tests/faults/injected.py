@@ -24,7 +24,7 @@ def raise_if_told(name):
 
 if "run" in sys.argv:
     import audiomon.audio.capture as capture
-    import audiomon.daemon.keeper as keeper
+    import audiomon.daemon.sessions as sessions
     from audiomon.models.classifier import Classifier
     from audiomon.daemon.health import CaptureHealth, TIMES
 
@@ -37,13 +37,14 @@ if "run" in sys.argv:
     def faulty_scores(self, window):
         raise_if_told("inference-raises")
         while told("inference-hangs"):
+            open(os.path.join(FOLDER, "in-effect-inference-hangs"), "w").close()
             time.sleep(0.05)
         if told("inference-dawdles"):
             time.sleep(float(open(os.path.join(FOLDER, "inference-dawdles")).read()))
         return scores(self, window)
 
     capture._look, Classifier.scores = faulty_look, faulty_scores
-    keeper._WORKER_LATE_S, keeper._WORKER_PATIENCE_S = 2, 4
+    sessions._WORKER_LATE_S, sessions.WORKER_STALLED_S = 2, 4
     CaptureHealth.__init__.__defaults__ = (dataclasses.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
 """
 
@@ -69,6 +70,10 @@ class Injection:
         draft = self._folder / ".draft"
         draft.write_text(content)
         draft.replace(self._folder / fault)
+
+    def in_effect(self, fault: str) -> bool:
+        """Say whether a fault that lasts has begun."""
+        return (self._folder / f"in-effect-{fault}").exists()
 
     def off(self, fault: str) -> None:
         (self._folder / fault).unlink()

@@ -27,7 +27,8 @@ def test_a_configuration_or_a_model_that_goes_changes_nothing_that_runs(folder, 
         daemon.wait_predictions(3)
         daemon.config.unlink()
         assert daemon.reload().returncode == 1
-        assert "kitchen.yaml" in daemon.wait_for("swap-refused")["reason"]
+        refused = daemon.wait_for("swap-refused")
+        assert (refused["file"], refused["reason"]) == (str(daemon.config), "no such file")
         daemon.edit(CONFIG)
         assert daemon.reload().returncode == 0
 

@@ -56,7 +56,9 @@ def test_another_device_in_its_place_is_said_and_not_listened_to(daemon, own_vir
     assert len(daemon.of_kind("device-other")) == 1
 
 
-def test_another_device_is_listened_to_in_its_place_when_it_is_told_to_and_that_is_said(daemon, own_virtual_microphone):
+def test_another_device_is_listened_to_in_its_place_when_the_configuration_allows_it_and_that_is_said(
+    daemon, own_virtual_microphone
+):
     daemon.edit(CONFIG + "  accept_other: true\n")
     daemon.wait_for("config-applied")
     own_virtual_microphone("unplug", "mic")
@@ -65,7 +67,7 @@ def test_another_device_is_listened_to_in_its_place_when_it_is_told_to_and_that_
     own_virtual_microphone("plug", "mic")
     back = daemon.wait_for("device-back")
     assert (back["source"], back["before"], back["severity"]) == ("microphone2", "mic", "warning")
-    assert "microphone2 is there, in the place of mic" in back["message"]
+    assert "microphone2 is there, in place of mic" in back["message"]
 
 
 def test_a_stream_that_stalls_without_an_error_is_noticed_torn_down_and_recovered(daemon, own_virtual_microphone):
@@ -78,11 +80,11 @@ def test_a_stream_that_stalls_without_an_error_is_noticed_torn_down_and_recovere
     assert daemon.of_kind("stage-failed") == []
 
 
-def test_a_sound_system_that_does_not_let_go_is_said_and_only_then_given_up(daemon, own_virtual_microphone):
+def test_a_stream_that_is_not_released_is_reported_and_only_then_given_up(daemon, own_virtual_microphone):
     own_virtual_microphone("freeze")
     daemon.wait_told("STATUS", "stuck: ")
     assert daemon.process.wait(PATIENCE_S) == 1
-    assert "does not let go of it" in daemon.process.stderr.read()
+    assert "does not release it" in daemon.process.stderr.read()
     assert daemon.of_kind("summary")
 
 

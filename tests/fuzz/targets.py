@@ -24,9 +24,10 @@ from audiomon.audio.pipe import PipeSource
 from audiomon.audio.source import Source
 from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
-from audiomon.daemon.candidate import refusal
+from audiomon.daemon.messages import refusal_facts
 from audiomon.errors import AudiomonError
-from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
 from audiomon.pipeline.listener import Listener
@@ -52,7 +53,7 @@ def _readable(error: AudiomonError) -> str:
     text = str(error)
     if not text or "\n" in text or not text.isprintable() or len(text) > 20_000:
         raise AssertionError(f"not one readable line: {text[:300]!r}")
-    refusal(error)  # as the journal is told of it
+    refusal_facts(error)  # as they go to the journal
     return "refused"
 
 

@@ -4,11 +4,11 @@ What it does, its limits and how its answer is read are the real ones; only Pyth
 """
 
 import contextlib
+import io
 import os
 import resource
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from unittest import mock
 
 import msgspec
 
-from audiomon.models import checking, classifier
+from audiomon.models import checking, checking_process
 from audiomon.models.interpreter import Backend
 
 # A model that is still at it by then is refused for that; the real check waits a minute.
@@ -29,13 +29,15 @@ class _Forked:
 
     def __init__(self, command: list[str], **_options: Any) -> None:
         folder, backend = Path(command[-2]), cast(Backend, command[-1])
-        self._reading, writing = os.pipe()
+        reading, writing = os.pipe()
+        self.stdin = None
         self.returncode: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
-                os.close(self._reading)
+                os.close(reading)
+                signal.alarm(_WALL_S)
                 checking.limit_resources()
                 _, hard = resource.getrlimit(resource.RLIMIT_CPU)
                 resource.setrlimit(resource.RLIMIT_CPU, (min(_CPU_S, hard), hard))
@@ -46,23 +48,11 @@ class _Forked:
             finally:
                 os._exit(status)
         os.close(writing)
+        self.stdout = io.FileIO(reading)
 
-    def communicate(self) -> tuple[bytes, bytes]:
-        give_up = time.monotonic() + _WALL_S
-        with open(self._reading, "rb") as file:
-            os.set_blocking(file.fileno(), False)
-            parts = []
-            while True:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                while data := file.read():
-                    parts.append(data)
-                if pid:
-                    break
-                if time.monotonic() > give_up:
-                    self.kill()
-                time.sleep(0.0005)
-        self.returncode = os.waitstatus_to_exitcode(status)
-        return b"".join(parts), b""
+    def wait(self) -> int:
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -71,5 +61,5 @@ class _Forked:
 @contextlib.contextmanager
 def forked_check() -> Iterator[None]:
     """Have every `CheckingProcess` forked from this process."""
-    with mock.patch.object(classifier.subprocess, "Popen", _Forked):
+    with mock.patch.object(checking_process.subprocess, "Popen", _Forked):
         yield

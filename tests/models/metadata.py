@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
+import numpy as np
 
 from tests.models.tiny import METADATA_ROOM, content
 
@@ -17,7 +18,7 @@ LABELS, SCORE_CALIBRATION = 2, 4
 
 
 class Table:
-    """A table of the flatbuffer: strings, tables, lists of either, (kind of number, number), lists of floats."""
+    """A table of a flatbuffer: strings, tables, lists of tables or floats, arrays, (kind of number, number)."""
 
     def __init__(self, *fields: Any) -> None:
         self._fields = fields
@@ -38,6 +39,8 @@ class Table:
             return builder.CreateString(field)
         if isinstance(field, Table):
             return field.write(builder)
+        if isinstance(field, np.ndarray):
+            return builder.CreateNumpyVector(field)
         if isinstance(field, list) and field and isinstance(field[0], Table):
             items = [item.write(builder) for item in field]
             builder.StartVector(4, len(items), 4)

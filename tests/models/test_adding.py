@@ -1,15 +1,21 @@
 """What a bare .tflite file becomes: from what it says, what follows from that, and what only people know."""
 
+import importlib
+import os
+import sys
+
+import msgspec
 import numpy as np
 import pytest
 
 from audiomon.config import Decisions
 from audiomon.errors import ModelError, UserError
 from audiomon.features import LogMelSpec, WaveformSpec
+from audiomon.features.spec import Normalization
 from audiomon.models.classifier import Classifier, self_test_window
 from audiomon.models.importing.add import Addition, Asked, IncompleteError, default_name, examine
 from audiomon.models.importing.labels import said_labels
-from audiomon.models.importing.write import write_package
+from audiomon.models.importing.write import MAX_CLIPPED, write_package
 from audiomon.models.manifest import Calibration
 from audiomon.models.package import read_package
 from tests.models.metadata import (
@@ -23,7 +29,7 @@ from tests.models.metadata import (
     unit,
     with_metadata,
 )
-from tests.models.tiny import BANDS_FIRST, LABELS, LOG_MEL, SCORES, WAVEFORM, content
+from tests.models.tiny import BANDS_FIRST, LABELS, LOG_MEL, SCORES, WAVEFORM, content, manifest
 
 LIST = ",".join(LABELS)
 FRAMES = ("n_fft=512", "hop_length=256")
@@ -44,7 +50,7 @@ def refusal(tmp_path, model: bytes, asked: Asked | None = None) -> str:
 
 
 def origins(addition: Addition) -> dict[str, str]:
-    return {finding.key: finding.origin for finding in addition.findings}
+    return {item.key: item.origin for item in addition.items}
 
 
 def test_a_model_with_metadata_needs_nothing_else(tmp_path):
@@ -90,7 +96,7 @@ def test_all_that_is_missing_is_listed_at_once_with_its_flag(tmp_path):
         "next); --labels FILE (4 labels, one a line, in the order of the scores); --activation (the scores come from "
         "FULLY_CONNECTED: logits if softmax is still due, sigmoid-logits if a sigmoid is, else softmax or sigmoid)"
     )
-    values = {finding.key: finding.value for finding in caught.value.findings}
+    values = {item.key: item.value for item in caught.value.items}
     assert values["input.frames"] == "20"
     assert values["input.n_mels"] == "16"
     assert values["license"] == "not stated"
@@ -102,7 +108,7 @@ def test_frames_and_bands_follow_from_the_shape_and_the_rest_is_said_to_be_presu
     assert addition.manifest.input == LogMelSpec(sample_rate=16_000, n_fft=512, hop_length=256, n_mels=16, frames=20)
     assert addition.manifest.output.activation == ("sigmoid" if model == "sigmoid" else "softmax")
     assert "inferred: time comes first" in origins(addition)["input.frames"]
-    presumed = next(finding for finding in addition.findings if finding.key == "input (the rest)")
+    presumed = next(item for item in addition.items if item.key == "input (the rest)")
     assert "log=db" in presumed.value
     assert "librosa's defaults" in presumed.origin
     assert addition.tolerance == (0.2 if "int8" in model else 0.001)
@@ -221,7 +227,7 @@ def test_samples_are_scaled_as_the_metadata_normalises(tmp_path):
         (content("flex"), "needs TensorFlow's own (Flex) operators that no TFLite runtime here has: FlexMatrixDet"),
         (content("custom"), "needs custom operators that no TFLite runtime here has: MatrixDeterminant; convert it"),
         (content("stereo"), "reads sound of 2 channels (its input is 1×1600×2); audiomon gives one"),
-        (content("any_length"), "reads windows of no fixed length (1×?×1): convert it with a fixed input shape"),
+        (content("any_length"), "reads windows of no fixed length (1×?×1): fix it with --feature samples=…"),
         (content("words"), "reads int32, which is neither sound nor features of it"),
         (content("two_inputs"), "has 2 inputs (serving_default_keras_tensor"),
         (described_model(channels=2), "reads sound of 2 channels (says its metadata); audiomon gives one"),
@@ -322,6 +328,11 @@ def test_whatever_byte_is_wrong_the_answer_is_one_line_or_a_manifest(tmp_path, s
         (b"  a \nb\nc, the third\nd\n", ("a", "b", "c, the third", "d")),
         (b"0 Background Noise\n1 Clap\n2 Bell\n3 Dog\n", ("Background Noise", "Clap", "Bell", "Dog")),
         (b"1 one\n2 two\n3 three\n4 four\n", ("1 one", "2 two", "3 three", "4 four")),
+        (
+            b'index,mid,display_name\n0,/m/1,Bark\n1,/m/2,"Chatter, crowd"\n2,/m/3,c\n3,/m/4,d\n',
+            ("Bark", "Chatter, crowd", "c", "d"),
+        ),
+        (b"name, first\nb, second\nc\nd\n", ("name, first", "b, second", "c", "d")),
     ],
 )
 def test_label_files_as_people_have_them(tmp_path, data, expected):
@@ -340,6 +351,37 @@ def test_labels_are_said_in_a_file_or_in_a_list(tmp_path, monkeypatch):
     assert said_labels("labels.txt") == (("rain", "dog, barking"), "labels.txt")
     assert said_labels("rain, dog") == (("rain", "dog"), "--labels")
     assert said_labels("rain") == (("rain",), "--labels")
+
+
+def test_files_of_labels_are_bounded_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in ("/dev/zero", tmp_path / "pipe.txt"):
+        with pytest.raises(UserError, match="is not a file"):
+            said_labels(str(path))
+    (tmp_path / "huge.txt").touch()
+    os.truncate(tmp_path / "huge.txt", 5 << 20)
+    with pytest.raises(UserError, match="is larger than 4 MiB"):
+        said_labels(str(tmp_path / "huge.txt"))
+
+
+def test_a_window_of_any_length_is_fixed_by_the_user(tmp_path, backend):
+    said = refusal(tmp_path, content("any_length"), Asked(labels=LIST, sample_rate=16_000))
+    assert said.startswith("reads windows of no fixed length (1×?×1): fix it with --feature samples=…, or convert it")
+    asked = Asked(labels=LIST, sample_rate=16_000, features=("samples=1600",))
+    addition = add(tmp_path, content("any_length"), asked)
+    assert addition.manifest.input == WAVEFORM
+    write_package(tmp_path / "tiny", content("any_length"), addition.manifest, "# Tiny\n", backend=backend)
+    classifier = Classifier(read_package(tmp_path / "tiny"), backend)
+    assert classifier.interpreter.input.shape == (1, 1600, 1)
+    assert classifier.scores(np.zeros(1600, np.float32)).shape == (4,)
+
+
+def test_features_that_a_quantised_input_cannot_hold_are_noticed(tmp_path, backend):
+    bare = msgspec.structs.replace(LOG_MEL, normalization=Normalization())
+    for spec, clipped in ((LOG_MEL, False), (bare, True)):
+        described = msgspec.structs.replace(manifest("int8"), input=spec)
+        share = write_package(tmp_path / "tiny", content("int8"), described, "# Tiny\n", tolerance=0.5, backend=backend)
+        assert (share > MAX_CLIPPED) == clipped
 
 
 @pytest.mark.parametrize(
@@ -398,3 +440,10 @@ def test_a_self_test_that_names_a_score_that_differs_fails(tmp_path, backend):
     manifest.write_text(text.replace(f"{name}: {score}", f"{name}: {score - 0.1:.6f}", 1), encoding="utf-8")
     with pytest.raises(ModelError, match=r"its self-test fails here: noise differs by 0\.1 "):
         Classifier(read_package(tmp_path / "tiny"), backend).self_test()
+
+
+def test_the_extra_that_reading_a_file_needs_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    monkeypatch.delitem(sys.modules, "audiomon.models.importing.bare")
+    with pytest.raises(UserError, match=r"needs the packages tflite and flatbuffers: .*\[import\]"):
+        importlib.import_module("audiomon.models.importing.bare")

@@ -1,34 +1,24 @@
 """A package in an interpreter, and the process that checks it first."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import msgspec
 import numpy as np
 import pytest
 
 from audiomon.errors import ConfigError, ModelError
-from audiomon.models import classifier as classifier_module
-from audiomon.models.classifier import CheckingProcess, Classifier, self_test_window
-from audiomon.models.importing.write import SIGNALS, write_package
-from audiomon.models.interpreter import installed_backends
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier, self_test_window
+from audiomon.models.importing.write import SIGNALS
 from audiomon.models.package import read_package
 from tests.models.tiny import (
     LABELS,
     RUNNABLE,
     content,
-    manifest,
     replace_in_manifest,
     replace_weights,
     tiny_package,
     tolerance,
     write_tiny,
 )
-
-# One byte of float32.tflite, an offset, that makes tflite-runtime 2.14 read outside its memory. LiteRT verifies first.
-DAMAGED_OFFSET = 36
 
 
 @pytest.mark.parametrize("model", RUNNABLE)
@@ -186,83 +176,6 @@ def test_a_truncated_model_with_a_fitting_checksum_is_refused_by_its_check(folde
     assert message.startswith(f"{folder}/model.tflite: ")
     assert message.isprintable()
     assert backend in message
-
-
-@pytest.mark.skipif("tflite-runtime" not in installed_backends(), reason="tflite-runtime does not work here")
-def test_a_model_that_crashes_the_runtime_takes_the_checking_process_and_nothing_else(folder):
-    damaged = bytearray(content("float32"))
-    damaged[DAMAGED_OFFSET] = 255
-    replace_weights(folder, bytes(damaged))
-    with pytest.raises(ModelError) as caught:
-        CheckingProcess(read_package(folder), "tflite-runtime").wait()
-    assert str(caught.value) == (
-        f"{folder}/model.tflite: crashes tflite-runtime (SIGSEGV): the model is damaged, do not use it"
-    )
-    with pytest.raises(ModelError, match="crashes tflite-runtime"):
-        write_package(folder, bytes(damaged), manifest(), "# New\n", backend="tflite-runtime")
-    assert read_package(folder).content == bytes(damaged)
-
-
-@pytest.fixture
-def stopped_check(folder, backend):
-    """A checking process that stands still before it has read anything."""
-    checking = CheckingProcess(read_package(folder), backend)
-    os.kill(checking.pid, signal.SIGSTOP)
-    yield checking
-    checking.kill()
-
-
-@pytest.mark.parametrize("blow", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
-def test_whatever_ends_the_checking_process_is_named(stopped_check, blow, folder, backend):
-    os.kill(stopped_check.pid, blow)
-    os.kill(stopped_check.pid, signal.SIGCONT)
-    with pytest.raises(ModelError) as caught:
-        stopped_check.wait()
-    assert str(caught.value).startswith(f"{folder}/model.tflite: crashes {backend} ({blow.name}): ")
-
-
-def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch):
-    monkeypatch.setattr(classifier_module, "CHECK_PATIENCE_S", 0.1)
-    with pytest.raises(ModelError, match="its self-test took longer than"):
-        stopped_check.wait()
-    with pytest.raises(ProcessLookupError):
-        os.kill(stopped_check.pid, 0)
-
-
-def test_a_package_that_changes_under_the_check_is_refused(stopped_check, folder):
-    replace_in_manifest(folder, "[background, baby_cry", "[baby_cry, background")
-    os.kill(stopped_check.pid, signal.SIGCONT)
-    with pytest.raises(ModelError) as caught:
-        stopped_check.wait()
-    assert str(caught.value) == f"{folder}: changed while it was being checked; try again"
-
-
-def test_a_checking_process_that_cannot_even_start_says_why(folder, backend, monkeypatch, tmp_path):
-    (tmp_path / "shadow").mkdir()
-    (tmp_path / "shadow" / "msgspec.py").write_text("raise ImportError('no msgspec for this machine')\n")
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "shadow"), *sys.path])
-    with pytest.raises(ModelError, match="could not be checked: ImportError: no msgspec for this machine"):
-        CheckingProcess(read_package(folder), backend).wait()
-
-
-def test_nothing_in_the_current_folder_gets_into_the_checking_process(folder, backend, monkeypatch, tmp_path):
-    (tmp_path / "msgspec.py").write_text("raise SystemExit('taken over')\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    CheckingProcess(read_package(folder), backend).wait()
-
-
-def test_a_package_named_by_a_relative_path_is_checked(folder, backend, monkeypatch):
-    monkeypatch.setattr(sys, "path", [path or os.getcwd() for path in sys.path])
-    monkeypatch.chdir(folder.parent)
-    CheckingProcess(read_package(type(folder)("tiny")), backend).wait()
-
-
-def test_the_checking_process_imports_nothing_that_it_does_not_need():
-    heavy = {"soundfile", "sounddevice", "soxr", "click", "librosa", "scipy", "numba", "tensorflow", "matplotlib"}
-    code = "import sys, audiomon.models.checking; print(*sys.modules)"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not heavy & {name.split(".")[0] for name in printed.split()}
 
 
 def test_the_answers_of_a_written_package_are_the_models_own(tmp_path, backend):

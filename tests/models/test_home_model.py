@@ -8,7 +8,8 @@ import soundfile
 
 from audiomon.config import Decisions, decision_rules
 from audiomon.features import LogMel, LogMelSpec
-from audiomon.models.classifier import CheckingProcess, Classifier
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
 

@@ -1,19 +1,25 @@
 """Reading a model package: what is wrong with it is one line, with the file and the line in it."""
 
+import itertools
 import os
 import re
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from audiomon.config import read_document
 from audiomon.errors import AudiomonError, ConfigError, ModelError
+from audiomon.models import package as package_module
 from audiomon.models.importing.write import write_package
 from audiomon.models.package import (
     find_package,
     installed_packages,
     package_file,
-    package_locked,
     read_manifest,
     read_package,
 )
@@ -80,6 +86,23 @@ def test_a_model_that_is_not_a_file_is_refused_and_not_waited_for(folder, make):
     assert refusal(folder) == "/model.tflite: is not a file"
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_manifest_that_is_not_a_file_is_refused_and_not_waited_for(folder, make):
+    (folder / "model.yaml").unlink()
+    make(folder / "model.yaml")
+    assert refusal(folder) == "/model.yaml: is not a file"
+
+
+def test_a_manifest_of_a_size_beyond_reason_is_refused_unread(folder):
+    os.truncate(folder / "model.yaml", (1 << 20) + 1)
+    assert refusal(folder) == "/model.yaml: is larger than 1 MiB"
+
+
+def test_a_name_with_a_line_break_is_refused(folder):
+    replace_in_manifest(folder, "\nname: tiny\n", '\nname: "tiny\\n"\n')
+    assert "name: is 'tiny\\n', must be text that matches" in refusal(folder)
+
+
 def test_a_model_of_a_size_beyond_reason_is_refused_unread(folder):
     os.truncate(folder / "model.tflite", (64 << 20) + 1)
     assert refusal(folder) == "/model.tflite: is larger than 64 MiB"
@@ -100,45 +123,74 @@ def test_a_damaged_model_has_another_checksum(folder, damage):
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model.yaml", "sample.flac"])
-@pytest.mark.parametrize("how", ["absolute", "upwards", "through a link inside", "through a folder"])
-def test_a_link_in_a_package_that_leads_out_of_it_is_refused_unread(folder, tmp_path, name, how):
-    outside = tmp_path / "outside" / "secret"
-    outside.parent.mkdir()
-    outside.write_text("what: nobody is to read", encoding="utf-8")
+@pytest.mark.parametrize("target", ["absolute", "upwards", "inside", "circle", "nowhere"])
+def test_no_link_in_a_package_is_followed(folder, tmp_path, name, target):
+    (tmp_path / "secret").write_text("what: nobody is to read", encoding="utf-8")
+    (folder / "inside").write_bytes(content("float32"))
     (folder / name).unlink(missing_ok=True)
-    match how:
-        case "absolute":
-            (folder / name).symlink_to(outside)
-        case "upwards":
-            (folder / name).symlink_to("../outside/secret")
-        case "through a link inside":
-            (folder / "step").symlink_to(outside)
-            (folder / name).symlink_to("step")
-        case _:
-            (folder / "parts").symlink_to(outside.parent)
-            (folder / name).symlink_to("parts/secret")
+    targets = {"absolute": tmp_path / "secret", "upwards": "../secret", "circle": name}
+    (folder / name).symlink_to(targets.get(target, target))
+    said = f"{folder}/{name}: is a link, which a package may not hold; put the file itself there"
     with pytest.raises(ModelError) as caught:
-        package_file(folder, name)
-    assert str(caught.value) == (
-        f"{folder}/{name}: is a link that leads out of its package, to {outside}; put the file itself there"
-    )
-    if name != "sample.flac":
-        with pytest.raises(ModelError, match="leads out of its package"):
-            read_package(folder)
+        package_file(folder, name) if name == "sample.flac" else read_package(folder)
+    assert str(caught.value) == said
 
 
-def test_links_in_a_circle_are_not_followed_for_ever(folder):
-    (folder / "model.tflite").unlink()
-    (folder / "model.tflite").symlink_to("again")
-    (folder / "again").symlink_to("model.tflite")
-    assert refusal(folder).startswith("/model.tflite: ")
-
-
-def test_a_link_within_a_package_and_a_link_to_a_package_are_followed(folder, tmp_path):
-    (folder / "model.tflite").rename(folder / "second-try.tflite")
-    (folder / "model.tflite").symlink_to("second-try.tflite")
+def test_a_link_to_a_package_is_followed(folder, tmp_path):
     (tmp_path / "current").symlink_to(folder)
     assert read_package(tmp_path / "current").content == content("float32")
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model.yaml"])
+def test_a_file_that_turns_into_a_link_and_back_never_has_the_links_target_read(folder, tmp_path, name):
+    (tmp_path / "secret").write_text("secret: nobody is to read", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "file").write_bytes((folder / name).read_bytes())
+    said = set()
+    with exchanging(folder / name, tmp_path / "link", tmp_path / "file"):
+        for _ in range(300):
+            try:
+                said.add(read_package(folder).manifest.name)
+            except AudiomonError as error:
+                said.add(str(error))
+    assert said == {"tiny", f"{folder / name}: is a link, which a package may not hold; put the file itself there"}
+
+
+def test_a_folder_that_becomes_another_while_it_is_read_is_read_to_the_end(folder, tmp_path, monkeypatch):
+    write_tiny(tmp_path / "tiny-2", "sigmoid")
+
+    def read_document_then_exchange(path, content):
+        monkeypatch.undo()
+        folder.rename(tmp_path / "away")
+        (tmp_path / "tiny-2").rename(folder)
+        return read_document(path, content)
+
+    monkeypatch.setattr(package_module, "read_document", read_document_then_exchange)
+    assert read_package(folder).content == content("float32")
+    assert read_package(folder).content == content("sigmoid")
+
+
+@contextmanager
+def exchanging(path: Path, *others: Path) -> Iterator[None]:
+    """Have a file be each of others in turn, as fast as possible."""
+    stop = threading.Event()
+
+    def exchange() -> None:
+        for turn in itertools.cycle(others):
+            if stop.is_set():
+                break
+            os.link(turn, path.with_name("next"), follow_symlinks=False)
+            os.replace(path.with_name("next"), path)
+            # Renaming a name onto another of the same file does nothing, and leaves both.
+            path.with_name("next").unlink(missing_ok=True)
+
+    writer = threading.Thread(target=exchange)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join(10)
 
 
 @pytest.mark.parametrize(
@@ -231,30 +283,50 @@ def test_dots_are_paths_too_and_no_way_out_of_the_models_folder(tmp_path, monkey
     assert find_package(".", tmp_path / "models") == tmp_path / "models"
 
 
-def test_a_reader_never_meets_half_of_one_package_and_half_of_another(tmp_path):
-    folder, other = write_tiny(tmp_path / "tiny"), write_tiny(tmp_path / "other", "sigmoid")
-    files = [
-        {name: (package / name).read_bytes() for name in ("model.tflite", "model.yaml")} for package in (folder, other)
-    ]
-    stop = threading.Event()
+def test_a_package_that_is_being_replaced_is_read_whole(folder, tmp_path, monkeypatch):
+    other = write_tiny(tmp_path / "other" / "tiny", "sigmoid")
+    read = package_module._Folder.read
 
-    def exchange() -> None:
-        turn = 0
-        while not stop.is_set():
-            turn += 1
-            with package_locked(folder, writing=True):
-                for name, written in files[turn % 2].items():
-                    (tmp_path / name).write_bytes(written)
-                    os.replace(tmp_path / name, folder / name)
+    def replace_between_the_files(opened, name, max_bytes):
+        found = read(opened, name, max_bytes)
+        if name == "model.yaml":
+            monkeypatch.undo()
+            for file in ("model.tflite", "model.yaml"):
+                os.replace(other / file, folder / file)
+        return found
 
-    writer = threading.Thread(target=exchange)
-    writer.start()
-    try:
-        activations = {read_package(folder).manifest.output.activation for _ in range(100)}
-    finally:
-        stop.set()
-        writer.join(10)
-    assert activations == {"softmax", "sigmoid"}
+    monkeypatch.setattr(package_module._Folder, "read", replace_between_the_files)
+    assert read_package(folder).manifest.output.activation == "sigmoid"
+
+
+# Takes all the locks that a folder can have: permission to read it is enough.
+LOCKS = """
+import fcntl, os, sys
+for name in ("", "model.yaml", "model.tflite"):
+    descriptor = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_that_another_user_holds_keeps_nobody_from_a_package(folder):
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCKS, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"locked\n"
+        read = threading.Thread(target=read_package, args=[folder], daemon=True)
+        written = threading.Thread(
+            target=write_package, args=[folder, content("sigmoid"), manifest("sigmoid"), "# New\n"], daemon=True
+        )
+        try:
+            for thread in (read, written):
+                thread.start()
+                thread.join(60)
+                assert not thread.is_alive()
+        finally:
+            holder.stdin.close()
+    assert read_package(folder).content == content("sigmoid")
 
 
 def test_a_package_that_fails_its_check_leaves_the_old_one_whole(folder):
@@ -274,6 +346,20 @@ def test_a_new_version_replaces_the_old_one_and_leaves_what_else_is_there(folder
     assert read_package(folder).content == content("sigmoid")
     assert (folder / "README.md").read_text(encoding="utf-8") == "# New\n"
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.tflite", "model.yaml", "sample.wav"]
+
+
+def test_two_writers_at_once_are_said_and_not_believed(folder, tmp_path, monkeypatch):
+    other = write_tiny(tmp_path / "other" / "tiny", "sigmoid")
+    replace = os.replace
+
+    def replace_and_be_overtaken(source, target):
+        replace(source, target)
+        if target == folder / "model.yaml":
+            replace(other / "model.tflite", folder / "model.tflite")
+
+    monkeypatch.setattr(os, "replace", replace_and_be_overtaken)
+    with pytest.raises(ModelError, match="another process wrote it at the same time; run this again"):
+        write_package(folder, content("float32"), manifest("float32"), "# New\n")
 
 
 def test_a_place_that_cannot_be_written_is_one_line(folder):

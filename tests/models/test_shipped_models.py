@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audiomon.models.classifier import CheckingProcess
+from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
 

@@ -5,6 +5,8 @@ import socket
 import numpy as np
 import pytest
 
+from audiomon.config import Config
+from audiomon.config.schema import Journal as JournalConfig
 from audiomon.outputs.journal import Journal, writes_to_journal
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.message_ids import MESSAGE_IDS
@@ -78,7 +80,7 @@ def test_a_model_with_many_labels_has_its_twenty_highest_scores_written(journal,
 
 
 def test_as_many_scores_are_written_as_are_asked_for(journal, journald):
-    journal.select("every", 2)
+    journal.configure(Config(journal=JournalConfig(scores=2)))
     journal.prediction(prediction("dog_bark", 0.81))
     (entry,) = journald.entries()
     assert next(iter(json.loads(entry["AUDIOMON_SCORES"]))) == "dog_bark"
@@ -86,7 +88,7 @@ def test_as_many_scores_are_written_as_are_asked_for(journal, journald):
 
 
 def test_an_event_carries_what_it_followed_from_even_where_predictions_are_not_written(journal, journald):
-    journal.select("events")
+    journal.configure(Config(journal=JournalConfig(predictions="events")))
     journal.prediction(prediction("dog_bark", 0.81))
     journal.event(Event("dog_bark", "on", 0.63, 2.0, 1_700_000_000_000_000_000, 0.0))
     journal.event(Event("dog_bark", "off", 0.31, 5.2, 1_700_000_003_200_000_000, 3.2))
@@ -103,7 +105,7 @@ def test_an_event_carries_what_it_followed_from_even_where_predictions_are_not_w
 
 
 def test_changes_writes_a_prediction_only_when_its_label_is_new(journal, journald):
-    journal.select("changes")
+    journal.configure(Config(journal=JournalConfig(predictions="changes")))
     for label in ("speech", "speech", "dog_bark", "dog_bark", "speech"):
         journal.prediction(prediction(label))
     assert [entry["AUDIOMON_LABEL"] for entry in journald.entries()] == ["speech", "dog_bark", "speech"]

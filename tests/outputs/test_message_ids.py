@@ -1,6 +1,5 @@
 """Every kind of entry has an id, every id an explanation that people can use."""
 
-import ast
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiomon.outputs.message_ids import MESSAGE_IDS
+from audiomon.pipeline.prediction import StatusKind
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CATALOG = REPOSITORY / "deploy" / "systemd" / "audiomon.catalog"
@@ -17,28 +17,19 @@ ENTRY = re.compile(r"^-- ([0-9a-f]{32})\n(.*?)\n\n(.*?)(?=^-- |\Z)", re.DOTALL |
 EXPLANATIONS = {found[1]: (found[2], found[3].strip()) for found in ENTRY.finditer(CATALOG.read_text(encoding="utf-8"))}
 
 
-def kinds_in_code():
-    """First arguments of every ``Status(…)``, where they are written out."""
-    kinds = {"prediction", "event-on", "event-off", "journal-lost"}  # the journal's own
-    for path in (REPOSITORY / "audiomon").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
-                "Status",
-                "_be_absent",
-            ):
-                for constant in ast.walk(node.args[0]):
-                    if isinstance(constant, ast.Constant):
-                        kinds.add(constant.value)
-    return kinds
-
-
 def test_ids_are_128_bits_and_no_two_are_the_same():
     assert all(re.fullmatch("[0-9a-f]{32}", message_id) for message_id in MESSAGE_IDS.values())
     assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
 
 
-def test_every_kind_of_entry_that_the_code_writes_has_an_id_and_no_other_has():
-    assert kinds_in_code() == set(MESSAGE_IDS)
+def test_every_kind_of_entry_has_an_id_and_no_other_has():
+    the_journals_own = {"prediction", "event-on", "event-off", "journal-lost"}
+    assert {str(kind) for kind in StatusKind} | the_journals_own == set(MESSAGE_IDS)
+
+
+def test_every_kind_of_status_is_written_somewhere():
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "audiomon").rglob("*.py"))
+    assert [kind for kind in StatusKind if f"StatusKind.{kind.name}" not in code] == []
 
 
 def test_the_catalog_explains_every_id_and_nothing_else():

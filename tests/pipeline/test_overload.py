@@ -47,10 +47,11 @@ def listened(classifier, costs_s, gaps=(), live=True):
     source.live = live
     slow = SlowClassifier(classifier, clock, costs_s)
     listening = Listener(source, slow, DecisionRules(0.0, {}), hop_s=HOP_S, channel="mix", clock=clock)
-    worker = InferenceWorker(listening, output, clock)
+    errors = []
+    worker = InferenceWorker(listening, output, clock, on_end=errors.append)
     worker.start()
     assert worker.done.wait(60)
-    assert worker.error is None
+    assert errors == [None]
     return worker.tally, output, clock
 
 

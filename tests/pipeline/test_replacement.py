@@ -75,8 +75,8 @@ def test_another_model_for_the_same_windows_goes_on_with_the_very_next_one(class
     assert np.array_equal(scores(before), scores(all_old[:7]))
     assert np.array_equal(scores(after), scores(all_new[7:]))
     assert positions(before + after) == positions(all_old)
-    assert after[0].take_over.unheard == 0
-    assert [one.take_over for one in before + after[1:]] == [None] * (len(all_old) - 1)
+    assert after[0].take_overs[0].first.lost == 0
+    assert [one.take_overs for one in before + after[1:]] == [()] * (len(all_old) - 1)
 
 
 def test_a_model_with_other_windows_reaches_back_for_what_its_first_one_needs(classifiers, recording):
@@ -86,7 +86,7 @@ def test_a_model_with_other_windows_reaches_back_for_what_its_first_one_needs(cl
     after = heard(swapping)
     # One hop after the last window there was, though this window is three times as long as the hop.
     assert after[0].prediction.position == last + HOP
-    assert after[0].take_over.unheard == 0
+    assert after[0].take_overs[0].first.lost == 0
     assert positions(after) == list(range(last + HOP, SECONDS * RATE + 1, HOP))
     # And what it says is what it says of a recording that begins where that window begins.
     start = last + HOP - LOG_MEL.window_samples
@@ -101,7 +101,7 @@ def test_a_model_with_shorter_windows_leaves_no_gap(classifiers, recording):
     swapping.replace(Replacement(classifiers["waveform"], QUIET, 0.1))
     after = heard(swapping)
     assert after[0].prediction.position == last + WAVEFORM.samples
-    assert after[0].take_over.unheard == 0
+    assert after[0].take_overs[0].first.lost == 0
 
 
 def test_another_hop_holds_from_the_last_window_on(classifiers, recording):
@@ -116,7 +116,7 @@ def test_a_replacement_before_the_first_window_takes_over_from_the_first_sample(
     swapping.replace(Replacement(classifiers["float32"], QUIET, HOP_S))
     after = heard(swapping)
     assert positions(after) == positions(heard(listener(FileSource(recording), classifiers["float32"])))
-    assert after[0].take_over.unheard == 0
+    assert after[0].take_overs[0].first.lost == 0
 
 
 def test_many_replacements_at_once_leave_the_last_one_running_and_nothing_unheard(classifiers, recording):
@@ -127,7 +127,7 @@ def test_many_replacements_at_once_leave_the_last_one_running_and_nothing_unhear
             swapping.replace(Replacement(classifiers[model], QUIET, 0.1))
         all_heard += heard(swapping, 1)
     assert all_heard[-1].prediction.model == "float32"
-    assert [one.take_over.unheard for one in all_heard] == [0] * len(all_heard)
+    assert [[each.first.lost for each in one.take_overs] for one in all_heard] == [[0] * 3] * len(all_heard)
 
 
 def test_what_a_pipe_cannot_give_a_second_time_is_counted_to_the_sample(classifiers):
@@ -144,7 +144,7 @@ def test_what_a_pipe_cannot_give_a_second_time_is_counted_to_the_sample(classifi
         feeding.join()
     os.close(reading)
     # The window that was complete when the replacement came had been read, and went unheard.
-    assert first.take_over.unheard == 0.05 * RATE
+    assert first.take_overs[0].first.lost == 0.05 * RATE
     assert first.prediction.position == last + 0.05 * RATE + LOG_MEL.window_samples
 
 

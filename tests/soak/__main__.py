@@ -18,19 +18,20 @@ import msgspec
 
 from audiomon.config import Config, Decisions, Microphone, decision_rules
 from audiomon.config.settings import Settings
-from audiomon.daemon.hearing import Running, open_microphone
-from audiomon.daemon.keeper import Change, MicrophoneKeeper
+from audiomon.daemon.opening import open_microphone
+from audiomon.daemon.running import Running
+from audiomon.daemon.sessions import Change, Sessions
 from audiomon.models.classifier import Classifier
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
 from audiomon.outputs.journal import Journal
 from audiomon.outputs.journal_socket import JournalSocket
-from audiomon.pipeline.prediction import Status
+from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import period_summary
 from tests.models.tiny import LOG_MEL, content, manifest
 from tests.outputs.journald import Journald
-from tests.soak.schedule import Injector, schedule
+from tests.soak.schedule import Fault, Injector, schedule
 from tests.soak.simulated_clock import SimulatedClock
 from tests.soak.simulated_portaudio import RATE, SimulatedPortAudio
 
@@ -62,6 +63,7 @@ class _Soak:
         self.length_s = hours * 3600
         self._journald = Journald(folder / "journald")
         self._reads = True
+        self._short_stalls = 0
         self.received: dict[str, int] = {}
         self.journal = Journal(JournalSocket(self._journald.path), "soak")
         spec = msgspec.structs.replace(LOG_MEL, sample_rate=RATE, hop_length=512)
@@ -71,12 +73,18 @@ class _Soak:
         self._now_running = 0
         self._condition = threading.Condition()
         self._woken = False
-        self.keeper = MicrophoneKeeper(self._models[0], output=self.journal, clock=self.clock, wake=self._wake)
+        self.sessions = Sessions(
+            self._models[0],
+            open_source=lambda settings, rate, before: open_microphone(settings, rate, self.clock, before),
+            output=self.journal,
+            clock=self.clock,
+            wake=self._wake,
+        )
         self.injector = Injector(
             schedule(seed, self.length_s),
             {
                 "unplugged": (lambda _: self.portaudio.unplug(), self.portaudio.plug),
-                "stalled": (lambda _: self.portaudio.stall(), self.portaudio.go_on),
+                "stalled": (self._stall, self.portaudio.go_on),
                 "dawdling model": (lambda _: self._dawdle(4.0), lambda: self._dawdle(0.0)),
                 "held up once": (lambda fault: self._hold_up(fault.end_s - fault.begin_s), lambda: None),
                 "process stopped": (lambda f: self.clock.stop_everything(f.end_s - f.begin_s), lambda: None),
@@ -87,41 +95,42 @@ class _Soak:
             },
         )
         # By the machine's own clock, and not counted: it is another process in the real world.
-        threading.Thread(target=self._be_journald, daemon=True).start()
+        threading.Thread(target=self._read_journal, daemon=True).start()
 
     def run(self) -> dict[str, Any]:
         held: list[dict[str, int]] = []
         with mock.patch.dict(sys.modules, {"sounddevice": self.portaudio}), self.clock.for_all_threads():
             microphone = open_microphone(self._models[0].settings, RATE, self.clock)
-            self.keeper.begin(microphone, "")
+            self.sessions.begin(microphone, "")
             summed_up_s = 0.0
             began_ns = self.clock.monotonic_ns()
             while (now_s := (self.clock.monotonic_ns() - began_ns) / 1e9) < self.length_s:
                 self.injector.step(now_s)
-                self.keeper.step()
+                self.sessions.step()
                 self.journal.flush()
                 if now_s - summed_up_s >= _SUMMARY_S:
                     summed_up_s = now_s
                     self._sum_up()
-                if now_s > len(held) * 3600 and self.keeper.health.hears and not self.injector.at_work:
+                if now_s > len(held) * 3600 and self.sessions.health.hears and not self.injector.at_work:
                     held.append(_held())
                 self._wait(min(_LOOK_S, self.injector.due_s - now_s))
-            while not self.keeper.health.hears:
-                self.keeper.step()
+            while not self.sessions.health.hears:
+                self.sessions.step()
                 self._wait(_LOOK_S)
             self._wait(_LOOK_S)
             held.append(_held())
-            self.keeper.end()
+            self.sessions.end()
         self._read(True)
         return {**self._report(), "held": held}
 
     def _report(self) -> dict[str, Any]:
-        total = self.keeper.counting.total
+        total = self.sessions.counting.total
         while self.journal._socket.waiting:
             self.journal.flush()
         return {
             "hours": self.length_s / 3600,
             "faults": dict(self.injector.counts),
+            "stalls_below_2_s": self._short_stalls,
             "opened": self.portaudio.opened,
             "captured": self.portaudio.read,
             "overflowed": self.portaudio.overflowed,
@@ -152,6 +161,10 @@ class _Soak:
     def _classifiers(self) -> list[_DawdlingClassifier]:
         return [running.classifier for running in self._models]  # type: ignore[misc]  # made above
 
+    def _stall(self, fault: Fault) -> None:
+        self._short_stalls += fault.end_s - fault.begin_s < 2.0
+        self.portaudio.stall()
+
     def _dawdle(self, seconds: float) -> None:
         for classifier in self._classifiers():
             classifier.dawdles_s = seconds
@@ -167,15 +180,15 @@ class _Soak:
 
     def _replace(self) -> None:
         self._now_running = (self._now_running + 1) % len(self._models)
-        self.keeper.apply(Change(self._models[self._now_running], reopens=False, announce=self._replaced))
+        self.sessions.apply(Change(self._models[self._now_running], reopens=False, status=self._replaced))
 
     def _replaced(self, lost: int) -> Status:
-        return Status("config-applied", f"Changed; {lost} samples lost", self.clock.time_ns(), {"lost": lost})
+        return Status(StatusKind.CONFIG_APPLIED, f"Changed; {lost} samples lost", self.clock.time_ns(), {"lost": lost})
 
     def _sum_up(self) -> None:
-        level = self.keeper.level.take_dbfs()
-        period = self.keeper.counting.take_period()
-        self.journal.status(period_summary(period, self.keeper.heard_s, _SUMMARY_S, level, self.clock))
+        level = self.sessions.level.take_dbfs()
+        period = self.sessions.counting.take_period()
+        self.journal.status(period_summary(period, self.sessions.heard_s, _SUMMARY_S, level, self.clock))
 
     def _wake(self) -> None:
         with self._condition:
@@ -191,7 +204,7 @@ class _Soak:
     def _read(self, reads: bool) -> None:
         self._reads = reads
 
-    def _be_journald(self) -> None:
+    def _read_journal(self) -> None:
         import time
 
         from audiomon.outputs.message_ids import MESSAGE_IDS

@@ -48,11 +48,10 @@ class SimulatedPortAudio:
         self.sound = memoryview(np.random.default_rng(2).integers(-9000, 9000, 1 << 20).astype("<i2").tobytes())
 
     def query_hostapis(self) -> list[dict[str, Any]]:
-        return [{"name": "ALSA"}]
+        return [{"name": "ALSA", "devices": [0] if self.plugged else []}]
 
-    def query_devices(self) -> list[dict[str, Any]]:
-        device = {"index": 0, "name": "mic", "hostapi": 0, "max_input_channels": 1, "default_samplerate": float(RATE)}
-        return [device] if self.plugged else []
+    def query_devices(self, index: int) -> dict[str, Any]:
+        return {"index": index, "name": "mic", "max_input_channels": 1, "default_samplerate": float(RATE)}
 
     def unplug(self) -> None:
         self.plugged = False

@@ -62,6 +62,16 @@ def test_every_prediction_is_in_the_journal_or_in_the_count_of_lost_entries(day)
     assert day["entries"]["journal-lost"] > 0
 
 
+def test_a_fault_of_the_microphone_is_one_entry_when_it_goes_and_one_when_it_is_back(day):
+    # A stall this short may be over before it counts as one.
+    unsure = day["stalls_below_2_s"]
+    certain = sum(day["faults"][name] for name in ("unplugged", "suspended", "stalled")) - unsure
+    entries = day["entries"]
+    assert certain <= entries["device-lost"] <= certain + unsure
+    assert entries["device-back"] == entries["device-lost"]
+    assert entries["listening"] == entries["device-lost"] + 1
+
+
 def test_no_thread_and_no_descriptor_is_left_behind(day):
     assert len({(look["threads"], look["descriptors"]) for look in day["held"]}) == 1, day["held"]
 

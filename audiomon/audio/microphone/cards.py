@@ -15,7 +15,7 @@ class SoundCard:
         id: ALSA's, as in ``Device`` or ``Device_1``: of equal cards, the order in which they were found decides.
         vendor: of a USB card, four hexadecimal digits; empty for others, as are the next three.
         product: the same.
-        serial: number that the maker gave it; often empty, or the same for all of its kind.
+        serial: the maker's number; often empty, or the same for all of its kind.
         usb_path: where it is plugged in, as in ``1-1.3``: bus, and port of each hub.
     """
 

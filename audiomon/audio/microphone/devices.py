@@ -18,7 +18,7 @@ class InputDevice:
         index: PortAudio's number; changes when devices come and go.
         name: PortAudio's name; of a sound card, it ends in ALSA's address, as in ``(hw:1,0)``.
         host_api: the system behind it, as in ``ALSA``.
-        channels: the most it can capture. Devices that convert claim as many as anybody might want, as in 32 or 128.
+        channels: the largest number it can capture. Devices that convert claim as many as anyone may want: 32 or 128.
         default_sample_rate: in Hz, the rate that PortAudio proposes.
         is_default: whether it is captured from when none is named.
         card: the sound card that it is of; None for one that a sound server, or a configuration of ALSA, makes.
@@ -34,7 +34,7 @@ class InputDevice:
 
     @property
     def lasting_names(self) -> tuple[str, ...]:
-        """Names that it keeps after a reboot, the most lasting one first; one of equal cards may share them."""
+        """Names that it keeps after a reboot, the most lasting one first; equal cards may share them."""
         if self.card is None:
             return (self.name,)
         # A card's first device is meant if none is named.

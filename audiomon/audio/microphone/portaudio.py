@@ -75,7 +75,7 @@ def refresh_devices() -> None:
     """
     with portaudio() as sounddevice:
         if not _inside.wait_for(lambda: not _open_streams, _MAX_CALL_S):
-            raise SoundSystemError(f"the sound system has not let go of a microphone for {_MAX_CALL_S:.0f} s")
+            raise SoundSystemError(f"the sound system has not released a microphone for {_MAX_CALL_S:.0f} s")
         try:
             sounddevice._terminate()
             sounddevice._initialize()

@@ -61,7 +61,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ManifestItem:
     """Something that goes into the manifest.
 
     Attributes:
@@ -79,12 +79,12 @@ class IncompleteError(UserError):
     """Something is missing that only people know.
 
     Attributes:
-        findings: what is not missing.
+        items: what is not missing.
     """
 
-    def __init__(self, text: str, findings: list[Finding]) -> None:
+    def __init__(self, text: str, items: list[ManifestItem]) -> None:
         super().__init__(text)
-        self.findings = findings
+        self.items = items
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class Addition:
 
     Attributes:
         manifest: its checksum and self-test are still to be filled in.
-        findings: all that it says, and why.
+        items: all that it says, and why.
         tolerance: that its self-test is to have.
     """
 
     manifest: Manifest
-    findings: list[Finding]
+    items: list[ManifestItem]
     tolerance: float
 
 
@@ -107,11 +107,11 @@ class _Knowledge:
     """What is known so far, and what is not."""
 
     data: dict[str, Any]
-    findings: list[Finding] = field(default_factory=list)
+    items: list[ManifestItem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def note(self, key: str, value: object, origin: str) -> None:
-        self.findings.append(Finding(key, str(value), origin))
+        self.items.append(ManifestItem(key, str(value), origin))
 
 
 def examine(path: Path, content: bytes, asked: Asked) -> Addition:
@@ -144,7 +144,7 @@ def examine(path: Path, content: bytes, asked: Asked) -> Addition:
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     if known.missing:
-        raise IncompleteError(f"{path}: still to be said: {'; '.join(known.missing)}", known.findings)
+        raise IncompleteError(f"{path}: still to be said: {'; '.join(known.missing)}", known.items)
     return _addition(path, model, embedded, known, said)
 
 
@@ -181,7 +181,7 @@ def _name_and_licence(known: _Knowledge, path: Path, asked: Asked, embedded: Emb
         known.data["license"] = " ".join(embedded.license.split())
         known.note("license", known.data["license"], "metadata")
     else:
-        known.note("license", "not stated", "nobody; --license says it")
+        known.note("license", "not stated", "not in the file; --license says it")
 
 
 def _input(known: _Knowledge, model: BareModel, embedded: Embedded, asked: Asked) -> None:
@@ -193,7 +193,7 @@ def _input(known: _Knowledge, model: BareModel, embedded: Embedded, asked: Asked
         given = {**given, "sample_rate": asked.sample_rate}
     found: Input = infer_input(tensor, note, given)
     known.data["input"] = found.spec
-    known.findings += [Finding(f"input.{key}", str(value), origin) for key, value, origin in found.findings]
+    known.items += [ManifestItem(f"input.{key}", str(value), origin) for key, value, origin in found.items]
     known.missing += found.missing or [f"{flag} ({_MEANINGS.get(flag, '')})" for flag in missing_features(found.spec)]
 
 
@@ -274,7 +274,7 @@ def _scores(known: _Knowledge, output: BareTensor, note: TensorNote, content: by
         origin = "you" if activation else f"inferred: the scores come from {output.made_by}"
         known.note("output.activation", activation or found, origin)
         said["activation"] = activation or found
-    if any(finding.key == "output.tensor" for finding in known.findings):
+    if any(item.key == "output.tensor" for item in known.items):
         said["tensor"] = output.name
     if note.calibration_file and asked.calibrated:
         _calibration(known, note, content)
@@ -312,12 +312,12 @@ def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledg
     description: Description = found.description
     if found.presumed:
         options = ", ".join(f"{key}={'null' if value is None else value}" for key, value in found.presumed.items())
-        known.note("input (the rest)", options, "nobody: librosa's defaults; --feature KEY=VALUE says otherwise")
+        known.note("input (the rest)", options, "librosa's defaults; --feature KEY=VALUE says otherwise")
     output = description.output or OutputSpec()
-    origins = {finding.key: f"{finding.value} ({finding.origin})" for finding in known.findings}
+    origins = {item.key: f"{item.value} ({item.origin})" for item in known.items}
     manifest = Manifest(
         format=1,
-        name=next(finding.value for finding in known.findings if finding.key == "name"),
+        name=next(item.value for item in known.items if item.key == "name"),
         description=description.description,
         sha256="0" * 64,
         labels=description.labels,
@@ -333,4 +333,4 @@ def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledg
         },
     )
     tolerance = _SELF_TEST_TOLERANCE_INTEGERS if model.integers else _SELF_TEST_TOLERANCE
-    return Addition(manifest, known.findings, tolerance)
+    return Addition(manifest, known.items, tolerance)

@@ -7,14 +7,20 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import tflite
+from audiomon.errors import ModelError, UserError
+from audiomon.extras import install_extra
 
-from audiomon.errors import ModelError
+try:
+    import tflite
+except ImportError:
+    raise UserError(
+        f"reading a model file needs the packages tflite and flatbuffers: {install_extra('import')}"
+    ) from None
 
 # What a damaged file makes of the flatbuffers library, which verifies nothing.
 _DAMAGES = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
 # Far more than any model has; a damaged length says billions.
-_MOST = 100_000
+_MAX_ITEMS = 100_000
 _METADATA = "TFLITE_METADATA"
 # Operators that change how scores are stored, but not what they are.
 _REPACKING = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
@@ -139,7 +145,7 @@ def _metadata(model: Any) -> bytes | None:
 
 
 def _each(length: int) -> range:
-    if length > _MOST:
+    if length > _MAX_ITEMS:
         raise ValueError(length)
     return range(length)
 

@@ -52,7 +52,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A description, and what of it nobody said.
+    """A description, and what of it is assumed.
 
     Attributes:
         description: complete.
@@ -181,7 +181,7 @@ def activation(description: Description, last_operators: list[str]) -> OutputSpe
         last_operators: kinds of all the model's operators, in order.
 
     Raises:
-        UserError: nobody says, or the two disagree.
+        UserError: neither says, or the two disagree.
     """
     kinds = [kind for kind in last_operators if kind not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")]
     last = kinds[-1] if kinds else ""

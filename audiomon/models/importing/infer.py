@@ -1,5 +1,6 @@
 """What a model reads, inferred from its input tensor and its metadata: raw samples, or frames × mel bands."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from audiomon.models.importing.metadata import TensorNote
 # A flat input of fewer values may as well be features.
 _SHORTEST_WAVEFORM = 4000
 _RATES_HZ = range(1000, 192_001)
-# What says that a spec is of features, where nobody says its kind.
+# What says that a spec is of features, where the user does not say its kind.
 _FEATURE_KEYS = set(LogMelSpec.__struct_fields__) - {"sample_rate"}
 
 
@@ -23,19 +24,19 @@ class Input:
 
     Attributes:
         spec: keys and values of a manifest's ``input``.
-        findings: (key, value, origin) of each.
+        items: (key, value, origin) of each.
         missing: flags that would say what cannot be inferred, with their meaning.
     """
 
     spec: dict[str, Any]
-    findings: list[tuple[str, object, str]] = field(default_factory=list)
+    items: list[tuple[str, object, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def add(self, key: str, value: object, origin: str) -> None:
-        """Take in what nobody has said yet."""
+        """Take in what is not known yet."""
         if key not in self.spec:
             self.spec[key] = value
-            self.findings.append((key, value, origin))
+            self.items.append((key, value, origin))
 
 
 def infer_input(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) -> Input:
@@ -50,10 +51,8 @@ def infer_input(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) 
         ModelError: it is something that audiomon cannot give, or the metadata says what cannot be.
     """
     found = Input(dict(given), [(key, value, "you") for key, value in given.items()])
+    tensor = _fixed(tensor, given)
     axes = tensor.axes
-    if -1 in axes or not axes:
-        shape = times(tuple(None if size == -1 else size for size in tensor.shape))
-        raise ModelError(f"reads windows of no fixed length ({shape}): convert it with a fixed input shape")
     if note.channels > 1 or (len(axes) == 2 and min(axes) == 2):
         who = "says its metadata" if note.channels > 1 else f"its input is {times(tensor.shape)}"
         raise ModelError(f"reads sound of {max(2, note.channels)} channels ({who}); audiomon gives one")
@@ -78,6 +77,22 @@ def infer_input(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) 
     elif kind == "log-mel":
         _log_mel(found, tensor)
     return found
+
+
+def _fixed(tensor: BareTensor, given: Mapping[str, Any]) -> BareTensor:
+    """Give an input's dimension of any size the size that the user says."""
+    axes = tensor.axes
+    if axes and -1 not in axes:
+        return tensor
+    key = "samples" if len(axes) == 1 else "frames"
+    size = given.get(key)
+    if axes.count(-1) == 1 and isinstance(size, int) and size > 0:
+        batch = tensor.shape[:1] if len(tensor.shape) > 1 and tensor.shape[0] == -1 else ()
+        rest = (size if one == -1 else one for one in tensor.shape[len(batch) :])
+        return dataclasses.replace(tensor, shape=(*batch, *rest))
+    shape = times(tuple(None if one == -1 else one for one in tensor.shape))
+    hint = f"fix it with --feature {key}=…, or " if axes.count(-1) == 1 else ""
+    raise ModelError(f"reads windows of no fixed length ({shape}): {hint}convert it with a fixed input shape")
 
 
 def _kind(tensor: BareTensor, note: TensorNote, given: Mapping[str, Any]) -> tuple[str, str]:

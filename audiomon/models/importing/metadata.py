@@ -25,8 +25,8 @@ _AXIS_LABELS, _AXIS_SCORE_CALIBRATION = 2, 4
 _TRANSFORMS: tuple[Literal["identity", "log", "inverse-logistic"], ...] = ("identity", "log", "inverse-logistic")
 
 _DAMAGES = (struct.error, IndexError, ValueError, TypeError, OverflowError, AssertionError)
-_MOST = 10_000
-_LARGEST_FILE_BYTES = 1 << 20
+_MAX_ITEMS = 10_000
+_MAX_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ def embedded_file(content: bytes, name: str) -> bytes:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(name) as file:
-            data = file.read(_LARGEST_FILE_BYTES + 1)
+            data = file.read(_MAX_FILE_BYTES + 1)
     except KeyError:
         raise ModelError(f"its metadata names a file {name!r} that is not packed in it") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error) as error:
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise ModelError(f"the archive behind it, with {name!r}, is damaged or cut off: {reason}") from None
-    if len(data) > _LARGEST_FILE_BYTES:
-        raise ModelError(f"the file {name!r} that is packed in it is larger than {_LARGEST_FILE_BYTES >> 20} MiB")
+    if len(data) > _MAX_FILE_BYTES:
+        raise ModelError(f"the file {name!r} that is packed in it is larger than {_MAX_FILE_BYTES >> 20} MiB")
     return data
 
 
@@ -181,6 +181,6 @@ class _Fields:
         if not offset:
             return 0, 0
         count = self._table.VectorLen(offset)
-        if count > _MOST:
+        if count > _MAX_ITEMS:
             raise ValueError(count)
         return self._table.Vector(offset), count

@@ -1,5 +1,6 @@
 """Writing a model package, whole or not at all: what training, conversion and adding a bare file have in common."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -11,16 +12,18 @@ import msgspec
 import yaml
 
 from audiomon.errors import ConfigError, ModelError
-from audiomon.models.classifier import CheckingProcess
+from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.interpreter import Backend, choose_backend
 from audiomon.models.manifest import Manifest, SelfTest
-from audiomon.models.package import MANIFEST, WEIGHTS, package_locked, read_package
+from audiomon.models.package import MANIFEST, WEIGHTS, read_package
 from audiomon.models.self_test import Signal
 
 CARD = "README.md"
 
 SIGNALS: tuple[Signal, ...] = ("silence", "noise", "chirp", "clicks")
 STAGES = 2
+# Share of the self-test windows' values outside of what a quantised input holds from which that is worth a word.
+MAX_CLIPPED = 0.05
 # Scores that a self-test remembers: all of them would be most of a manifest with hundreds of labels, and slow to read.
 _SCORES_EXPECTED = 20
 
@@ -34,7 +37,7 @@ def write_package(
     tolerance: float = 0.001,
     backend: Backend | None = None,
     progress: Callable[[str], None] = lambda _stage: None,
-) -> None:
+) -> float:
     """Write a package, replacing one that is there; the old one stays whole until the new one has passed.
 
     Args:
@@ -46,12 +49,15 @@ def write_package(
         backend: which runtime answers the self-test; the best one installed if None.
         progress: called with what begins next, `STAGES` times.
 
+    Returns:
+        The share of the self-test windows' values that the model's quantised input cannot hold; 0 if it is float32.
+
     Raises:
         ModelError, ConfigError: the model and the manifest disagree, the runtime refuses the model, or the folder may
             not be written.
     """
     try:
-        _write_package(folder, content, manifest, card, tolerance, backend, progress)
+        return _write_package(folder, content, manifest, card, tolerance, backend, progress)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
 
@@ -64,21 +70,26 @@ def _write_package(
     tolerance: float,
     backend: Backend | None,
     progress: Callable[[str], None],
-) -> None:
+) -> float:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch)
         try:
-            _write_draft(
+            written, clipped = _write_draft(
                 draft, content, card, _self_tested(manifest, folder.name, content, tolerance), backend, progress
             )
         except (ConfigError, ModelError) as error:
             # The draft is gone when this is read: name the package that was to be.
-            raise type(error)(str(error).replace(scratch, str(folder))) from None
+            path = error.path and folder / error.path.name
+            reason = error.reason.replace(scratch, str(folder))
+            raise type(error)(reason, path=path, line=error.line, key=error.key) from None
         folder.mkdir(exist_ok=True)
-        with package_locked(folder, writing=True):
-            for name in (WEIGHTS, CARD, MANIFEST):
-                os.replace(draft / name, folder / name)
+        for name in (WEIGHTS, CARD, MANIFEST):
+            os.replace(draft / name, folder / name)
+    with contextlib.suppress(ConfigError, ModelError):
+        if read_package(folder).fingerprint == written:
+            return clipped
+    raise ModelError(f"{folder}: another process wrote it at the same time; run this again")
 
 
 def _self_tested(manifest: Manifest, name: str, content: bytes, tolerance: float) -> Manifest:
@@ -96,8 +107,11 @@ def _write_draft(
     manifest: Manifest,
     backend: Backend | None,
     progress: Callable[[str], None],
-) -> None:
-    """Write a package that passes its check. The model runs in checking processes only: it may be anybody's."""
+) -> tuple[str, float]:
+    """Write a package that passes its check; return its fingerprint, and `Verdict.clipped`.
+
+    The model may be anybody's: it runs in checking processes only.
+    """
     backend = backend or choose_backend("auto")
     (draft / WEIGHTS).write_bytes(content)
     (draft / CARD).write_text(card, encoding="utf-8")
@@ -110,10 +124,13 @@ def _write_draft(
     )
     _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
     progress("checking the package")
-    CheckingProcess(read_package(draft), backend).wait()
+    package = read_package(draft)
+    checking = CheckingProcess(package, backend)
+    checking.wait()
     for name in (WEIGHTS, CARD, MANIFEST):
         with (draft / name).open("rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave an empty file under a good name
+    return package.fingerprint, checking.clipped
 
 
 def _expected(labels: tuple[str, ...], scores: tuple[float, ...]) -> tuple[float, ...] | dict[str, float]:

@@ -329,6 +329,34 @@ def test_opening_at_a_frozen_server_is_given_up_and_the_process_ends(own_virtual
     process.ends_quietly()
 
 
+@pytest.mark.mic
+def test_a_name_that_is_not_utf_8_is_listed_escaped_and_another_device_is_captured(own_virtual_microphone, tmp_path):
+    configuration = (own_virtual_microphone.folder / "asoundrc").read_bytes()
+    (tmp_path / "asoundrc").write_bytes(configuration + configuration.replace(b"mic", b'"K\xfcche"', 1))
+    environment = {**own_virtual_microphone.environment, "ALSA_CONFIG_PATH": str(tmp_path / "asoundrc")}
+    code = (
+        "from audiomon.audio.microphone import MicrophoneSource, input_devices\n"
+        "print([device.name for device in input_devices()])\n"
+        "with MicrophoneSource('mic', sample_rate=22_050) as source: print(len(source.read(100).samples))\n"
+        "try: MicrophoneSource('che', sample_rate=22_050)\n"
+        "except Exception as error: print(repr(error))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    names, samples, refused = printed.stdout.splitlines()
+    assert "'mic'" in names
+    assert r"'K\\xfcche'" in names
+    assert samples == "100"
+    assert refused.startswith("DeviceError")
+    assert "its name is not UTF-8" in refused
+
+
 def test_importing_the_microphone_loads_no_portaudio():
     code = "import sys, audiomon.audio.microphone; print('sounddevice' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

@@ -1,0 +1,159 @@
+"""A package's check, seen from its caller: starts `audiomon.models.checking` and reads its verdict.
+
+Believes nothing that comes back: a hostile model may have taken that process over. What it prints is bounded, how long
+it runs is bounded, and it ends when its caller does.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import msgspec
+
+from audiomon.errors import ModelError
+from audiomon.models.classifier import compare_answers
+from audiomon.models.interpreter import Backend
+from audiomon.models.package import ModelPackage
+
+# A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
+# long could not keep up with a microphone either.
+MAX_CHECK_S = 60
+# Ten thousand scores of sixteen self-tests, in decimal.
+MAX_OUTPUT_BYTES = 4 << 20
+MAX_ERROR_CHARS = 500
+# A process that was killed is gone at once, unless what it started holds its output open.
+_MAX_END_S = 2.0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the checking process prints, as its last line.
+
+    Attributes:
+        fingerprint: of the package that it checked.
+        answers: see `audiomon.models.classifier.Classifier.self_test_answers`.
+        load_s: how long loading the model took, in seconds of CPU time.
+        clipped: share of the self-test windows' values that its quantised input cannot hold.
+        error: what is wrong with it, or nothing.
+    """
+
+    fingerprint: str = ""
+    answers: tuple[tuple[float, ...], ...] = ()
+    load_s: float = 0.0
+    clipped: float = 0.0
+    error: str = ""
+
+
+class CheckingProcess:
+    """A package's check, running beside whatever the caller does meanwhile.
+
+    Args:
+        package: to be checked; the child gets its folder, and must find the same there.
+        backend: which runtime.
+
+    Attributes:
+        load_s: see `Verdict`; 0 until the check has passed.
+        clipped: see `Verdict`; 0 until the check has passed.
+    """
+
+    def __init__(self, package: ModelPackage, backend: Backend) -> None:
+        self.load_s = 0.0
+        self.clipped = 0.0
+        self._package = package
+        self._backend = backend
+        self._process = subprocess.Popen(
+            # -P: not whatever lies in the current folder, but the modules that this process uses.
+            [sys.executable, "-P", "-m", "audiomon.models.checking", str(package.folder.absolute()), backend],
+            stdin=subprocess.PIPE,  # never written to: its other end closes when this process ends, however that is
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        )
+        # Read all along: a child that is waited for only when it has ended must not wait for its answers to be taken.
+        self._output = bytearray()
+        self._reading = threading.Thread(target=self._read, name="checking", daemon=True)
+        self._reading.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether `wait` would return, or raise, at once."""
+        return not self._reading.is_alive()
+
+    def kill(self) -> None:
+        """End it: its verdict is no longer wanted."""
+        self._process.kill()
+        self._reading.join(_MAX_END_S)
+
+    def wait(self) -> None:
+        """Return when the package has passed.
+
+        Raises:
+            ModelError: it did not.
+        """
+        compare_answers(self._package, self.answers())
+
+    def answers(self) -> tuple[tuple[float, ...], ...]:
+        """Return what the model says to the self-test sounds, whatever the manifest expects.
+
+        Raises:
+            ModelError: the model cannot be used at all.
+        """
+        verdict = self._verdict()
+        self.load_s, self.clipped = verdict.load_s, verdict.clipped
+        return verdict.answers
+
+    def _verdict(self) -> Verdict:
+        weights = self._package.weights
+        self._reading.join(MAX_CHECK_S)
+        if self._reading.is_alive():
+            self.kill()
+            raise ModelError(f"its self-test took longer than {MAX_CHECK_S} s", path=weights)
+        if len(self._output) > MAX_OUTPUT_BYTES:
+            raise ModelError(f"its check printed more than {MAX_OUTPUT_BYTES >> 20} MiB: do not use it", path=weights)
+        if (status := self._process.returncode) < 0:
+            raise ModelError(f"{_death(-status, self._backend)}", path=weights)
+        last = (bytes(self._output).strip().splitlines() or [f"status {status}".encode()])[-1]
+        try:
+            verdict = msgspec.json.decode(last, type=Verdict)
+        except msgspec.DecodeError:
+            raise ModelError(f"could not be checked: {last[:200].decode(errors='replace')}", path=weights) from None
+        if verdict.error:
+            raise ModelError(verdict.error[:MAX_ERROR_CHARS])
+        if verdict.fingerprint != self._package.fingerprint:
+            raise ModelError("changed while it was being checked; try again", path=self._package.folder)
+        return verdict
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as printed:
+            while len(self._output) <= MAX_OUTPUT_BYTES and (part := printed.read(1 << 16)):
+                self._output += part
+        if len(self._output) > MAX_OUTPUT_BYTES:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+def _death(number: int, backend: Backend) -> str:
+    """Say what the signal that ended a check means."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        name = f"signal {number}"
+    match name:
+        case "SIGKILL":
+            return (
+                f"its check was killed ({name}), as the system does when memory runs out: the model needs more of it "
+                f"than is left beside the one that runs"
+            )
+        case "SIGXCPU":
+            return f"its self-test took longer than {MAX_CHECK_S} s"
+    return f"crashes {backend} ({name}): the model is damaged, do not use it"
