@@ -99,8 +99,16 @@ def fit(
     best = checkpoint / "best.weights.h5"
     checkpoint.mkdir(parents=True, exist_ok=True)
     windows = _drawn_windows(draw, settings, steps)
+    # What draws dropout. Keras's backup leaves it out, so each epoch begins with the state that it has there anyway.
+    drawing = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+    def begin(epoch: int) -> None:
+        windows.begin(epoch)
+        for state in drawing:
+            state.assign([int(state.numpy()[0]), epoch * steps])
+
     callbacks = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: windows.begin(epoch)),
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: begin(epoch)),
         keras.callbacks.CSVLogger(str(log), append=True),
         # Before the mean weights are put in the place of those that learn.
         keras.callbacks.BackupAndRestore(str(checkpoint / "backup"), double_checkpoint=True, delete_checkpoint=False),
