@@ -149,6 +149,7 @@ def _cross_validated(
     from audiomon.lab.train.cross_validation import fold_jobs, hear_folds
     from audiomon.lab.train.packaging import judge_heard
     from audiomon.lab.train.preparation import prepare
+    from audiomon.lab.train.teacher import Teacher
     from audiomon.lab.train.training import cores, forget, run_jobs
 
     settings = _trained_so(manifest, "settings", TrainingSettings)
@@ -156,8 +157,6 @@ def _cross_validated(
         raise UserError(f"{manifest.name}: was trained with --noise FOLDER; name the folder here too")
     if settings.teacher and teacher_folder is None:
         raise UserError(f"{manifest.name}: was trained with --teacher, {settings.teacher}; name its folder here too")
-    from audiomon.lab.train.teacher import Teacher
-
     teacher = Teacher(teacher_folder, settings.teacher_labels) if teacher_folder else None
     if teacher is not None and teacher.fingerprint != settings.teacher:
         raise UserError(f"--teacher: {manifest.name} was taught by {settings.teacher}, which is another package")

@@ -8,7 +8,7 @@ from audiomon.lab.evaluate.judgement import Answers, Judgement
 
 _MAX_MISTAKES = 10
 EXPLANATION = (
-    "heard: recordings with an event of their label. How late: from where the sound begins to its event, the median.",
+    "Heard: recordings with an event of their label. How late: from where the sound begins to its event, the median.",
     "False: events where nothing makes one. Mistaken: events in recordings of another label. In brackets: where the",
     "figure lies with 95 % confidence, for sounds like these.",
 )

@@ -179,6 +179,8 @@ def _facts(result: Result, judgement: Judgement | None, proofs: dict[Precision, 
         )
         judged_on = f"{which}, by models trained on the other folds"
         check = f"audiomon evaluate models/{name} {folder} --cv"
+        if result.settings.teacher:
+            check += f" --teacher models/{result.settings.teacher.partition('@')[0]}"
     elif held is not None:
         judged_on = f"fold {held}, which it did not learn from"
         check = f"audiomon evaluate models/{name} {folder} --held-out"
