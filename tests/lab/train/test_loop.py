@@ -83,27 +83,26 @@ def weights_after(_, settings, checkpoint, killed_after, validating):
         if epoch.number == killed_after:
             raise _Killed
 
-    with contextlib.suppress(_Killed):
-        fit(draw, SHAPE, 2, settings, 6, checkpoint, validation, kill)
+    if killed_after:
+        with contextlib.suppress(_Killed):
+            fit(draw, SHAPE, 2, settings, 6, checkpoint, validation, kill)
     model, epochs = fit(draw, SHAPE, 2, settings, 6, checkpoint, validation, lambda _: None)
     return model.get_weights(), [epoch.number for epoch in epochs]
 
 
 @pytest.mark.parametrize("patience", [0, 12])
 def test_a_training_that_is_killed_goes_on_to_the_weights_that_it_would_have_had(tensorflow, tmp_path, patience):
-    settings = msgspec.structs.replace(SETTINGS, epochs=4, patience=patience)
-    whole, numbers = tensorflow.call(weights_after, settings, tmp_path / "whole", 9, patience > 0)
-    assert numbers == [1, 2, 3, 4]
-    for after in (2, 4):
-        weights, numbers = tensorflow.call(weights_after, settings, tmp_path / str(after), after, patience > 0)
-        assert numbers == [1, 2, 3, 4]
-        for one, other in zip(weights, whole, strict=True):
-            np.testing.assert_array_equal(one, other)
+    settings = msgspec.structs.replace(SETTINGS, epochs=3, patience=patience)
+    whole, _ = tensorflow.call(weights_after, settings, tmp_path / "whole", 0, patience > 0)
+    weights, numbers = tensorflow.call(weights_after, settings, tmp_path / "killed", 2, patience > 0)
+    assert numbers == [1, 2, 3]
+    for one, other in zip(weights, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_checkpoint_whose_notes_were_cut_off_is_started_over(tensorflow, tmp_path):
-    settings = msgspec.structs.replace(SETTINGS, epochs=2)
+    settings = msgspec.structs.replace(SETTINGS, epochs=1)
     (tmp_path / "fit" / "backup").mkdir(parents=True)
     (tmp_path / "fit" / "backup" / "training_metadata.json").write_text('{"epo')
-    _, numbers = tensorflow.call(weights_after, settings, tmp_path / "fit", 9, False)
-    assert numbers == [1, 2]
+    _, numbers = tensorflow.call(weights_after, settings, tmp_path / "fit", 0, False)
+    assert numbers == [1]
