@@ -119,6 +119,7 @@ def fit(
     model.fit(
         windows,
         epochs=settings.epochs,
+        shuffle=False,  # the windows are drawn at random, and their order must follow from the epoch alone
         validation_data=_watched(validation, classes) if validation is not None else None,
         validation_batch_size=256,
         callbacks=callbacks,

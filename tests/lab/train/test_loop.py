@@ -72,6 +72,9 @@ class _Killed(BaseException):
 
 def weights_after(_, settings, checkpoint, killed_after, validating):
     """Runs where TensorFlow is: train, be killed after some epochs, go on; return weights and numbers of epochs."""
+    import tensorflow
+
+    tensorflow.config.experimental.enable_op_determinism()
     rng = np.random.default_rng(7)
     labels = rng.integers(0, 2, 64)
     validation = Validation(windows_of(labels, rng), labels) if validating else None
