@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.audio.folder import audio_files
 from audiomon.errors import InputError
-from audiomon.lab.recorded_windows import audio_files
 from audiomon.lab.teach.embeddings import Ear, Embedded, embed_all
 from audiomon.lab.train.dataset import (
     BACKGROUND,

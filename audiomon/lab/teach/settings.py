@@ -11,7 +11,7 @@ from msgspec import Meta
 from audiomon.config import Decisions
 
 # Measured with YAMNet: a lower threshold lets more strangers in, less smoothing too, more misses short sounds.
-DECISIONS = Decisions(smoothing_s=0.6, on=0.75, off=0.4)
+DECISIONS = Decisions(smoothing_s=0.6, on=0.73, off=0.4)
 
 
 class TeachingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

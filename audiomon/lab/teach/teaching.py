@@ -19,7 +19,7 @@ from audiomon.lab.teach.fitting import fit, hear_with
 from audiomon.lab.teach.fusing import Embedding, Head, find_embedding, fused
 from audiomon.lab.teach.settings import TeachingSettings
 from audiomon.lab.train.dataset import BACKGROUND, TEST, Split
-from audiomon.models.classifier import CheckingProcess
+from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.manifest import Manifest, OutputSpec
@@ -306,7 +306,7 @@ def _manifest(name: str, taught: Taught, words: Words) -> Manifest:
 
 
 def _license(base: Manifest, recordings: str) -> str:
-    return f"{base.name}: {base.license} The recordings it was taught with: {recordings}"
+    return f"{base.name}: {base.license}; the recordings it was taught with: {recordings}"
 
 
 def facts_of(name: str, taught: Taught, words: Words, difference: float) -> CardFacts:

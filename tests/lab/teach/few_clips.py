@@ -15,9 +15,9 @@ import click
 import msgspec
 import numpy as np
 
+from audiomon.audio.folder import audio_files
 from audiomon.config import Decisions
 from audiomon.lab.evaluate.hearing import HeardSound
-from audiomon.lab.recorded_windows import audio_files
 from audiomon.lab.teach.embeddings import Ear, embed_all
 from audiomon.lab.teach.examples import Example, Examples, background_features
 from audiomon.lab.teach.fitting import fit, hear_with

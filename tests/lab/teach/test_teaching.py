@@ -60,7 +60,7 @@ def test_a_few_clips_become_a_package_that_hears_them(base, clips, settings, tmp
     assert package.manifest.labels == ("background", "hum", "whistle")
     assert package.manifest.decisions.deny == (BACKGROUND,)
     assert package.manifest.decisions.on == 0.6
-    assert package.manifest.license == "tiny: MIT The recordings it was taught with: CC0"
+    assert package.manifest.license == "tiny: MIT; the recordings it was taught with: CC0"
     assert package.manifest.training["base"]["sha256"] == base.package.manifest.sha256
     card = (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
     assert "| hum | 6 of 6 (61-100 %) |" in card
