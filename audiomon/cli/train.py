@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from audiomon.cli.teaching import on_options, taken_on, teach_on
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
@@ -51,6 +52,7 @@ def _switches(command: Any) -> Any:
 @click.command()
 @click.argument("dataset", type=_FOLDER)
 @click.option("-o", "--output", type=_FOLDER, required=True, help="Folder of the package to write, as in models/mine.")
+@on_options
 @click.option(
     "--network", "network_name", default=_DEFAULTS.network, show_default=True, help="seed, compact, or yours."
 )
@@ -146,9 +148,19 @@ def train(
       audiomon train recordings -o models/mine
       audiomon train recordings -o models/mine --network compact --patience 15
       audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
+      audiomon train recordings -o models/mine --on yamnet
     """
     if cross and hold_out is not None:
         raise UserError("--cv holds out one fold after another: it goes without --hold-out")
+    on_base = taken_on(context, options)
+    if on_base is not None:
+        check_target(output, replace, int8=False)
+        teach_on(
+            on_base, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
+            skip_bad=skip_bad, command=_command(context, dataset, output), description=description, licence=licence,
+            notes=_read(notes),
+        )  # fmt: skip
+        return
     if options["false_events_per_hour"] and not cross:
         raise UserError("--false-events-per-hour chooses thresholds on other folds than they are judged on: add --cv")
     if (teacher_folder is None) != (not taught):
