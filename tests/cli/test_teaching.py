@@ -11,6 +11,8 @@ from audiomon.models.package import read_package
 from tests.cli.command import REPOSITORY, Finished
 from tests.lab.teach.clips import hum, write, write_clips
 
+pytest.importorskip("sklearn", reason="needs the teach extra")
+
 # What a Pi does not have. A module that is None in sys.modules cannot be imported.
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'tf_keras', 'librosa', 'matplotlib']))"
 PATIENCE_S = 240

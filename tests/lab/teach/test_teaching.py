@@ -25,6 +25,8 @@ from audiomon.lab.train.dataset import BACKGROUND, Split
 from audiomon.models.package import read_package
 from tests.lab.teach.clips import hiss, hum, whistle, write, write_clips
 
+pytest.importorskip("sklearn", reason="needs the teach extra")
+
 WORDS = Words("audiomon train clips -o models/mine --on tiny", "Hears hum and whistle.", "CC0", "")
 
 

@@ -1,4 +1,4 @@
-"""How good a head is that was taught with a few clips: ``python -m tests.lab.teach.few_clips --help``.
+"""How good a head is that was taught with a few clips: ``python -m tests.bench few-clips --help``.
 
 Draws a few recordings of each class from some folds, teaches a head as `audiomon train --on` does, and judges it on
 other folds and on recordings of other sounds; several times, with other draws. Not a test: it needs a base and
@@ -94,11 +94,12 @@ def judged(heard: list[HeardSound], others: list[HeardSound], labels: tuple[str,
 @click.option("--setting", multiple=True, metavar="KEY=NUMBER", help="Of the teaching, instead of its own.")
 @click.option("--decision", "decided", multiple=True, metavar="KEY=NUMBER")
 @click.option("--show", is_flag=True, help="List the recordings with false events.")
-def main(
+def few_clips(
     recordings: Path, base_name: str, classes: tuple[str, ...], rule: str, learn: str, counts: tuple[int, ...],
     draws: int, others: tuple[Path, ...], leave_out: str, own_background: bool, setting: tuple[str, ...],
     decided: tuple[str, ...], show: bool,
 ) -> None:  # fmt: skip
+    """Teach heads with a few clips each of RECORDINGS, and judge them on other folds and on other sounds."""
     base = open_base(base_name)
     decisions = msgspec.convert({key: float(value) for key, value in (one.split("=") for one in decided)}, Decisions)
     settings = settings_for(base, many=False, decisions=decisions)
@@ -151,7 +152,3 @@ def main(
         if show:
             for where in sorted({place for one in results for place in one.where}):
                 click.echo(f"    {where}")
-
-
-if __name__ == "__main__":
-    main()
