@@ -65,7 +65,7 @@ def test_a_few_clips_become_a_package_that_hears_them(base, clips, settings, tmp
     assert package.manifest.license == "tiny: MIT; the recordings it was taught with: CC0"
     assert package.manifest.training["base"]["sha256"] == base.package.manifest.sha256
     card = (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
-    assert "| hum | 6 of 6 (61-100 %) |" in card
+    assert "| hum | 6 of 6 (100%; 61%–100%) |" in card
     assert str(tmp_path) not in card + (tmp_path / "mine" / "model.yaml").read_text(encoding="utf-8")
 
 
