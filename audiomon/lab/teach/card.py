@@ -1,17 +1,14 @@
 """The card of a taught model: Markdown, every figure with how sure it is and the command that makes it again."""
 
-import math
 from dataclasses import dataclass
 
-from audiomon.lab.evaluate.hearing import COUNTED_BELOW_LOUDEST_DB, ROOM_DBFS
-from audiomon.lab.evaluate.judgement import EventFigures, Judgement, poisson_bound
+from audiomon.lab.evaluate.hearing import ROOM_DBFS
+from audiomon.lab.evaluate.judgement import Judgement
+from audiomon.lab.evaluate.report import EXPLANATION, events_table, percent
 from audiomon.lab.teach.examples import Examples
 from audiomon.lab.teach.fusing import Head
 from audiomon.lab.teach.settings import TeachingSettings
 from audiomon.lab.train.dataset import BACKGROUND
-
-# Of a normal distribution: 95 % lie within so many deviations.
-_DEVIATIONS = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +44,6 @@ class CardFacts:
     judgement: Judgement | None
     judged_on: str
     difference: float
-
-
-def share_interval(part: int, whole: int) -> tuple[float, float]:
-    """Return between which shares the true one lies with 95 % confidence (Wilson's score interval)."""
-    if not whole:
-        return 0.0, 1.0
-    squared = _DEVIATIONS**2
-    middle = (part + squared / 2) / (whole + squared)
-    reach = _DEVIATIONS / (whole + squared) * math.sqrt(part * (whole - part) / whole + squared / 4)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
-def sure_share(part: int, whole: int) -> str:
-    """Write a share with its interval: ``19 of 20 (76-99 %)``."""
-    low, high = share_interval(part, whole)
-    return f"{part} of {whole} ({100 * low:.0f}-{100 * high:.0f} %)"
 
 
 def teaching_card(facts: CardFacts) -> str:
@@ -113,28 +94,21 @@ Do not let anybody's safety depend on it.
 
 
 def _judged(facts: CardFacts, judgement: Judgement) -> str:
-    rows = "\n".join(_row(one) for one in judgement.events if one.makes_events)
-    right = int((judgement.clips.taken == judgement.clips.right).sum())
-    false, hours = judgement.false_events, judgement.hours
+    background = (
+        "" if judgement.events.background.hours else "\nThere was no folder of background to judge: record some.\n"
+    )
     return f"""
-Judged on {facts.judged_on}. Ranges hold with 95 % confidence, for recordings like these.
-{_flattery(facts.examples.one_session)}
-| sound | heard | how late (median) | false events in its recordings |
-| --- | --- | --- | --- |
-{rows}
-
-{false} false events in {hours * 60:.0f} minutes: {_rate(false, hours)}. {_background(judgement)}
-
-Heard is a recording in which its label turned on; a false event is of another label than the recording's. Both are as
-the daemon makes them, with this package's thresholds: each recording played once in a quiet room ({ROOM_DBFS:g} dBFS).
-How late counts from the recording's start.
-
-Recordings taken for what they are: {sure_share(right, len(judgement.clips.right))}, by the mean over the windows
-within {COUNTED_BELOW_LOUDEST_DB:g} dB of the loudest.
-Calibration error over windows: {judgement.windows.calibration_error:.2f}.
-Made again by
+Judged on {facts.judged_on}. These figures come from
 
     {facts.check}
+{_flattery(facts.examples.one_session)}
+{events_table(judgement.events)}
+
+{" ".join(EXPLANATION)} Each recording is played once in a quiet room
+({ROOM_DBFS:g} dBFS), to the daemon's windows and decisions.
+{background}
+Recordings taken for what they are: {percent(judgement.clips.accuracy)} of {len(judgement.clips.right)}, by the mean
+over the windows that hold their sound. Calibration error over windows: {judgement.windows.calibration_error:.2f}.
 """
 
 
@@ -145,22 +119,6 @@ def _flattery(one_session: tuple[str, ...]) -> str:
         f"\n**These figures flatter**: {', '.join(one_session)} was recorded in one session, so what it was judged on\n"
         f"comes from the same afternoon as what it was taught with. A second session says more than any number here.\n"
     )
-
-
-def _background(judgement: Judgement) -> str:
-    background = next((one for one in judgement.events if one.label == BACKGROUND), None)
-    if background is None:
-        return "There was no\nfolder of background to judge that on: record some."
-    return f"Of these,\n{background.false_events} in {background.hours * 60:.0f} minutes of background recordings."
-
-
-def _row(one: EventFigures) -> str:
-    late = f"{one.delay_s:.1f} s" if math.isfinite(one.delay_s) else "–"
-    return f"| {one.label} | {sure_share(one.heard, one.recordings)} | {late} | {one.false_events} |"
-
-
-def _rate(count: int, hours: float) -> str:
-    return f"{count / hours:.1f} an hour, at most {poisson_bound(count) / hours:.1f}"
 
 
 def _settings(settings: TeachingSettings) -> str:
