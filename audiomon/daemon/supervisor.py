@@ -195,6 +195,7 @@ class Supervisor:
             reason=health.reason,
             microphone=sessions.source_name,
             model=sessions.running.model,
+            model_sha256=sessions.running.classifier.package.fingerprint,
             config=sessions.running.settings.source,
             refused=self._reloading.problem,
             label=last.label if last else "",
@@ -235,8 +236,13 @@ class Supervisor:
         heard_s, self._summed_up_s = self._sessions.heard_s - self._summed_up_s, self._sessions.heard_s
         period = self._sessions.counting.take_period()
         status = period_summary(period, heard_s, period_s, self._sessions.level.take_dbfs(), self._clock)
-        health = self._sessions.health.state
-        facts = {**status.facts, "health": health}
+        package = self._sessions.running.classifier.package
+        facts = {
+            **status.facts,
+            "health": self._sessions.health.state,
+            "model": package.manifest.name,
+            "model_sha256": package.fingerprint,
+        }
         self._output.status(dataclasses.replace(status, facts=facts, audience=Audience.LOG))
 
     def _apply(self, settings: Settings) -> None:
