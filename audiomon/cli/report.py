@@ -1,9 +1,10 @@
-"""``audiomon report``: what the journal says was heard, in a table, as JSON, or as a picture."""
+"""``audiomon report``: what the journal says was heard, in a table, as JSON, a page, a picture or Parquet."""
 
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,13 @@ import msgspec
 
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
-from audiomon.diagnostics.report import LATENCIES, Entry, Heard, read_entries, summarise
+from audiomon.diagnostics.day_page import Day
+from audiomon.diagnostics.event_spans import EventSpans
+from audiomon.diagnostics.events_table import EventsTable
+from audiomon.diagnostics.fleet_page import fleet_page
+from audiomon.diagnostics.html_page import write_page
+from audiomon.diagnostics.journal_entries import Entry, Host, read_entries
+from audiomon.diagnostics.report import LATENCIES, Heard, summarise, summarise_by_host
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 
@@ -53,10 +60,31 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it too: labels and latency by time."
 )
 @click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page too: the day of one machine, or a row for each with --directory.",
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the events to a Parquet file too, of every machine.",
+)
+@click.option(
     "--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Journal files from elsewhere."
 )
+@click.option("--host", help="Only this machine's: its name, or the beginning of its machine-id.")
+@click.option("--by-host", is_flag=True, help="A line, or an object, for each machine.")
 def report(
-    since: datetime, until: datetime | None, instance: str, as_json: bool, plot: Path | None, directory: Path | None
+    since: datetime,
+    until: datetime | None,
+    instance: str,
+    as_json: bool,
+    plot: Path | None,
+    html: Path | None,
+    export: Path | None,
+    directory: Path | None,
+    host: str | None,
+    by_host: bool,
 ) -> None:
     """Sum up what a listener has written to the journal: time by label, events, latencies, losses.
 
@@ -64,22 +92,105 @@ def report(
     Examples:
       sudo audiomon report --since today
       audiomon report --since 7d -u kitchen --plot week.png
+      audiomon report --directory /var/log/journal/remote --by-host --html fleet.html
     """
-    entries = read_entries(instance, since, until, directory)
-    if plot is None:
-        found = summarise(entries)
+    by_host = by_host or (directory is not None and host is None and html is not None)
+    if by_host and plot is not None:
+        raise click.UsageError("--plot draws one machine: name it with --host")
+    entries = read_entries(instance, since, until, directory, host)
+    with contextlib.ExitStack() as files:
+        if export is not None:
+            entries = _exported(entries, files.enter_context(EventsTable(export)))
+        if by_host:
+            _report_fleet(entries, since, until, as_json, html)
+        else:
+            _report_one(entries, since, until, instance, as_json, plot, html)
+
+
+def _report_fleet(
+    entries: Iterable[Entry], since: datetime, until: datetime | None, as_json: bool, html: Path | None
+) -> None:
+    fleet = summarise_by_host(entries)
+    if as_json:
+        click.echo(_json({name: msgspec.to_builtins(heard) for name, heard in _named(fleet).items()}))
     else:
+        click.echo("\n".join(_fleet_table(_named(fleet))))
+    if html is not None:
+        write_page(html, fleet_page(fleet, since, until or datetime.now().astimezone()))
+
+
+def _report_one(
+    entries: Iterable[Entry],
+    since: datetime,
+    until: datetime | None,
+    instance: str,
+    as_json: bool,
+    plot: Path | None,
+    html: Path | None,
+) -> None:
+    day = Day(since, until or datetime.now().astimezone())
+    if html is not None:
+        entries = _followed(entries, day)
+    if plot is not None:
         from audiomon.lab.heard_plot import HeardColumns
 
         columns = HeardColumns()
-        found = summarise(_noted(entries, columns))
+        entries = _noted(entries, columns)
+    found = summarise(entries)
     if as_json:
-        # ASCII alone: a label that is not printable stays what it is, and escaped.
-        click.echo(json.dumps(msgspec.to_builtins(found), separators=(",", ":")))
+        click.echo(_json(msgspec.to_builtins(found)))
     else:
         click.echo("\n".join(_table(found, instance)))
+    if html is not None:
+        write_page(html, day.page(instance, found))
     if plot is not None:
         _draw(plot, columns, instance)
+
+
+def _json(found: object) -> str:
+    # ASCII alone: a label that is not printable stays what it is, and escaped.
+    return json.dumps(found, separators=(",", ":"))
+
+
+def _exported(entries: Iterable[Entry], events: EventsTable) -> Iterator[Entry]:
+    """Pass entries on, writing the events that they make."""
+    spans = EventSpans()
+    for entry in entries:
+        events.add(spans.take(entry))
+        yield entry
+    events.add(spans.rest())
+
+
+def _followed(entries: Iterable[Entry], day: Day) -> Iterator[Entry]:
+    """Pass entries on, noting them for a page."""
+    for entry in entries:
+        day.take(entry)
+        yield entry
+
+
+def _named(fleet: Mapping[Host, Heard]) -> dict[str, Heard]:
+    """Name machines by their host name alone where that is enough, and with their identity where it is not."""
+    names = Counter(host.name for host in fleet)
+    return {
+        host.name if names[host.name] == 1 else f"{host.name} {host.machine_id}": heard for host, heard in fleet.items()
+    }
+
+
+def _fleet_table(fleet: Mapping[str, Heard]) -> list[str]:
+    names = {name: shown(name, _MAX_LABEL) for name in fleet}
+    width = max([len("machine"), *map(len, names.values())])
+    lines = [
+        f"{'machine':<{width}}  {'last entry':<16}  {'health':<10}  {'heard':>9}  events  {'lost':>9}  away  model"
+    ]
+    for name, heard in fleet.items():
+        last = datetime.fromtimestamp(heard.end_s).astimezone()
+        events = sum(label.events for label in heard.labels.values())
+        lines.append(
+            f"{names[name]:<{width}}  {last:%Y-%m-%d %H:%M}  {shown(heard.health, 10) or 'unknown':<10}  "
+            f"{_duration(heard.heard_s):>9}  {events:>6}  {heard.lost:>9}  {heard.away:>4}  "
+            f"{shown(heard.model, _MAX_LABEL) or 'unknown'} {shown(heard.model_sha256[:8])}".rstrip()
+        )
+    return lines
 
 
 def _noted(entries: Iterable[Entry], columns: "HeardColumns") -> Iterator[Entry]:

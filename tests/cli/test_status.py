@@ -53,7 +53,7 @@ def test_what_is_not_well_is_said_and_is_the_exit_status(status):
     assert done.status == 1
     for words in (
         "doubtful for 1.5 min: nothing but zeros", "refused     a.yaml:3: no", "4 windows shed (100 samples)",
-        "failures    1 of stages", "journal     0 waiting, 2 lost",
+        "failures    1 stages restarted", "journal     0 waiting, 2 lost",
     ):  # fmt: skip
         assert words in done.out
 

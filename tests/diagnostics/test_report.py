@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from audiomon.cli import report as command
 from audiomon.diagnostics import report as report_module
-from audiomon.diagnostics.report import Entry, LabelHeard, entry_of, read_entries, summarise
+from audiomon.diagnostics.journal_entries import Copies, Entry, Host, entry_of, read_entries
+from audiomon.diagnostics.report import LabelHeard, summarise, summarise_by_host
+from audiomon.errors import UserError
 from audiomon.lab.heard_plot import MAX_COLUMNS, HeardColumns
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
@@ -19,7 +21,7 @@ from audiomon.pipeline.tally import Percentiles
 T0 = 1_700_000_000.0
 
 
-def minute(number, counts, **fields):
+def minute(number, counts, host="", **fields):
     predictions = sum(counts.values())
     given = {
         "predictions": str(predictions),
@@ -29,7 +31,7 @@ def minute(number, counts, **fields):
         "model": "home",
         "instance": "audiomon",
     }
-    return Entry(T0 + 60 * number, "summary", given | fields)
+    return Entry(T0 + 60 * number, "summary", given | fields, Host(host, host))
 
 
 def prediction(at_s, label, **fields):
@@ -205,17 +207,105 @@ class FakeReader:
         return iter(self.entries)
 
 
+AGES_AGO = datetime.fromtimestamp(T0 - 3600).astimezone()
+
+
+def raw_event(at_s, host="pi-a", boot="b", **fields):
+    return {
+        "MESSAGE_ID": MESSAGE_IDS["event-on"].encode(),
+        "AUDIOMON_LABEL": b"speech",
+        "_HOSTNAME": host.encode(),
+        "_MACHINE_ID": f"0123456789{host}".encode(),
+        "_BOOT_ID": boot.encode(),
+        "__REALTIME_TIMESTAMP": int((T0 + at_s) * 1e6),
+        "__MONOTONIC_TIMESTAMP": (int(at_s * 1e6), boot),
+        **fields,
+    }
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """Stands in for journal files, whose reader the tests under a booted systemd use: read back with these entries."""
+    fake = types.ModuleType("systemd")
+    fake.journal = types.SimpleNamespace(Reader=FakeReader)
+    monkeypatch.setitem(sys.modules, "systemd", fake)
+
+    def read(raw, since=AGES_AGO, until=None, folder=Path("/copied"), host=None):
+        monkeypatch.setattr(FakeReader, "entries", raw)
+        return list(read_entries("audiomon", since, until, folder, host))
+
+    return read
+
+
+def test_an_entry_that_was_sent_twice_counts_once_whenever_it_comes(shipped):
+    sent = [raw_event(at_s) for at_s in (1, 2, 3)]
+    again = [raw_event(2), raw_event(4), raw_event(3), raw_event(2.5), raw_event(1, boot="c"), raw_event(2.5)]
+    assert [entry.time_s - T0 for entry in shipped(sent + again)] == [1, 2, 3, 4, 2.5, 1]
+
+
+def test_what_is_kept_to_know_copies_is_eight_bytes_an_entry():
+    tracemalloc.start()
+    try:
+        copies = Copies()
+        assert not any(copies.has("boot", 1_000_000_000 + 511 * number) for number in range(50_000))
+        assert tracemalloc.get_traced_memory()[0] < 10 * 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_files_that_are_not_in_the_order_of_time_are_read_to_their_end(shipped):
+    entries = shipped(
+        [raw_event(7000), raw_event(10), raw_event(-9000), raw_event(20)], until=AGES_AGO + timedelta(hours=2)
+    )
+    assert [entry.time_s - T0 for entry in entries] == [10, 20]
+    found = summarise([Entry(T0 + 20, "listening", {}), Entry(T0 + 10, "listening", {})])
+    assert (found.begin_s, found.end_s) == (T0 + 10, T0 + 20)
+
+
+def test_one_machine_of_several_is_read_by_its_name_or_by_its_identity(monkeypatch, shipped):
+    raw = [raw_event(1, "pi-a"), raw_event(2, "pi-b"), raw_event(3, "pi-a")]
+    assert [entry.time_s - T0 for entry in shipped(raw, host="pi-a")] == [1, 3]
+    assert [entry.time_s - T0 for entry in shipped(raw, host="0123456789pi-b")] == [2]
+    monkeypatch.setattr(FakeReader, "query_unique", lambda *_: {"pi-a", "pi-b"})
+    with pytest.raises(UserError, match="on the machine pi from that time; there are entries of: pi-a, pi-b"):
+        shipped(raw, host="pi")
+
+
+def test_several_machines_are_not_summed_up_as_one():
+    entries = [minute(1, {"speech": 120}, host="pi-a"), minute(1, {"speech": 60}, host="pi-b")]
+    with pytest.raises(UserError, match="pi-a and pi-b among them: name one with --host"):
+        summarise(entries)
+    found = summarise_by_host(reversed(entries))
+    assert {host.name: heard.heard_s for host, heard in found.items()} == {"pi-a": 60, "pi-b": 30}
+    assert [host.name for host in found] == ["pi-a", "pi-b"]
+
+
+def test_machines_that_share_a_name_or_an_identity_are_two():
+    entries = [Entry(T0, "listening", {}, Host(*names)) for names in (("pi", "aa"), ("pi", "bb"), ("pi-2", "aa"))]
+    assert len(summarise_by_host(entries)) == 3
+
+
+def test_what_runs_is_the_model_that_was_named_last_with_its_fingerprint():
+    found = summarise(
+        [
+            Entry(T0, "listening", {"model": "home", "model_sha256": "aa"}),
+            prediction(1, "speech"),
+            minute(1, {"speech": 120}, model_sha256="bb", health="doubtful"),
+        ]
+    )
+    assert (found.model, found.model_sha256, found.health) == ("home", "bb", "doubtful")
+    found = summarise([minute(1, {}, model_sha256="bb"), prediction(70, "speech", model="esc10")])
+    assert (found.model, found.model_sha256) == ("esc10", "")
+    assert summarise([minute(1, {}, health="listening"), Entry(T0 + 61, "stopped", {})]).health == "stopped"
+
+
 @pytest.mark.parametrize("folder", [None, Path("/copied")])
 @pytest.mark.parametrize(
     ("instance", "unit"), [("audiomon", "audiomon.service"), ("kitchen", "audiomon@kitchen.service")]
 )
-def test_what_others_sent_is_not_taken_for_the_services_own(monkeypatch, instance, unit, folder):
-    fake = types.ModuleType("systemd")
-    fake.journal = types.SimpleNamespace(Reader=FakeReader)
-    monkeypatch.setitem(sys.modules, "systemd", fake)
-    raw = {"MESSAGE_ID": MESSAGE_IDS["event-on"].encode(), "AUDIOMON_LABEL": b"speech"}
-    monkeypatch.setattr(FakeReader, "entries", [raw | {"__REALTIME_TIMESTAMP": int(T0 * 1e6)}])
-    entries = list(read_entries(instance, datetime.now().astimezone(), None, folder))
+def test_what_others_sent_is_not_taken_for_the_services_own(monkeypatch, shipped, instance, unit, folder):
+    monkeypatch.setattr(FakeReader, "entries", [raw_event(0)])
+    entries = list(read_entries(instance, AGES_AGO, None, folder))
     assert [(entry.kind, entry.fields) for entry in entries] == [("event-on", {"label": "speech"})]
     assert FakeReader.matches["_SYSTEMD_UNIT"] == [unit]
     assert FakeReader.matches["AUDIOMON_INSTANCE"] == [instance]
@@ -232,8 +322,8 @@ def journal(monkeypatch):
         Entry(T0 + 61, "model-swapped", {"lost": "0", "model": "esc10"}),
     ]
 
-    def read(instance, since, until, folder):
-        asked.update(instance=instance, since=since, until=until, folder=folder)
+    def read(instance, since, until, folder, host):
+        asked.update(instance=instance, since=since, until=until, folder=folder, host=host)
         return iter(entries)
 
     monkeypatch.setattr(command, "read_entries", read)
