@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from audiomon.errors import UserError
+from audiomon.foreign import shown
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #777; --bad: #b3261e; --on: #3574a8; }
@@ -30,13 +31,14 @@ def html_page(title: str, figures: Mapping[str, str], body: str) -> str:
         figures: name -> what it is; text.
         body: HTML.
     """
+    heading = escape(shown(title))
     large = "".join(f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in figures.items())
     return f"""<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{heading}</title>
 <style>{_STYLE}</style></head>
 <body>
-<h1>{escape(title)}</h1>
+<h1>{heading}</h1>
 <div class="figures">{large}</div>
 {body}
 </body>

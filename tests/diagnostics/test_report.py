@@ -1,3 +1,4 @@
+import json
 import sys
 import tracemalloc
 import types
@@ -363,6 +364,47 @@ def test_nothing_that_a_terminal_obeys_is_printed(monkeypatch, options):
 def test_json_has_all_of_it(journal):
     assert '"speech":{"predictions":30,"heard_s":15.0,"events":1' in run("--json").stdout
     assert journal["instance"] == "audiomon"
+
+
+@pytest.fixture
+def fleet(monkeypatch):
+    """Stands in for journal files of two machines."""
+    entries = [
+        minute(1, {"speech": 120}, host="pi-a", model_sha256="c0ffee" * 8, health="listening"),
+        minute(1, {"speech": 60}, host="pi-b"),
+        Entry(T0, "event-on", {"label": "speech", "score": "0.9", "instance": "audiomon"}, Host("pi-b", "pi-b")),
+    ]
+    monkeypatch.setattr(command, "read_entries", lambda *_: iter(entries))
+
+
+def test_several_machines_are_refused_unless_they_are_asked_for(fleet, tmp_path):
+    refused = run("--directory", str(tmp_path))
+    assert isinstance(refused.exception, UserError)
+    lines = run("--directory", str(tmp_path), "--by-host").stdout.splitlines()
+    assert lines[1].split()[3:] == ["listening", "1.0", "min", "0", "0", "0", "home", "c0ffeec0"]
+    assert [line.split()[0] for line in lines] == ["machine", "pi-a", "pi-b"]
+    found = json.loads(run("--directory", str(tmp_path), "--by-host", "--json").stdout)
+    assert {name: heard["heard_s"] for name, heard in found.items()} == {"pi-a": 60, "pi-b": 30}
+
+
+def test_a_fleet_is_a_page_and_its_events_one_table(fleet, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    page, events = tmp_path / "fleet.html", tmp_path / "events.parquet"
+    done = run("--directory", str(tmp_path), "--html", str(page), "--export", str(events))
+    assert done.exit_code == 0, done.exception
+    assert "2 Pis" in page.read_text()
+    assert parquet.read_table(events)["host"].to_pylist() == ["pi-b"]
+
+
+def test_a_fleet_is_not_drawn_as_one(fleet, tmp_path):
+    refused = run("--directory", str(tmp_path), "--by-host", "--plot", str(tmp_path / "day.png"))
+    assert refused.exit_code == 2
+    assert "--host" in refused.stderr
+
+
+def test_the_day_of_one_machine_is_a_page(journal, tmp_path):
+    assert run("--html", str(tmp_path / "day.html")).exit_code == 0
+    assert "<h2>How often</h2>" in (tmp_path / "day.html").read_text()
 
 
 @pytest.mark.parametrize(
