@@ -19,6 +19,7 @@ _COMMANDS = {
     "reload": ("audiomon.cli.reload:reload", "Have the running listener apply its configuration."),
     "status": ("audiomon.cli.status:status", "Show what the running listener hears, and how well."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
+    "tune": ("audiomon.cli.tune:tune_", "Say what other thresholds would have given."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
     "doctor": ("audiomon.cli.doctor:doctor", "Say what is wrong, and what to do; pack a bug report."),

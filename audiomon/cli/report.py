@@ -51,9 +51,15 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
         ) from None
 
 
+since_option = click.option(
+    "--since", callback=_moment, default="24h", show_default=True, help="From when on: 90min, 7d, today …"
+)
+until_option = click.option("--until", callback=_moment, help="Up to when; otherwise now.")
+
+
 @click.command()
-@click.option("--since", callback=_moment, default="24h", show_default=True, help="From when on: 90min, 7d, today …")
-@click.option("--until", callback=_moment, help="Up to when; otherwise now.")
+@since_option
+@until_option
 @instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option(
