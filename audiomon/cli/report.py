@@ -5,9 +5,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -19,22 +18,20 @@ from audiomon.diagnostics.event_spans import EventSpans
 from audiomon.diagnostics.events_table import EventsTable
 from audiomon.diagnostics.fleet_page import fleet_page
 from audiomon.diagnostics.html_page import write_page
-from audiomon.diagnostics.journal_entries import Entry, Host, read_entries
+from audiomon.diagnostics.journal_entries import UNREADABLE, Entry, Host, read_entries
 from audiomon.diagnostics.report import LATENCIES, Heard, summarise, summarise_by_host
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 
-if TYPE_CHECKING:
-    from audiomon.lab.heard_plot import HeardColumns
-
 _MAX_MODELS = 20
 _MAX_LABEL = 60
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_TIME = re.compile(r"\d\d:\d\d")
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?) *(s|min|h|d|w)(?:ago)?")
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    """Read a time: ``2h`` (ago), ``today``, ``yesterday``, ``2026-01-31 12:00``."""
+    """Read a time: ``2h`` (ago), ``18:00`` (the last one), ``today``, ``yesterday``, ``2026-01-31 12:00``."""
     if text is None:
         return None
     now = datetime.now().astimezone()
@@ -42,12 +39,15 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     if text in ("now", "today", "yesterday"):
         return {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}[text]
     try:
+        if _TIME.fullmatch(text):
+            today = datetime.combine(now, time.fromisoformat(text)).astimezone()
+            return today if today <= now else today - timedelta(days=1)
         if ago := _AGO.fullmatch(text):
             return now - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):  # the latter: before the year 1
         raise click.BadParameter(
-            f"{text!r} is not a time: write 90min, 7d, today, yesterday or 2026-01-31 12:00"
+            f"{text!r} is not a time: write 90min, 7d, 18:00, today, yesterday or 2026-01-31 12:00"
         ) from None
 
 
@@ -137,11 +137,9 @@ def _report_one(
     day = Day(since, until or datetime.now().astimezone())
     if html is not None:
         entries = _followed(entries, day)
-    if plot is not None:
-        from audiomon.lab.heard_plot import HeardColumns
-
-        columns = HeardColumns()
-        entries = _noted(entries, columns)
+    drawing = None if plot is None else _Drawing()
+    if drawing is not None:
+        entries = drawing.noted(entries)
     found = summarise(entries)
     if as_json:
         click.echo(_json(msgspec.to_builtins(found)))
@@ -149,8 +147,8 @@ def _report_one(
         click.echo("\n".join(_table(found, instance)))
     if html is not None:
         write_page(html, day.page(instance, found))
-    if plot is not None:
-        _draw(plot, columns, instance)
+    if plot is not None and drawing is not None:
+        drawing.draw(plot, instance)
 
 
 def _json(found: object) -> str:
@@ -199,16 +197,51 @@ def _fleet_table(fleet: Mapping[str, Heard]) -> list[str]:
     return lines
 
 
-def _noted(entries: Iterable[Entry], columns: "HeardColumns") -> Iterator[Entry]:
-    """Pass entries on, noting for the picture those that can be read."""
-    for entry in entries:
-        with contextlib.suppress(ValueError, KeyError):
-            if entry.kind == "prediction":
+class _Drawing:
+    """What a picture is made of: the predictions, or the minutes of a journal that has none."""
+
+    def __init__(self) -> None:
+        from audiomon.lab.heard_plot import HeardColumns
+
+        self._predictions, self._minutes = HeardColumns(), HeardColumns()
+
+    def noted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Pass entries on, noting for the picture those that can be read."""
+        for entry in entries:
+            with contextlib.suppress(*UNREADABLE):
+                self._note(entry)
+            yield entry
+
+    def draw(self, path: Path, instance: str) -> None:
+        """Draw it.
+
+        Raises:
+            UserError: there is nothing to draw, matplotlib is not installed, or the picture cannot be written.
+        """
+        from audiomon.lab.heard_plot import draw_heard
+
+        columns = self._predictions or self._minutes
+        if not columns:
+            raise UserError("there is nothing to draw: no predictions were written, and no summaries")
+        draw_heard(path, "audiomon" if instance == "audiomon" else f"audiomon, {instance}", columns)
+
+    def _note(self, entry: Entry) -> None:
+        match entry.kind:
+            case "prediction":
                 latencies = entry.number("inference_us"), entry.number("lag_ms")
-                columns.add(entry.time_s, shown(entry.fields["label"]), *latencies)
-            elif entry.kind == "model-swapped":
-                columns.add_swap(entry.time_s, shown(entry.fields.get("model", "")))
-        yield entry
+                self._predictions.add(entry.time_s, shown(entry.fields["label"]), *latencies)
+            case "summary":
+                by_label = msgspec.json.decode(entry.fields.get("by_label", "{}"), type=dict[str, int])
+                inference_us, lag_ms = (
+                    (entry.number(f"{name}_p50"), entry.number(f"{name}_max")) for name in ("inference_us", "lag_ms")
+                )
+                labels = {shown(label): count for label, count in by_label.items()}
+                self._minutes.add_minute(entry.time_s, labels, inference_us, lag_ms)
+            case "model-swapped":
+                for columns in (self._predictions, self._minutes):
+                    columns.add_swap(entry.time_s, shown(entry.fields.get("model", "")))
+            case "device-lost" | "device-absent" | "stopped" | "failed" | "waiting":
+                self._predictions.end(entry.time_s)
 
 
 def _table(found: Heard, instance: str) -> list[str]:
@@ -256,11 +289,3 @@ def _duration(seconds: float) -> str:
 
 def _times(count: int) -> str:
     return {0: "never", 1: "once"}.get(count, f"{count} times")
-
-
-def _draw(path: Path, columns: "HeardColumns", instance: str) -> None:
-    from audiomon.lab.heard_plot import draw_heard
-
-    if not columns:
-        raise UserError("there is nothing to draw: no predictions were written (journal.predictions is events)")
-    draw_heard(path, "audiomon" if instance == "audiomon" else f"audiomon, {instance}", columns)

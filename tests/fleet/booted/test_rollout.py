@@ -19,9 +19,8 @@ def office(pis, tmp_path_factory):
         run("minisign", "-G", "-W", "-p", str(folder / f"{name}.pub"), "-s", str(folder / f"{name}.key"))
     key = (folder / "fleet.pub").read_text().splitlines()[1]
     hosts = {name: {"audiomon_instance": name} for name in pis}
-    inventory = {
-        "audiomon": {"hosts": hosts, "vars": {"ansible_connection": "local", "fleet_public_key": key, "soak_s": 1}}
-    }
+    variables = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
+    inventory = {"audiomon": {"hosts": hosts, "vars": {**variables, "fleet_public_key": key, "audiomon_soak_s": 1}}}
     (folder / "inventory.json").write_text(json.dumps(inventory))
     (folder / "release").mkdir()
     shutil.copy(FLEET / "rollout.yml", folder)
