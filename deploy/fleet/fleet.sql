@@ -5,6 +5,8 @@
 --   from hourly where label = 'dog_bark' order by hour;    events an hour
 --   from models;                                           which model runs where
 -- An entry that came twice counts once. Times are UTC.
+-- To ask often, write each day once: copy (from entries) to 'day.parquet'; and put that in the place of the view:
+--   create or replace view entries as from 'days/*.parquet';
 
 -- One row an entry. Whatever is no number where there should be one is null.
 create or replace view entries as
@@ -20,7 +22,10 @@ select distinct on (_BOOT_ID, __MONOTONIC_TIMESTAMP)
     when '32a56a28bcf34f55a062370ab2c1f7d7' then 'summary'
     when '14172f91e903468398ab1b55a21ba5bf' then 'listening'
     when '4da4f4a307ea4c1ba22523a6ff8f52e2' then 'model-swapped'
+    when 'ae93806d9c744f58a4c33fe347bd17a7' then 'config-applied'
     when '1ad47fa221684966a672642bcdaf8e3b' then 'model-reverted'
+    when 'ffafeefdfe3c4e448db023558bb477f3' then 'audio-lost'
+    when '4f1fc1cf59d64e8d838a618674c6cbd4' then 'undelivered'
     when 'ab2f947a7dda4dc99f97f0f696bb47f9' then 'stopped'
     else 'other'
   end as kind,
@@ -34,8 +39,9 @@ select distinct on (_BOOT_ID, __MONOTONIC_TIMESTAMP)
   AUDIOMON_HEALTH as health,
   try_cast(AUDIOMON_HEARD_S as double) as heard_s,
   try_cast(AUDIOMON_LAG_MS_P99 as double) as lag_ms_p99,
-  -- a summary repeats what was lost, for its minute; other entries say each loss once
-  case when kind = 'summary' then 0 else coalesce(try_cast(AUDIOMON_LOST as bigint), 0) end as lost
+  -- samples; summaries sum up what these entries say one by one
+  case when kind in ('audio-lost', 'undelivered', 'model-swapped', 'config-applied')
+    then coalesce(try_cast(AUDIOMON_LOST as bigint), 0) else 0 end as lost
 from read_json(
   getvariable('fleet'),
   format = 'newline_delimited',
