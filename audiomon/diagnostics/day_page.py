@@ -118,12 +118,12 @@ class Day:
         rows = sorted(self._rows, key=lambda row: (row != _AWAY, -sum(self._rows[row])))[:_MAX_ROWS]
         if not rows:
             return "<p>No events.</p>"
-        left, height = 170, 24 * len(rows)
+        left, height = 210, 24 * len(rows)
         parts = []
         for number, row in enumerate(rows):
             colour = "var(--bad)" if row == _AWAY else "var(--on)"
             y = 24 * number
-            parts.append(f'<text x="{left - 8}" y="{y + 16}" text-anchor="end">{escape(shown(row, 24))}</text>')
+            parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end">{escape(shown(row, 24))}</text>')
             parts += [
                 f'<rect x="{left + first}" y="{y + 4}" width="{length}" height="16" fill="{colour}"/>'
                 for first, length in _runs(self._rows[row])
@@ -131,7 +131,7 @@ class Day:
         for at, text in self._ticks():
             x = left + at
             parts.append(f'<path d="M{x} 0V{height}" stroke="var(--line)"/>')
-            parts.append(f'<text x="{x}" y="{height + 16}" text-anchor="middle">{text}</text>')
+            parts.append(f'<text x="{x}" y="{height + 18}" text-anchor="middle">{text}</text>')
         for at_s, model in self._swaps:
             x = left + int((at_s - self._begin_s) / self._length_s * _COLUMNS)
             parts.append(

@@ -1,6 +1,6 @@
 """A fleet's day as one HTML page that needs nothing but itself: a row for each Pi, those with trouble first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from html import escape
 
@@ -24,10 +24,7 @@ def fleet_page(fleet: Mapping[Host, Heard], since: datetime, until: datetime) ->
         until: up to when; a machine of which there is nothing from the half hour before that is not alive.
     """
     troubled = {host: _troubles(heard, until) for host, heard in fleet.items()}
-    rows = [
-        _row(host, fleet[host], until, troubles)
-        for host, troubles in sorted(troubled.items(), key=lambda item: (not item[1], item[0].name, item[0].machine_id))
-    ]
+    rows = [_row(host, fleet[host], until, troubled[host]) for host in sorted(fleet, key=_worst_first(troubled))]
     models = {(heard.model, heard.model_sha256) for heard in fleet.values()}
     figures = {
         "Pis": str(len(fleet)),
@@ -39,6 +36,16 @@ def fleet_page(fleet: Mapping[Host, Heard], since: datetime, until: datetime) ->
     head = ("Pi", "alive", "health", "heard", "events", "most often", "lost", "away", "lag 99 %", "model")
     title = f"{len(fleet)} Pis, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
     return html_page(title, figures, table(head, rows))
+
+
+def _worst_first(troubled: Mapping[Host, set[str]]) -> Callable[[Host], tuple[bool, bool, bool, str, str]]:
+    """Return how to sort: what is silent, what does not listen, what has any other trouble, the rest; each by name."""
+
+    def order(host: Host) -> tuple[bool, bool, bool, str, str]:
+        troubles = troubled[host]
+        return "alive" not in troubles, "health" not in troubles, not troubles, host.name, host.machine_id
+
+    return order
 
 
 def _row(host: Host, heard: Heard, until: datetime, troubles: set[str]) -> list[str]:

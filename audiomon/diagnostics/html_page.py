@@ -11,7 +11,7 @@ from audiomon.foreign import shown
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #777; --bad: #b3261e; --on: #3574a8; }
 @media (prefers-color-scheme: dark) { :root { --dim: #999; --bad: #ff8a80; --on: #7ab8e8; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 88rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
@@ -19,7 +19,7 @@ td, th { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align:
 .figures { display: flex; gap: 3rem; flex-wrap: wrap; } .figures span { display: block; color: var(--dim); }
 .figures b { font-size: 2rem; font-weight: 600; }
 .bad { color: var(--bad); }
-svg { width: 100%; height: auto; } svg text { fill: currentColor; font-size: 12px; }
+svg { width: 100%; height: auto; } svg text { fill: currentColor; font-size: 15px; }
 """
 
 

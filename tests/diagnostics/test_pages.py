@@ -84,7 +84,8 @@ def test_a_fleet_has_a_row_for_each_pi_and_trouble_comes_first():
 
 
 def test_a_pi_that_is_silent_or_deaf_stands_out():
-    page = fleet_of(pi("gone", NOON - timedelta(hours=5)), pi("deaf", health="lost"), pi("well"))
+    page = fleet_of(pi("alright"), pi("deaf", health="lost"), pi("gone", NOON - timedelta(hours=5)))
+    assert [row[0] for row in page.rows] == ["Pi", "gone", "deaf", "alright"]
     assert page.row("gone")[1] == "not for 5.0 h"
     assert page.row("deaf")[1:3] == ["yes", "lost"]
     assert page.bad == {"not for 5.0 h", "lost"}
