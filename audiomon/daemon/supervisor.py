@@ -81,6 +81,7 @@ class Supervisor:
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._summed_up_s = 0.0
         self._written: Snapshot | None = None
+        self._reported = running
         self._alive_ns = 0
         self._counted = (0, self._began_ns)
         self._reload_reported = False
@@ -161,7 +162,7 @@ class Supervisor:
 
     def _news(self, now_ns: int) -> bool:
         written, health = self._written, self._sessions.health
-        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S:
+        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S or self._sessions.running is not self._reported:
             return True
         return (written.health, written.reason, written.refused) != (
             health.state,
@@ -172,6 +173,7 @@ class Supervisor:
     def _report(self, **lines: str) -> None:
         """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""
         before, self._written = self._written, self._snapshot()
+        self._reported = self._sessions.running
         if lines:
             self._manager.tell(**lines)  # alone: it must arrive whatever the status line quotes
         if lines or before is None or before.line != self._written.line:

@@ -71,16 +71,14 @@ def test_a_good_model_is_taken_by_all_of_them_one_then_a_quarter_then_the_rest(o
 def test_a_model_that_the_first_pi_refuses_gets_no_further_and_the_one_of_before_goes_on(office):
     before = fingerprints()
 
-    def damage(package):
-        content = bytearray((package / "model.tflite").read_bytes())
-        content[-1] ^= 1
-        (package / "model.tflite").write_bytes(content)
+    def lie(package):
+        edit(package / "model.yaml", "expected: [0.000312, 0.999665", "expected: [0.800312, 0.199665")
 
-    said = release(office, "home-3", damage)
+    said = release(office, "home-3", lie)
     assert said.returncode != 0
-    assert "pi1 goes on with home-2" in said.stdout
-    assert "has the checksum" in said.stdout
-    assert "pi2" not in said.stdout
+    assert "pi1 goes on with home-2: " in said.stdout
+    assert "its self-test fails here: silence differs by 0.8" in said.stdout
+    assert "[pi2]" not in said.stdout
     assert fingerprints() == before
     assert configured() == ["home-2"] * 4
 
