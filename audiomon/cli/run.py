@@ -167,9 +167,8 @@ def _reporting_to(output: Fanout, service: bool) -> Iterator[None]:
     try:
         yield
         if (failure := output.failure) is not None:
-            raise AudiomonError(
-                f"{failure[0]}: {failure[1].strerror if isinstance(failure[1], OSError) else failure[1]}"
-            )
+            name, error = failure
+            raise AudiomonError(f"{name}: {error.strerror if isinstance(error, OSError) else error}")
     except AudiomonError as ended:
         if not service:
             raise

@@ -15,7 +15,7 @@ from audiomon.daemon.model_record import ModelRecord, proven_package
 from audiomon.daemon.running import Running
 from audiomon.daemon.systemd import ServiceManager
 from audiomon.daemon.wakeups import Wakeups
-from audiomon.daemon.watch import Watch
+from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.loading import LoadingModel, named_package
@@ -108,22 +108,33 @@ class Startup:
             self._manager.tell(READY="1")
             self._manager.tell(STATUS=f"waiting: {reported}")
             watch.follow(self._paths(error))
-            due_ns = self._clock.monotonic_ns() + round(_RETRIES_S[min(tries, len(_RETRIES_S) - 1)] * 1e9)
-            while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
-                signals = wakeups.wait(min(left_ns / 1e9, _MAX_WAIT_S))
-                self._manager.tell(WATCHDOG="1")
-                if signals - {signal.SIGHUP}:
-                    return None
-                if signals or watch.changes():
-                    tries = 0
-                    break
+            if not self._waited(_RETRIES_S[min(tries, len(_RETRIES_S) - 1)], wakeups, watch):
+                return None
             tries += 1
             try:
                 settings = self.settings()
+                if settings.document is not None and settings.document.blank:
+                    continue  # some editors empty a file first and write it a moment later
                 loading = LoadingModel(settings)
                 return Running(settings, loading.classifier(), loading.rules)
             except (ConfigError, ModelError) as again:
                 error = again
+
+    def _waited(self, seconds: float, wakeups: Wakeups, watch: Watch) -> bool:
+        """Wait for a time, or until a file has been saved or a reload is asked for; False if a signal ends it all."""
+        settling = Settling()
+        due_ns = self._clock.monotonic_ns() + round(seconds * 1e9)
+        while (now_ns := self._clock.monotonic_ns()) < due_ns and not settling.due(now_ns):
+            look_ns = min(due_ns, settling.due_ns) if settling.first_ns is not None else due_ns
+            signals = wakeups.wait(min((look_ns - now_ns) / 1e9, _MAX_WAIT_S))
+            self._manager.tell(WATCHDOG="1")
+            if signals - {signal.SIGHUP}:
+                return False
+            for saved in watch.changes():
+                settling.touch(self._clock.monotonic_ns(), saved=saved)
+            if signals:
+                settling.ask(self._clock.monotonic_ns())
+        return True
 
     def _paths(self, error: ConfigError | ModelError) -> Iterator[Path]:
         """Return the files whose change may end the wait."""

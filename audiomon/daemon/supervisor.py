@@ -217,7 +217,7 @@ class Supervisor:
             undelivered=tally.undelivered,
             entries_waiting=self._output.waiting,
             entries_lost=self._output.lost,
-            stage_failures=sessions.stage_failures,
+            stage_failures=sessions.failures.count,
         )
 
     def _report_whether_writable(self) -> None:

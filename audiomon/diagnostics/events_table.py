@@ -97,4 +97,4 @@ class EventsTable:
         self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
 
     def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"{self._path}: cannot be written: {error.strerror or error}")
+        return UserError(f"cannot be written: {error.strerror or error}", path=self._path)

@@ -77,6 +77,6 @@ def write_page(path: Path, page: str) -> None:
         draft.write_text(page, encoding="utf-8")
         os.replace(draft, path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+        raise UserError(f"cannot be written: {error.strerror}", path=path) from None
     finally:
         draft.unlink(missing_ok=True)

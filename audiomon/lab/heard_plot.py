@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import UserError
-from audiomon.extras import pip_install
+from audiomon.extras import install_matplotlib
 
 Float64 = NDArray[np.float64]
 
@@ -188,7 +188,7 @@ def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(f"drawing needs matplotlib: {pip_install('matplotlib')}") from None
+        raise UserError(f"drawing needs matplotlib: {install_matplotlib()}") from None
     edges = heard.edges
     names = heard.most_frequent(_MAX_LABELS)
     figure = Figure(figsize=(12, 4.2 + 0.32 * len(names)), layout="constrained")
@@ -210,7 +210,7 @@ def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be written: {error}") from None
+        raise UserError(f"cannot be written: {error}", path=path) from None
 
 
 def _draw_labels(panel: Any, names: list[str], heard: HeardColumns) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.audio.file import FileSource
+from audiomon.audio.folder import audio_files
 from audiomon.audio.mono import MonoStream
 from audiomon.clock import SystemClock
 from audiomon.errors import InputError
@@ -13,22 +14,6 @@ from audiomon.features import InputSpec
 from audiomon.pipeline.windows import open_windows
 
 Float32 = NDArray[np.float32]
-
-_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".caf", ".au"}
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """List the recordings in a folder and those below it, in order.
-
-    Raises:
-        InputError: there is no such folder, or no audio in it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    if not files:
-        raise InputError(f"{folder}: holds no audio (WAV, FLAC, Ogg, MP3 …)")
-    return files
 
 
 def read_windows(folder: Path, spec: InputSpec, most: int) -> Float32:
@@ -49,7 +34,9 @@ def read_windows(folder: Path, spec: InputSpec, most: int) -> Float32:
     each = -(-most // len(files))
     windows = [window for path in files for window in _spread(_file_windows(path, spec), each)][:most]
     if not windows:
-        raise InputError(f"{folder}: all {len(files)} recordings are shorter than one window ({spec.window_s:.2f} s)")
+        raise InputError(
+            f"all {len(files)} recordings are shorter than one window ({spec.window_s:.2f} s)", path=folder
+        )
     return np.stack(windows)
 
 
@@ -65,7 +52,7 @@ def read_labelled_windows(
         InputError: a subfolder is not named for a label, or as `read_windows`.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise InputError("no such folder", path=folder)
     subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
     strangers = [path.name for path in subfolders if path.name not in labels]
     if strangers or not subfolders:

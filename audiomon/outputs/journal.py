@@ -28,7 +28,7 @@ class Journal:
     name = "journal"
     audience = Audience.LOG
     gone = False  # a journald that has ended is started again
-    error = None
+    error: Exception | None = None
 
     def __init__(self, socket: JournalSocket, instance: str) -> None:
         self._socket = socket
