@@ -15,7 +15,8 @@ from tests.cli.command import Audiomon
 STANDING = Snapshot(
     pid=os.getpid(), version="1.2.3", at_s=0.0, up_s=7200.0, health="listening", health_s=90.0, reason="",
     microphone="kitchen", model="home", model_sha256="1c0ffee5" * 8, config="/etc/audiomon/audiomon.yaml",
-    refused="", label="speech", score=0.93, per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0, lag_ms_p99=110.0, peak_dbfs=-20.4,
+    refused="", label="speech", score=0.93, per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0,
+    lag_ms_p99=110.0, peak_dbfs=-20.4,
     classified=990, shed=0, lost=10, left_over=0, windows_shed=0, gated=0, undelivered=0, entries_waiting=0,
     entries_lost=0, stage_failures=0,
 )  # fmt: skip
