@@ -12,7 +12,7 @@ collect_ignore_glob = [] if os.environ.get("AUDIOMON_BOOTED") else ["test_*.py"]
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 FLEET = CHECKOUT / "deploy" / "fleet"
-PIS = ("pi1", "pi2", "pi3", "pi4")
+PIS = ("pi1", "pi2", "pi3")  # one for each stage of a roll-out
 MODELS = Path("/usr/local/share/audiomon/models")
 
 # The service is the one that is installed, but for the program, which is the checkout's: nothing is downloaded here.

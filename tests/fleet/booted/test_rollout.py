@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -39,7 +40,7 @@ def release(office, name, change=None, key="fleet"):
     run("minisign", "-S", "-s", str(office / f"{key}.key"), "-m", str(packed))
     return subprocess.run(
         ["ansible-playbook", "-i", "inventory.json", "rollout.yml", "-e", f"release={name}"],
-        cwd=office, capture_output=True, text=True,
+        cwd=office, env={**os.environ, "ANSIBLE_PIPELINING": "1"}, capture_output=True, text=True,
     )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def configured():
     return [re.search("model: (.*)", Path(f"/etc/audiomon/{name}.yaml").read_text())[1] for name in PIS]
 
 
-def test_a_good_model_is_taken_by_all_of_them_one_then_a_quarter_then_the_rest(office):
+def test_a_good_model_is_taken_by_one_then_a_quarter_then_the_rest(office):
     before = fingerprints()
 
     def change(package):
@@ -62,8 +63,8 @@ def test_a_good_model_is_taken_by_all_of_them_one_then_a_quarter_then_the_rest(o
     after = fingerprints()
     assert len(set(after)) == len(set(before)) == 1
     assert set(after) != set(before)
-    assert configured() == ["home-2"] * 4
-    # Batches: what is done first is done on the canary, on one of four, and on the other two.
+    assert configured() == ["home-2"] * len(PIS)
+    # The canary, a quarter of three, and the rest.
     assert said.stdout.count("TASK [What runs now]") == 3
     assert not list(Path("/var/tmp").glob("audiomon-home-2*"))
 
@@ -80,11 +81,11 @@ def test_a_model_that_the_first_pi_refuses_gets_no_further_and_the_one_of_before
     assert "its self-test fails here: silence differs by 0.8" in said.stdout
     assert "[pi2]" not in said.stdout
     assert fingerprints() == before
-    assert configured() == ["home-2"] * 4
+    assert configured() == ["home-2"] * len(PIS)
 
 
 def test_what_somebody_else_signed_is_not_even_unpacked(office):
     said = release(office, "home-4", key="stranger")
     assert said.returncode != 0
     assert not (MODELS / "home-4").exists()
-    assert configured() == ["home-2"] * 4
+    assert configured() == ["home-2"] * len(PIS)
