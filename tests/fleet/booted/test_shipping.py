@@ -93,6 +93,16 @@ def last_lines():
     return run("journalctl", "-u", "audiomon-ship", "-n", "20", "--no-pager")
 
 
+def test_without_names_all_instances_are_shipped_and_nobody_else(pis, writing, tmp_path):
+    # By hand: two timers would take turns.
+    command = ["/usr/local/libexec/audiomon-ship", str(tmp_path / "spool"), f"{tmp_path / 'server'}/"]
+    (tmp_path / "server").mkdir()
+    subprocess.run(command, env={**os.environ, "STATE_DIRECTORY": str(tmp_path)}, check=True)
+    export = run("zstd", "-dqc", *map(str, (tmp_path / "server").iterdir())).splitlines()
+    units = {line.split("=")[1] for line in export if line.startswith("_SYSTEMD_UNIT=")}
+    assert units == {"audiomon.service", *(f"audiomon@{name}.service" for name in pis)}
+
+
 def state():
     return run("systemctl", "show", "--value", "-p", "ActiveState", "audiomon-ship").strip()
 
