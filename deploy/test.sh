@@ -91,7 +91,8 @@ for python in "${pythons[@]}"; do
   if [ "$all" ]; then
     extras+=,service
     # TensorFlow once is enough: what it makes, the other Python reads.
-    [ "${#environments[@]}" -gt 0 ] || extras+=,lab
+    # Archives want NumPy 2, which tflite-runtime, in the first, does not.
+    if [ "${#environments[@]}" -gt 0 ]; then extras+=,archive,archive-test; else extras+=,lab; fi
   fi
   environments+=("$checkout/.venv-test${all:+-all}${lowest:+-lowest}-$(python_version "$python")")
   make_environment "${environments[-1]}" "$python" "$extras"

@@ -32,6 +32,7 @@ _COMMANDS = {
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "tune": ("audiomon.cli.tune:tune_", "Say what other thresholds would have given."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
+    "query": ("audiomon.cli.query:query", "Ask what was heard in an archive of audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
     "doctor": ("audiomon.cli.doctor:doctor", "Say what is wrong, and what to do; pack a bug report."),
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),

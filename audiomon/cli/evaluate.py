@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from audiomon.cli.settings import config_option, interpreter_option
+from audiomon.cli.teaching import background_option
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
@@ -47,6 +48,7 @@ Kept = TypeVar("Kept")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures too.")
 @click.option("--export-mistakes", "export", type=_FOLDER, help="Cut mistakes out as clips, into a folder per label.")
 @noise_option
+@background_option
 @skip_bad_option
 @jobs_option
 @interpreter_option
@@ -63,6 +65,7 @@ def evaluate(
     page: Path | None,
     export: Path | None,
     noise: Path | None,
+    background_folder: Path | None,
     skip_bad: bool,
     jobs: int | None,
     interpreter: str | None,
@@ -92,7 +95,13 @@ def evaluate(
     if cross:
         manifest, _ = read_manifest(find_package(settings.config.model, settings.folder))
         hop_s = settings.config.asked_hop_s(manifest.input.window_s)
-        judgement = _cross_validated(manifest, dataset, noise, skip_bad, jobs, hop_s)
+        if "taught_on" in manifest.training:
+            from audiomon.lab.teach.teaching import teach_again
+
+            with features_bar() as advance:
+                judgement = teach_again(manifest, dataset, advance, background=background_folder, skip_bad=skip_bad)
+        else:
+            judgement = _cross_validated(manifest, dataset, noise, skip_bad, jobs, hop_s)
     else:
         loading = LoadingModel(settings)
         manifest = loading.package.manifest

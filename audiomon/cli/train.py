@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from audiomon.cli.teaching import on_options, taken_on, teach_on
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
@@ -39,13 +40,14 @@ _NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8", "licence", "descriptio
 def _switches(command: Any) -> Any:
     for name, hint in reversed(Augmentation.__annotations__.items()):
         told = hint.__metadata__[0].description
-        command = click.option(f"--{name}/--no-{name}", default=True, help=told)(command)
+        command = click.option(f"--no-{name}", is_flag=True, help=f"Without this: {told}")(command)
     return command
 
 
 @click.command()
 @click.argument("dataset", type=_FOLDER)
 @click.option("-o", "--output", type=_FOLDER, required=True, help="Folder of the package to write, as in models/mine.")
+@on_options
 @click.option(
     "--network", "network_name", default=_DEFAULTS.network, show_default=True, help="seed, compact, or yours."
 )
@@ -124,9 +126,19 @@ def train(
       audiomon train recordings -o models/mine
       audiomon train recordings -o models/mine --network compact --patience 15
       audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
+      audiomon train recordings -o models/mine --on yamnet
     """
     if cross and hold_out is not None:
         raise UserError("--cv holds out one fold after another: it goes without --hold-out")
+    on_base = taken_on(context, options)
+    if on_base is not None:
+        check_target(output, replace, int8=False)
+        teach_on(
+            on_base, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
+            skip_bad=skip_bad, command=_command(context, dataset, output), description=description, licence=licence,
+            notes=_read(notes),
+        )  # fmt: skip
+        return
     if not is_installed():
         raise UserError(f"training needs TensorFlow, which is not installed: {INSTALL}")
     check_drawing()
@@ -135,7 +147,7 @@ def train(
         network=network_name,
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
         decisions=with_decisions(decided),
-        augmentation=Augmentation(**{name: options.pop(name) for name in Augmentation.__struct_fields__}),
+        augmentation=Augmentation(**{name: not options.pop(f"no_{name}") for name in Augmentation.__struct_fields__}),
         **options,
     )
     split = Split(folds=folds, groups=groups)

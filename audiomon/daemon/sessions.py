@@ -214,6 +214,8 @@ class Sessions:
         """Note what the first window of a replacement proves: the source is heard, and what was announced holds."""
         if not self.health.hears:
             self.health.delivers(self._clock.monotonic_ns())
+        missed = messages.missed_samples(take_over.first, self._heard_until_ns)
+        self.counting.add_missed(missed, away=self._gone_reported)
         self._heard_until_ns = None
         self._gone_reported = self._other_reported = False
         self._last_heard = _LastHeard(self.running.settings.config.microphone.device, session.source.identity)

@@ -32,13 +32,15 @@ class Snapshot(msgspec.Struct, frozen=True):
         lag_ms: from capture to prediction, median, in milliseconds.
         lag_ms_p99: the same, 99th percentile.
         peak_dbfs: highest sample of about the last second; None if nothing came.
-        classified: sample frames so far; see `audiomon.pipeline.accounts.Fates`, as for the next three.
-        shed: sample frames.
-        lost: sample frames.
-        left_over: sample frames.
+        classified: samples so far; see `audiomon.pipeline.accounts.Fates`, as for the next three.
+        shed: samples.
+        lost: samples.
+        left_over: samples.
         windows_shed: windows.
         gated: windows below the gate, for which the model was not run.
-        undelivered: sample frames, about, that never came.
+        undelivered: samples, about, that never came.
+        away: samples that there would have been while no microphone was there.
+        reopened: the same while it was reopened for a change.
         entries_waiting: for journald to take them.
         entries_lost: that journald did not take in time.
         stage_failures: so far.
@@ -71,6 +73,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     windows_shed: int
     gated: int
     undelivered: int
+    away: int
+    reopened: int
     entries_waiting: int
     entries_lost: int
     stage_failures: int

@@ -216,6 +216,8 @@ def test_an_unplugged_source_ends_what_is_on_and_says_what_was_missed(house):
     told = house.output.of_kind("device-back")[0]
     assert told.message.startswith("mic is back after ")
     assert 5 < told.facts["lost_s"] < 6
+    total = house.sessions.counting.total
+    assert (total.lost, total.away, total.reopened) == (0, told.facts["lost"], 0)
 
 
 def test_a_capture_thread_that_raises_is_a_stage_that_failed(house):
@@ -338,6 +340,7 @@ def test_a_change_that_reopens_says_what_the_gap_cost(house):
     other.wait_heard()
     house.listen(other, 0.3)
     assert change.outcome == f"Changed, {RATE // 2} samples lost"
+    assert house.sessions.counting.total.reopened == RATE // 2
     assert house.output.kinds == ["listening", "listening", "config-applied"]
     assert house.sessions.running.model == "B"
 
