@@ -20,7 +20,9 @@ pytestmark = pytest.mark.skipif(
 # Counts the programs that are called; at the one that is to be the last, ends the whole run as a power cut does, either
 # before it has done anything or right after it is done.
 STEP = """#!/bin/bash
+exec 8>"$COUNT.lock"; flock 8  # the ends of a pipe are called at the same time
 count=$(($(cat "$COUNT" 2>/dev/null || echo 0) + 1)); echo $count >"$COUNT"
+exec 8>&-
 [ "$count" != "${LAST:-0}" ] || [ "$WHEN" = after ] || kill -9 -- -"$(ps -o pgid= $$ | tr -d ' ')"
 %s "$@"; rc=$?
 [ "$count" != "${LAST:-0}" ] || kill -9 -- -"$(ps -o pgid= $$ | tr -d ' ')"
@@ -142,6 +144,16 @@ def test_a_spool_that_is_full_leaves_the_rest_in_the_journal(pi):
     (pi.spool / ".filler").unlink()
     assert pi.ship() == 0
     assert pi.ship() == 0
+    assert pi.arrived() == all_of(pi)
+
+
+@pytest.mark.skipif(not shutil.which("rrsync"), reason="Debian's rsync brings rrsync")
+def test_a_key_that_may_only_write_into_one_folder_is_enough(pi):
+    remote = pi.folder / "bin" / "ssh"
+    remote.write_text(f'#!/bin/bash\nshift 3\nSSH_ORIGINAL_COMMAND="$*" exec rrsync -wo {pi.server}\n')
+    remote.chmod(0o755)
+    pi.write(10)
+    assert pi.ship(to="fleet@server:/", RSYNC_RSH=str(remote)) == 0, pi.said
     assert pi.arrived() == all_of(pi)
 
 
