@@ -60,6 +60,7 @@ if [ "$all" ]; then
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace)
+  packages+=(zstd rsync minisign ansible-core systemd-journal-remote)  # what deploy/fleet is made of
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
   else

@@ -30,6 +30,7 @@ _COMMANDS = {
     "reload": ("audiomon.cli.reload:reload", "Have the running listener apply its configuration."),
     "status": ("audiomon.cli.status:status", "Show what the running listener hears, and how well."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
+    "tune": ("audiomon.cli.tune:tune_", "Say what other thresholds would have given."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
     "query": ("audiomon.cli.query:query", "Ask what was heard in an archive of audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),

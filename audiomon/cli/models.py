@@ -65,6 +65,7 @@ def show(name: str) -> None:
         ("output", manifest.output.activation),
         ("size", f"{len(package.content) / 1024:.1f} KiB"),
         ("sha256", manifest.sha256),
+        ("fingerprint", package.fingerprint),
         ("license", manifest.license),
     ):
         click.echo(f"{title:<12} {shown(str(value), _MAX_LABELS_SHOWN if title == 'labels' else MAX_SHOWN)}")

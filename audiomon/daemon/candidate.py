@@ -11,7 +11,7 @@ from audiomon.config.settings import Settings
 from audiomon.daemon.running import Running
 from audiomon.errors import ModelError
 from audiomon.models.classifier import Classifier
-from audiomon.models.manifest import Manifest
+from audiomon.models.package import ModelPackage
 from audiomon.pipeline.loading import LoadingModel, named_package, rules_for
 from audiomon.pipeline.prediction import Facts
 
@@ -83,7 +83,7 @@ class Candidate:
 
     def words(self) -> str:
         """Say what changes, from what to what."""
-        before, after = self._running.classifier.package.manifest, self._manifest
+        before, after = self._running.classifier.package, self._package
         parts = [str(change) for change in self.changes if change.key != "model"]
         if self.swaps:
             parts.insert(0, f"model {_names(before, after)}")
@@ -93,20 +93,20 @@ class Candidate:
 
     def facts(self) -> Facts:
         """Return the same as `words`, for programs."""
-        before = self._running.classifier.package.manifest
+        before, after = self._running.classifier.package, self._package
         facts: Facts = {"changes": ", ".join(map(str, self.changes)), **self.times()}
         if self.swaps:
             facts |= {
-                "model": self._manifest.name,
-                "model_sha256": self._manifest.sha256,
-                "model_before": before.name,
-                "model_before_sha256": before.sha256,
+                "model": after.manifest.name,
+                "model_sha256": after.fingerprint,
+                "model_before": before.manifest.name,
+                "model_before_sha256": before.fingerprint,
             }
         return facts
 
     @property
-    def _manifest(self) -> Manifest:
-        return self._loading.package.manifest if self._loading else self._running.classifier.package.manifest
+    def _package(self) -> ModelPackage:
+        return self._loading.package if self._loading else self._running.classifier.package
 
     def _classifier(self) -> Classifier:
         if self._loading is None:
@@ -118,9 +118,9 @@ class Candidate:
         return classifier
 
 
-def _names(before: Manifest, after: Manifest) -> str:
-    if before.name != after.name:
-        return f"{before.name} → {after.name}"
-    if before.sha256 != after.sha256:
-        return f"{before.name} {before.sha256[:8]} → {after.sha256[:8]}"
-    return f"{before.name} reloaded"
+def _names(before: ModelPackage, after: ModelPackage) -> str:
+    if before.manifest.name != after.manifest.name:
+        return f"{before.manifest.name} → {after.manifest.name}"
+    if before.fingerprint != after.fingerprint:
+        return f"{before.manifest.name} {before.fingerprint[:8]} → {after.fingerprint[:8]}"
+    return f"{before.manifest.name} reloaded"

@@ -73,16 +73,17 @@ def stage_failed(stage: str, what: str, what_now: str, clock: Clock) -> Status:
     )
 
 
-def model_reverted(package: ModelPackage, reason: str, fallback: str, clock: Clock) -> Status:
+def model_reverted(package: ModelPackage, reason: str, fallback: ModelPackage, clock: Clock) -> Status:
     """Say that a model failed while it listened, and which one is back in its place."""
     name = package.manifest.name
     facts: Facts = {
-        "model": fallback,
+        "model": fallback.manifest.name,
+        "model_sha256": fallback.fingerprint,
         "model_failed": name,
         "model_failed_sha256": package.fingerprint,
         "reason": reason,
     }
-    message = f"Back to {fallback}: {reason}. {name} is not tried again until its files change."
+    message = f"Back to {fallback.manifest.name}: {reason}. {name} is not tried again until its files change."
     return Status(StatusKind.MODEL_REVERTED, message, clock.time_ns(), facts, "error")
 
 

@@ -386,7 +386,7 @@ class Sessions:
         reason = f"the model {failed.model} {what}"
         self.failures.count += 1
         self.reversion = Reversion(package.fingerprint, reason)
-        self._output.status(messages.model_reverted(package, reason, fallback.model, self._clock))
+        self._output.status(messages.model_reverted(package, reason, fallback.classifier.package, self._clock))
         if self._change is not None:
             self._change.error = ModelError(reason)
             self._change = None

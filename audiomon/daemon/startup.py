@@ -78,7 +78,7 @@ class Startup:
         if proven is None:
             raise ModelError(f"{reason}, and the one that worked before it is gone: waiting for other files")
         self.problem = reason
-        self._output.status(messages.model_reverted(package, reason, proven.manifest.name, self._clock))
+        self._output.status(messages.model_reverted(package, reason, proven, self._clock))
         return settings.with_model(proven.folder)
 
     def wait(self, error: ConfigError | ModelError) -> Running | None:

@@ -21,6 +21,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         reason: why nothing is heard, or what is doubtful; empty when all is well.
         microphone: name of the one that is open; empty when there is none.
         model: name of the package that listens.
+        model_sha256: its fingerprint, which tells packages of the same name apart.
         config: where the settings came from.
         refused: why the configuration as it is saved now does not hold; empty when it does.
         label: of the newest prediction; empty before the first.
@@ -54,6 +55,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     reason: str
     microphone: str
     model: str
+    model_sha256: str
     config: str
     refused: str
     label: str

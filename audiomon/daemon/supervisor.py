@@ -81,6 +81,7 @@ class Supervisor:
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._summed_up_s = 0.0
         self._written: Snapshot | None = None
+        self._reported = running
         self._alive_ns = 0
         self._counted = (0, self._began_ns)
         self._reload_reported = False
@@ -161,7 +162,7 @@ class Supervisor:
 
     def _news(self, now_ns: int) -> bool:
         written, health = self._written, self._sessions.health
-        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S:
+        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S or self._sessions.running is not self._reported:
             return True
         return (written.health, written.reason, written.refused) != (
             health.state,
@@ -172,6 +173,7 @@ class Supervisor:
     def _report(self, **lines: str) -> None:
         """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""
         before, self._written = self._written, self._snapshot()
+        self._reported = self._sessions.running
         if lines:
             self._manager.tell(**lines)  # alone: it must arrive whatever the status line quotes
         if lines or before is None or before.line != self._written.line:
@@ -196,6 +198,7 @@ class Supervisor:
             reason=health.reason,
             microphone=sessions.source_name,
             model=sessions.running.model,
+            model_sha256=sessions.running.classifier.package.fingerprint,
             config=sessions.running.settings.source,
             refused=self._reloading.problem,
             label=last.label if last else "",
@@ -238,8 +241,13 @@ class Supervisor:
         heard_s, self._summed_up_s = self._sessions.heard_s - self._summed_up_s, self._sessions.heard_s
         period = self._sessions.counting.take_period()
         status = period_summary(period, heard_s, period_s, self._sessions.level.take_dbfs(), self._clock)
-        health = self._sessions.health.state
-        facts = {**status.facts, "health": health}
+        package = self._sessions.running.classifier.package
+        facts = {
+            **status.facts,
+            "health": self._sessions.health.state,
+            "model": package.manifest.name,
+            "model_sha256": package.fingerprint,
+        }
         self._output.status(dataclasses.replace(status, facts=facts, audience=Audience.LOG))
 
     def _apply(self, settings: Settings) -> None:

@@ -1,24 +1,20 @@
-"""What the journal says was heard: read back, and summed up.
+"""What the journal says was heard, summed up.
 
 Minute summaries say how much of each label was heard, whatever else was written; what no summary covers, the last
 minute and that of a process that was killed, is put together from the predictions that were written. Events are counted
 where they were written.
 """
 
-import math
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from audiomon.diagnostics.journal_entries import UNREADABLE, Entry, Host
 from audiomon.errors import UserError
-from audiomon.extras import install_systemd_python
-from audiomon.outputs.message_ids import MESSAGE_IDS
+from audiomon.foreign import shown
 from audiomon.pipeline.tally import Percentiles
 
 LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "lag_ms": "lag, ms"}
@@ -26,38 +22,8 @@ LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "
 _MAX_HEARD_S = 60.0
 # Predictions that no summary has covered yet: more than a minute has of them.
 _MAX_UNCOVERED = 10_000
-# Longer, or more of them, than audiomon writes.
-_MAX_FIELD_BYTES = 1 << 20
+# More labels or models than there are; what a stranger's journal files make up is not kept.
 _MAX_NAMES = 10_000
-_KINDS = {message_id: kind for kind, message_id in MESSAGE_IDS.items()}
-# What a field that is not what it should be makes of reading it.
-_UNREADABLE = (ValueError, KeyError, OverflowError, msgspec.DecodeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of ours.
-
-    Attributes:
-        time_s: when journald took it, in seconds since 1970-01-01 UTC.
-        kind: which of `MESSAGE_IDS`; empty if it cannot be read.
-        fields: those whose names begin with ``AUDIOMON_``, without that, in lower case.
-    """
-
-    time_s: float
-    kind: str
-    fields: dict[str, str]
-
-    def number(self, name: str) -> float:
-        """Return a field as a number; 0 where it is missing.
-
-        Raises:
-            ValueError: it is no finite number.
-        """
-        number = float(self.fields.get(name) or 0)
-        if not math.isfinite(number):
-            raise ValueError(f"{name} is {number}")
-        return number
 
 
 @dataclass(slots=True)
@@ -84,10 +50,13 @@ class Heard:
     """All that was heard.
 
     Attributes:
-        begin_s: time of the first entry, in seconds since 1970-01-01 UTC.
-        end_s: time of the last one.
+        begin_s: time of the earliest entry, in seconds since 1970-01-01 UTC.
+        end_s: time of the latest one.
         entries: how many there were.
         models: names of the models that listened.
+        model: name of the one that listened last.
+        model_sha256: fingerprint of it; empty if that was not written.
+        health: of capture, by the last entry that says it; ``stopped`` after the service has ended.
         heard_s: seconds of audio.
         labels: by name.
         latencies: by name, in its own unit.
@@ -111,6 +80,9 @@ class Heard:
     end_s: float = 0.0
     entries: int = 0
     models: list[str] = field(default_factory=list)
+    model: str = ""
+    model_sha256: str = ""
+    health: str = ""
     heard_s: float = 0.0
     labels: dict[str, LabelHeard] = field(default_factory=dict)
     latencies: dict[str, Percentiles] = field(default_factory=dict)
@@ -128,98 +100,31 @@ class Heard:
     unreadable: int = 0
 
 
-def read_entries(instance: str, since: datetime, until: datetime | None, folder: Path | None) -> Iterator[Entry]:
-    """Read back what one listener's service wrote, oldest first.
-
-    Any user may send journald an entry that looks like one of ours; which unit it came from journald says itself.
-
-    Args:
-        instance: which listener's.
-        since: from when on; with a time zone.
-        until: up to when; None for now.
-        folder: of journal files copied from elsewhere; None for this machine's journal.
+def summarise(entries: Iterable[Entry]) -> Heard:
+    """Sum entries of one machine up, each as it comes: what is kept does not grow with how many there are.
 
     Raises:
-        UserError: systemd-python is not installed, or there are no entries.
+        UserError: they are of several machines.
     """
-    try:
-        from systemd import journal
-    except ImportError:
-        raise UserError(f"reading the journal needs systemd-python: {install_systemd_python()}") from None
-
-    class RawReader(journal.Reader):  # type: ignore[misc]  # untyped
-        # Every field of every entry is converted otherwise, most of them for nothing: 42 µs an entry instead of 15.
-        def _convert_entry(self, entry: dict[str, Any]) -> dict[str, Any]:
-            return entry
-
-    try:
-        reader: Any = RawReader(path=str(folder) if folder else None)
-    except OSError as error:
-        raise UserError(f"the journal cannot be read: {error.strerror}") from None
-    for message_id in MESSAGE_IDS.values():
-        reader.add_match(MESSAGE_ID=message_id)
-    reader.add_match(AUDIOMON_INSTANCE=instance)
-    reader.add_match(_SYSTEMD_UNIT=unit_of(instance))
-    reader.seek_realtime(since)
-    found = False
-    for entry in reader:
-        time_s = entry["__REALTIME_TIMESTAMP"] / 1e6
-        if until is not None and time_s > until.timestamp():
-            break
-        found = True
-        yield entry_of(time_s, entry)
-    if not found:
-        raise UserError(_nothing_found(reader, instance))
-
-
-def unit_of(instance: str) -> str:
-    """Return the systemd unit that an instance runs as."""
-    return "audiomon.service" if instance == "audiomon" else f"audiomon@{instance}.service"
-
-
-def entry_of(time_s: float, raw: Mapping[str, Any]) -> Entry:
-    """Make an entry of what the journal has: bytes, or a list of them where a field was given more than once.
-
-    Args:
-        time_s: when journald took it, in seconds since 1970-01-01 UTC.
-        raw: its fields.
-
-    Returns:
-        The entry; of no kind and without fields if it is none of ours or one that audiomon would not write.
-    """
-    fields: dict[str, str] = {}
-    try:
-        kind = _KINDS[_text(raw["MESSAGE_ID"])]
-        for name, value in raw.items():
-            if name.startswith("AUDIOMON_"):
-                fields[name[9:].lower()] = _text(value)
-    except _UNREADABLE:
-        return Entry(time_s, "", {})
-    return Entry(time_s, kind, fields)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, bytes) or len(value) > _MAX_FIELD_BYTES:
-        raise ValueError("not one text of a reasonable length")
-    return value.decode()
-
-
-def _nothing_found(reader: Any, instance: str) -> str:
-    others = sorted(set(reader.query_unique("AUDIOMON_INSTANCE")) - {instance})
-    if others:
-        return f"the journal has nothing of the instance {instance!r} from that time; it knows: {', '.join(others)}"
-    return (
-        "the journal has no entries of audiomon that you may read; with sudo, or in the group systemd-journal, "
-        "you may read all"
-    )
-
-
-def summarise(entries: Iterable[Entry]) -> Heard:
-    """Sum entries up, each as it comes: what is kept does not grow with how many there are."""
     summing = _Summing()
+    host: Host | None = None
     for entry in entries:
+        host = host or entry.host
+        if entry.host != host:
+            raise UserError(
+                f"there are entries of several machines, {shown(host.name)} and {shown(entry.host.name)} among them: "
+                "name one with --host, or ask for each with --by-host"
+            )
         summing.add(entry)
     return summing.result()
+
+
+def summarise_by_host(entries: Iterable[Entry]) -> dict[Host, Heard]:
+    """Sum entries up for each machine that they are from, by name."""
+    summing: dict[Host, _Summing] = {}
+    for entry in entries:
+        summing.setdefault(entry.host, _Summing()).add(entry)
+    return {host: summing[host].result() for host in sorted(summing, key=lambda host: (host.name, host.machine_id))}
 
 
 class _Summing:
@@ -237,8 +142,8 @@ class _Summing:
     def add(self, entry: Entry) -> None:
         """Take one in, or count it as unreadable."""
         heard = self._heard
-        heard.begin_s = heard.begin_s or entry.time_s
-        heard.end_s = entry.time_s
+        heard.begin_s = min(heard.begin_s or entry.time_s, entry.time_s)
+        heard.end_s = max(heard.end_s, entry.time_s)
         heard.entries += 1
         try:
             match entry.kind:
@@ -257,11 +162,10 @@ class _Summing:
                     raise ValueError("no entry of ours")
                 case _:
                     _add_incident(heard, entry)
-        except _UNREADABLE:
+        except UNREADABLE:
             heard.unreadable += 1
             return
-        if (model := entry.fields.get("model")) and len(self._models) < _MAX_NAMES:
-            self._models[model] = None
+        self._add_state(entry)
 
     def result(self) -> Heard:
         """Return the sums."""
@@ -281,6 +185,17 @@ class _Summing:
             heard.levels_dbfs = (low, median, high)
         heard.labels = dict(sorted(heard.labels.items(), key=lambda item: -item[1].heard_s))
         return heard
+
+    def _add_state(self, entry: Entry) -> None:
+        heard, fields = self._heard, entry.fields
+        model, sha256 = fields.get("model"), fields.get("model_sha256", "")
+        if model:
+            if model != heard.model or sha256:
+                heard.model, heard.model_sha256 = model, sha256
+            if len(self._models) < _MAX_NAMES:
+                self._models[model] = None
+        ends = {"listening": "listening", "stopped": "stopped", "failed": "failed", "waiting": "waiting"}
+        heard.health = ends.get(entry.kind) or fields.get("health") or heard.health
 
     def _label(self, name: str) -> LabelHeard:
         if name not in self._heard.labels and len(self._heard.labels) >= _MAX_NAMES:

@@ -1,9 +1,9 @@
 """A picture of what was heard: labels by time, and what each call cost."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,20 +20,36 @@ MAX_COLUMNS = 960
 # Rows; a model with hundreds of labels has its most frequent ones drawn.
 _MAX_LABELS = 16
 _MAX_SWAPS = 200
+# A prediction stands for the time until the next one, but never for more than the minute of a summary.
+_MAX_HELD_S = 60.0
+# Numbers on an axis of latencies, which is low.
+_MAX_TICKS = 5
 
 
 @dataclass(slots=True)
 class _Column:
-    """The predictions of one column: how many of each label, and of each latency, rounded."""
+    """The predictions of one column: how many of each label, and of each latency, rounded.
+
+    Attributes:
+        labels: how many of each.
+        inference_us: how many of each.
+        lag_ms: how many of each.
+        last: label of the last one.
+        held_until_s: until when that stands, if no other comes.
+    """
 
     labels: Counter[str] = field(default_factory=Counter)
     inference_us: Counter[float] = field(default_factory=Counter)
     lag_ms: Counter[float] = field(default_factory=Counter)
+    last: str = ""
+    held_until_s: float = 0.0
 
     def add(self, other: "_Column") -> None:
         self.labels += other.labels
         self.inference_us += other.inference_us
         self.lag_ms += other.lag_ms
+        if other.last:
+            self.last, self.held_until_s = other.last, other.held_until_s
 
 
 class HeardColumns:
@@ -61,17 +77,47 @@ class HeardColumns:
             inference_us: of running the model, in µs.
             lag_ms: in ms.
         """
+        column = self._column(time_s)
+        column.labels[label] += 1
+        column.last, column.held_until_s = label, time_s + _MAX_HELD_S
+        # Two digits: a picture shows no more, and there are few that differ.
+        column.inference_us[float(f"{inference_us:.2g}")] += 1
+        column.lag_ms[float(f"{lag_ms:.2g}")] += 1
+
+    def add_minute(
+        self, end_s: float, by_label: Mapping[str, int], inference_us: tuple[float, float], lag_ms: tuple[float, float]
+    ) -> None:
+        """Add a minute of which only the sums are known.
+
+        Args:
+            end_s: in seconds since 1970-01-01 UTC.
+            by_label: how often each had the highest score.
+            inference_us: median and highest, in µs.
+            lag_ms: the same, in ms.
+        """
+        if not by_label:
+            return
+        column = self._column(end_s - _MAX_HELD_S)
+        column.labels.update(by_label)
+        column.last, column.held_until_s = max(by_label, key=lambda label: by_label[label]), end_s
+        for counted, (median, highest) in ((column.inference_us, inference_us), (column.lag_ms, lag_ms)):
+            counted[float(f"{median:.2g}")] += sum(by_label.values())
+            counted[float(f"{highest:.2g}")] += 1
+
+    def end(self, time_s: float) -> None:
+        """Say that nothing is heard from here on: what was heard last stands no longer."""
+        if self._columns:
+            self._columns[-1].held_until_s = min(self._columns[-1].held_until_s, time_s)
+
+    def _column(self, time_s: float) -> _Column:
+        """Return the column of a time, of which there may not have been one yet."""
         if not self._columns:
             self._begin_s = time_s
         while (number := max(0, int((time_s - self._begin_s) / self._length_s))) >= MAX_COLUMNS:
             self._halve()
         while number >= len(self._columns):
             self._columns.append(_Column())
-        column = self._columns[number]
-        column.labels[label] += 1
-        # Two digits: a picture shows no more, and there are few that differ.
-        column.inference_us[float(f"{inference_us:.2g}")] += 1
-        column.lag_ms[float(f"{lag_ms:.2g}")] += 1
+        return self._columns[number]
 
     def add_swap(self, time_s: float, model: str) -> None:
         """Add a change of the model."""
@@ -92,19 +138,32 @@ class HeardColumns:
 
     def shares(self, names: Sequence[str]) -> Float64:
         """Return, for each name and column, the share of its predictions; NaN where there are none."""
-        counts = np.array([[column.labels[name] for column in self._columns] for name in names], dtype=float)
-        totals = np.array([column.labels.total() for column in self._columns], dtype=float)
+        columns = self._held()
+        counts = np.array([[column.labels[name] for column in columns] for name in names], dtype=float)
+        totals = np.array([column.labels.total() for column in columns], dtype=float)
         return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
 
     def latencies(self, name: Literal["inference_us", "lag_ms"]) -> tuple[Float64, Float64]:
         """Return the median and the highest value of each column; NaN where there are none."""
         found = np.full((2, len(self._columns)), np.nan)
-        for number, column in enumerate(self._columns):
+        for number, column in enumerate(self._held()):
             counted: Counter[float] = getattr(column, name)
             if counted:
                 values = np.repeat(sorted(counted), [counted[value] for value in sorted(counted)])
                 found[:, number] = np.median(values), values[-1]
         return found[0], found[1]
+
+    def _held(self) -> list[_Column]:
+        """Return the columns, with what was heard last in those that no prediction falls into while it stands."""
+        held, last = [], _Column()
+        for number, column in enumerate(self._columns):
+            if column.labels:
+                last = column
+            elif self._begin_s + number * self._length_s < last.held_until_s:
+                held.append(_Column(Counter({last.last: 1}), last.inference_us, last.lag_ms))
+                continue
+            held.append(column)
+        return held
 
     def _halve(self) -> None:
         halved = self._columns[::2]
@@ -147,7 +206,7 @@ def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
         for panel in (above, middle, below):
             panel.axvline(at_s, color="tab:red", linewidth=1)
         above.annotate(f"→ {model}", (at_s, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color="tab:red")
-    _name_times(below, edges)
+    name_times(below, edges)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
@@ -172,31 +231,61 @@ def _draw_labels(panel: Any, names: list[str], heard: HeardColumns) -> Any:
 
 def _draw_latency(panel: Any, heard: HeardColumns, name: Literal["inference_us", "lag_ms"], title: str) -> None:
     """Draw the median of each column, and a band up to its highest value."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     edges = heard.edges
     middles = (edges[:-1] + edges[1:]) / 2
     median, highest = heard.latencies(name)
     panel.fill_between(middles, median, highest, color="tab:blue", alpha=0.2, linewidth=0, label="up to the highest")
     panel.plot(middles, median, color="tab:blue", linewidth=1, label="median")
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    panel.yaxis.set_major_formatter("{x:g}")  # 50, not 5 × 10¹
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    scale_latencies(panel, np.concatenate([median, highest]))
     panel.set_ylabel(title)
     panel.grid(visible=True, which="major", alpha=0.3)
     panel.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
 
 
-def _name_times(panel: Any, edges: Float64) -> None:
-    """Write local times under the picture, at round ones."""
+def scale_latencies(panel: Any, values: Float64) -> None:
+    """Have latencies on a logarithmic axis, with a few plain numbers on it: 50, not 5 × 10¹."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    low, high = max(0.01, float(np.nanmin(values))), max(0.01, float(np.nanmax(values)))
+    low, high = low / 1.15, high * 1.15
+    panel.set_yscale("log")
+    panel.set_ylim(low, high)
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in (
+        np.arange(1, 10, 0.1),
+        np.arange(1, 10, 0.5),
+        np.arange(1, 10),
+        (1, 2, 3, 5),
+        (1, 2, 5),
+        (1, 3),
+        (1,),
+    ):
+        ticks = np.round(np.outer(decades, steps).ravel(), 6)
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) <= _MAX_TICKS:
+            break
+    else:
+        ticks = ticks[:: -(-len(ticks) // _MAX_TICKS)]
+    panel.yaxis.set_major_locator(FixedLocator(ticks))
+    panel.yaxis.set_major_formatter(FixedFormatter([f"{tick:,g}" for tick in ticks]))
+    panel.yaxis.set_minor_locator(NullLocator())
+
+
+def name_times(panel: Any, edges: Float64) -> None:
+    """Write local times under the picture, at round ones; a day by its date."""
+    day_s = 86_400
     length_s = edges[-1] - edges[0]
-    steps = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-    step = next((step for step in steps if length_s / step <= 12), 7 * 86_400)
-    offset_s = datetime.fromtimestamp(edges[0], UTC).astimezone().utcoffset()
-    shift = offset_s.total_seconds() if offset_s else 0.0
-    first = np.ceil((edges[0] + shift) / step) * step - shift
-    ticks = np.arange(first, edges[-1], step)
-    form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86_400 else "%m-%d"
-    panel.set_xticks(ticks, [datetime.fromtimestamp(at, UTC).astimezone().strftime(form) for at in ticks])
+    steps = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, day_s, 2 * day_s, 3 * day_s, 7 * day_s)
+    step = next((step for step in steps if length_s / step <= 12), (length_s // day_s // 12 + 1) * day_s)
+    # In local time without a zone: a day with 23 hours has its midnights where the clocks have them.
+    begin = datetime.fromtimestamp(edges[0]).replace(hour=0, minute=0, second=0, microsecond=0)
+    skipped = max(0, (edges[0] - begin.timestamp()) // step - 1)
+    ticks, names = [], []
+    for number in range(int(skipped), int(skipped) + 20):
+        at = begin + timedelta(seconds=number * step)
+        if edges[0] <= at.timestamp() <= edges[-1]:
+            ticks.append(at.timestamp())
+            midnight = (at.hour, at.minute, at.second) == (0, 0, 0)
+            names.append(f"{at:%m-%d}" if midnight else f"{at:%H:%M:%S}" if step < 60 else f"{at:%H:%M}")
+    panel.set_xticks(ticks, names)
     panel.set_xlim(edges[0], edges[-1])

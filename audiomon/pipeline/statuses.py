@@ -32,6 +32,7 @@ def listening(listener: Listener, asked_hop_s: float, config: str, clock: Clock)
             "source": source.name,
             "sample_rate": source.sample_rate,
             "model": classifier.package.manifest.name,
+            "model_sha256": classifier.package.fingerprint,
             "hop_s": round(hop_s, 6),
             "interpreter": f"{interpreter.backend} {interpreter.version}",
             "config": config,

@@ -14,10 +14,10 @@ from tests.cli.command import Audiomon
 
 STANDING = Snapshot(
     pid=os.getpid(), version="1.2.3", at_s=0.0, up_s=7200.0, health="listening", health_s=90.0, reason="",
-    microphone="kitchen", model="home", config="/etc/audiomon/audiomon.yaml", refused="", label="speech", score=0.93,
-    per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0, lag_ms_p99=110.0, peak_dbfs=-20.4,
-    classified=990, shed=0, lost=10, left_over=0, windows_shed=0, gated=0, undelivered=0, away=0, reopened=0,
-    entries_waiting=0,    entries_lost=0, stage_failures=0,
+    microphone="kitchen", model="home", model_sha256="1c0ffee5" * 8, config="/etc/audiomon/audiomon.yaml",
+    refused="", label="speech", score=0.93, per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0,
+    lag_ms_p99=110.0, peak_dbfs=-20.4, classified=990, shed=0, lost=10, left_over=0, windows_shed=0, gated=0,
+    undelivered=0, away=0, reopened=0, entries_waiting=0, entries_lost=0, stage_failures=0,
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_all_is_well(status):
     assert done.out.splitlines() == [
         "health      listening for 1.5 min",
         "microphone  kitchen, peak -20 dBFS",
-        "model       home (/etc/audiomon/audiomon.yaml)",
+        "model       home 1c0ffee5 (/etc/audiomon/audiomon.yaml)",
         "hears       speech 0.93, 2.0 predictions/s",
         "latency     188 µs a call, lag 60 ms (99 %: 110 ms)",
         "unheard     10 samples lost (99.00% of all samples heard)",
@@ -59,7 +59,8 @@ def test_what_is_not_well_is_said_and_is_the_exit_status(status):
 
 
 def test_programs_get_json(status):
-    assert status("--json").json[0]["health"] == "listening"
+    found = status("--json").json[0]
+    assert (found["health"], found["model_sha256"]) == ("listening", "1c0ffee5" * 8)
 
 
 def test_a_daemon_that_does_not_move_or_is_gone_is_not_taken_for_a_running_one(status):

@@ -46,6 +46,7 @@ def test_saving_another_model_swaps_it_between_two_windows_and_loses_nothing(dae
     assert swapped["message"].startswith("Changed: model float32 → logits; in ")
     assert swapped["message"].endswith(" 0 samples lost")
     assert (swapped["model_before"], swapped["model"], swapped["lost"]) == ("float32", "logits", 0)
+    assert swapped["model_before_sha256"] == daemon.wait_for("listening")["model_sha256"] != swapped["model_sha256"]
     daemon.wait_predictions(3)
     lines = daemon.lines[: daemon.lines.index(swapped)]
     assert {line["model"] for line in lines if line["type"] == "prediction"} == {"float32"}

@@ -1,3 +1,4 @@
+import json
 import sys
 import tracemalloc
 import types
@@ -11,15 +12,17 @@ from click.testing import CliRunner
 
 from audiomon.cli import report as command
 from audiomon.diagnostics import report as report_module
-from audiomon.diagnostics.report import Entry, LabelHeard, entry_of, read_entries, summarise
-from audiomon.lab.heard_plot import MAX_COLUMNS, HeardColumns
+from audiomon.diagnostics.journal_entries import Copies, Entry, Host, entry_of, read_entries
+from audiomon.diagnostics.report import LabelHeard, summarise, summarise_by_host
+from audiomon.errors import UserError
+from audiomon.lab.heard_plot import MAX_COLUMNS, HeardColumns, name_times, scale_latencies
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
 
 T0 = 1_700_000_000.0
 
 
-def minute(number, counts, **fields):
+def minute(number, counts, host="", **fields):
     predictions = sum(counts.values())
     given = {
         "predictions": str(predictions),
@@ -29,7 +32,7 @@ def minute(number, counts, **fields):
         "model": "home",
         "instance": "audiomon",
     }
-    return Entry(T0 + 60 * number, "summary", given | fields)
+    return Entry(T0 + 60 * number, "summary", given | fields, Host(host, host))
 
 
 def prediction(at_s, label, **fields):
@@ -205,17 +208,105 @@ class FakeReader:
         return iter(self.entries)
 
 
+AGES_AGO = datetime.fromtimestamp(T0 - 3600).astimezone()
+
+
+def raw_event(at_s, host="pi-a", boot="b", **fields):
+    return {
+        "MESSAGE_ID": MESSAGE_IDS["event-on"].encode(),
+        "AUDIOMON_LABEL": b"speech",
+        "_HOSTNAME": host.encode(),
+        "_MACHINE_ID": f"0123456789{host}".encode(),
+        "_BOOT_ID": boot.encode(),
+        "__REALTIME_TIMESTAMP": int((T0 + at_s) * 1e6),
+        "__MONOTONIC_TIMESTAMP": (int(at_s * 1e6), boot),
+        **fields,
+    }
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """Stands in for journal files, whose reader the tests under a booted systemd use: read back with these entries."""
+    fake = types.ModuleType("systemd")
+    fake.journal = types.SimpleNamespace(Reader=FakeReader)
+    monkeypatch.setitem(sys.modules, "systemd", fake)
+
+    def read(raw, since=AGES_AGO, until=None, folder=Path("/copied"), host=None):
+        monkeypatch.setattr(FakeReader, "entries", raw)
+        return list(read_entries("audiomon", since, until, folder, host))
+
+    return read
+
+
+def test_an_entry_that_was_sent_twice_counts_once_whenever_it_comes(shipped):
+    sent = [raw_event(at_s) for at_s in (1, 2, 3)]
+    again = [raw_event(2), raw_event(4), raw_event(3), raw_event(2.5), raw_event(1, boot="c"), raw_event(2.5)]
+    assert [entry.time_s - T0 for entry in shipped(sent + again)] == [1, 2, 3, 4, 2.5, 1]
+
+
+def test_what_is_kept_to_know_copies_is_eight_bytes_an_entry():
+    tracemalloc.start()
+    try:
+        copies = Copies()
+        assert not any(copies.has("boot", 1_000_000_000 + 511 * number) for number in range(50_000))
+        assert tracemalloc.get_traced_memory()[0] < 10 * 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_files_that_are_not_in_the_order_of_time_are_read_to_their_end(shipped):
+    entries = shipped(
+        [raw_event(7000), raw_event(10), raw_event(-9000), raw_event(20)], until=AGES_AGO + timedelta(hours=2)
+    )
+    assert [entry.time_s - T0 for entry in entries] == [10, 20]
+    found = summarise([Entry(T0 + 20, "listening", {}), Entry(T0 + 10, "listening", {})])
+    assert (found.begin_s, found.end_s) == (T0 + 10, T0 + 20)
+
+
+def test_one_machine_of_several_is_read_by_its_name_or_by_its_identity(monkeypatch, shipped):
+    raw = [raw_event(1, "pi-a"), raw_event(2, "pi-b"), raw_event(3, "pi-a")]
+    assert [entry.time_s - T0 for entry in shipped(raw, host="pi-a")] == [1, 3]
+    assert [entry.time_s - T0 for entry in shipped(raw, host="0123456789pi-b")] == [2]
+    monkeypatch.setattr(FakeReader, "query_unique", lambda *_: {"pi-a", "pi-b"})
+    with pytest.raises(UserError, match="on the machine pi from that time; there are entries of: pi-a, pi-b"):
+        shipped(raw, host="pi")
+
+
+def test_several_machines_are_not_summed_up_as_one():
+    entries = [minute(1, {"speech": 120}, host="pi-a"), minute(1, {"speech": 60}, host="pi-b")]
+    with pytest.raises(UserError, match="pi-a and pi-b among them: name one with --host"):
+        summarise(entries)
+    found = summarise_by_host(reversed(entries))
+    assert {host.name: heard.heard_s for host, heard in found.items()} == {"pi-a": 60, "pi-b": 30}
+    assert [host.name for host in found] == ["pi-a", "pi-b"]
+
+
+def test_machines_that_share_a_name_or_an_identity_are_two():
+    entries = [Entry(T0, "listening", {}, Host(*names)) for names in (("pi", "aa"), ("pi", "bb"), ("pi-2", "aa"))]
+    assert len(summarise_by_host(entries)) == 3
+
+
+def test_what_runs_is_the_model_that_was_named_last_with_its_fingerprint():
+    found = summarise(
+        [
+            Entry(T0, "listening", {"model": "home", "model_sha256": "aa"}),
+            prediction(1, "speech"),
+            minute(1, {"speech": 120}, model_sha256="bb", health="doubtful"),
+        ]
+    )
+    assert (found.model, found.model_sha256, found.health) == ("home", "bb", "doubtful")
+    found = summarise([minute(1, {}, model_sha256="bb"), prediction(70, "speech", model="esc10")])
+    assert (found.model, found.model_sha256) == ("esc10", "")
+    assert summarise([minute(1, {}, health="listening"), Entry(T0 + 61, "stopped", {})]).health == "stopped"
+
+
 @pytest.mark.parametrize("folder", [None, Path("/copied")])
 @pytest.mark.parametrize(
     ("instance", "unit"), [("audiomon", "audiomon.service"), ("kitchen", "audiomon@kitchen.service")]
 )
-def test_what_others_sent_is_not_taken_for_the_services_own(monkeypatch, instance, unit, folder):
-    fake = types.ModuleType("systemd")
-    fake.journal = types.SimpleNamespace(Reader=FakeReader)
-    monkeypatch.setitem(sys.modules, "systemd", fake)
-    raw = {"MESSAGE_ID": MESSAGE_IDS["event-on"].encode(), "AUDIOMON_LABEL": b"speech"}
-    monkeypatch.setattr(FakeReader, "entries", [raw | {"__REALTIME_TIMESTAMP": int(T0 * 1e6)}])
-    entries = list(read_entries(instance, datetime.now().astimezone(), None, folder))
+def test_what_others_sent_is_not_taken_for_the_services_own(monkeypatch, shipped, instance, unit, folder):
+    monkeypatch.setattr(FakeReader, "entries", [raw_event(0)])
+    entries = list(read_entries(instance, AGES_AGO, None, folder))
     assert [(entry.kind, entry.fields) for entry in entries] == [("event-on", {"label": "speech"})]
     assert FakeReader.matches["_SYSTEMD_UNIT"] == [unit]
     assert FakeReader.matches["AUDIOMON_INSTANCE"] == [instance]
@@ -232,8 +323,8 @@ def journal(monkeypatch):
         Entry(T0 + 61, "model-swapped", {"lost": "0", "model": "esc10"}),
     ]
 
-    def read(instance, since, until, folder):
-        asked.update(instance=instance, since=since, until=until, folder=folder)
+    def read(instance, since, until, folder, host):
+        asked.update(instance=instance, since=since, until=until, folder=folder, host=host)
         return iter(entries)
 
     monkeypatch.setattr(command, "read_entries", read)
@@ -275,12 +366,60 @@ def test_json_has_all_of_it(journal):
     assert journal["instance"] == "audiomon"
 
 
+@pytest.fixture
+def fleet(monkeypatch):
+    """Stands in for journal files of two machines."""
+    entries = [
+        minute(1, {"speech": 120}, host="pi-a", model_sha256="c0ffee" * 8, health="listening"),
+        minute(1, {"speech": 60}, host="pi-b"),
+        Entry(T0, "event-on", {"label": "speech", "score": "0.9", "instance": "audiomon"}, Host("pi-b", "pi-b")),
+    ]
+    monkeypatch.setattr(command, "read_entries", lambda *_: iter(entries))
+
+
+def test_several_machines_are_refused_unless_they_are_asked_for(fleet, tmp_path):
+    refused = run("--directory", str(tmp_path))
+    assert isinstance(refused.exception, UserError)
+    lines = run("--directory", str(tmp_path), "--by-host").stdout.splitlines()
+    assert lines[1].split()[3:] == ["listening", "1.0", "min", "0", "0", "0", "home", "c0ffeec0"]
+    assert [line.split()[0] for line in lines] == ["machine", "pi-a", "pi-b"]
+    found = json.loads(run("--directory", str(tmp_path), "--by-host", "--json").stdout)
+    assert {name: heard["heard_s"] for name, heard in found.items()} == {"pi-a": 60, "pi-b": 30}
+
+
+def test_a_fleet_is_a_page_and_its_events_one_table(fleet, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    page, events = tmp_path / "fleet.html", tmp_path / "events.parquet"
+    done = run("--directory", str(tmp_path), "--html", str(page), "--export", str(events))
+    assert done.exit_code == 0, done.exception
+    assert "2 Pis" in page.read_text()
+    assert parquet.read_table(events)["host"].to_pylist() == ["pi-b"]
+
+
+def test_a_fleet_is_not_drawn_as_one(fleet, tmp_path):
+    refused = run("--directory", str(tmp_path), "--by-host", "--plot", str(tmp_path / "day.png"))
+    assert refused.exit_code == 2
+    assert "--host" in refused.stderr
+
+
+def test_the_day_of_one_machine_is_a_page(journal, tmp_path):
+    assert run("--html", str(tmp_path / "day.html")).exit_code == 0
+    assert "<h2>How often</h2>" in (tmp_path / "day.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "ago"), [("90min", timedelta(minutes=90)), ("-2h", timedelta(hours=2)), ("1.5d", timedelta(hours=36))]
 )
 def test_since_may_be_so_long_ago(journal, text, ago):
     assert run("--since", text).exit_code == 0
     assert abs(datetime.now().astimezone() - ago - journal["since"]) < timedelta(minutes=1)
+
+
+def test_since_may_be_a_time_of_day_the_last_one(journal):
+    run("--since", "00:00")
+    assert journal["since"] == datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    run("--since", "23:59")
+    assert timedelta(0) <= datetime.now().astimezone() - journal["since"] <= timedelta(days=1)
 
 
 def test_since_may_be_a_day_or_a_moment(journal):
@@ -321,7 +460,57 @@ def test_a_picture_of_hours_without_predictions_is_blank_there():
         columns.add(T0 + at_s, "speech", 200, 10)
     shares = columns.shares(["speech"])[0]
     assert shares[0] == shares[-1] == 1
-    assert np.isnan(shares[1:-1]).all()
+    assert np.isnan(shares[2:-1]).all()
+
+
+@pytest.mark.parametrize("hop_s", [0.511, 1.3, 2.2, 7])
+def test_a_picture_has_no_stripes_where_predictions_are_rarer_than_columns(hop_s):
+    columns = HeardColumns()
+    for number in range(400):
+        columns.add(T0 + number * hop_s, "speech", 200, 10)
+    assert (columns.shares(["speech"]) == 1).all()
+    assert not np.isnan(columns.latencies("lag_ms")).any()
+
+
+def test_a_picture_is_blank_from_when_the_microphone_was_lost():
+    columns = HeardColumns()
+    columns.add(T0, "speech", 200, 10)
+    columns.end(T0 + 5)
+    columns.add(T0 + 30, "speech", 200, 10)
+    shares = columns.shares(["speech"])[0]
+    assert (shares[:5] == 1).all()
+    assert np.isnan(shares[5:30]).all()
+
+
+def test_a_picture_of_minutes_shows_their_shares_medians_and_maxima():
+    columns = HeardColumns()
+    for number in range(1, 5):
+        columns.add_minute(T0 + 60 * number, {"speech": 30, "background": 90}, (36, 90), (12, 40))
+    columns.add_minute(T0 + 300, {}, (0, 0), (0, 0))
+    assert len(columns) == 181
+    assert columns.shares(["speech"])[0, [0, 60, 180]] == pytest.approx(0.25)
+    median, highest = columns.latencies("lag_ms")
+    assert (median[0], highest[0]) == (12, 40)
+
+
+@pytest.mark.parametrize(("low", "high"), [(36, 36), (55, 78), (62, 155), (150, 21_000), (0.01, 9e6)])
+def test_the_numbers_of_an_axis_of_latencies_are_few_and_round(low, high):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    panel = figure.subplots()
+    scale_latencies(panel, np.array([low, np.nan, high]))
+    texts = [text.get_text() for text in panel.get_yticklabels()]
+    assert 1 <= len(texts) <= 5
+    assert len(set(texts)) == len(texts)
+    assert max(map(len, texts)) <= 9
+
+
+@pytest.mark.parametrize("length_s", [20, 142, 3600, 86_400, 3 * 86_400, 30 * 86_400, 400 * 86_400])
+def test_the_times_under_a_picture_are_few_and_inside_it(length_s):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    panel = figure.subplots()
+    name_times(panel, np.array([T0, T0 + length_s]))
+    assert 2 <= len(panel.get_xticks()) <= 13
+    assert T0 <= min(panel.get_xticks()) <= max(panel.get_xticks()) <= T0 + length_s
 
 
 def test_a_picture_is_drawn(journal, tmp_path):
