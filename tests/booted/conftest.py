@@ -16,7 +16,8 @@ collect_ignore_glob = [] if os.environ.get("AUDIOMON_BOOTED") else ["test_*.py"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 # What a test machine needs and a user's does not: the virtual microphone, a watchdog that bites within a test's
-# patience, time to end on a busy machine, a locale in which not all that is said can be written, and a place from which a stage can be made to hang (see test_service).
+# patience, time to end on a busy machine, a locale in which not all that is said can be written, and a place from
+# which a stage can be made to hang (see test_service).
 DROP_IN = """
 [Service]
 Environment=ALSA_CONFIG_PATH={microphone}/asoundrc PULSE_SERVER=unix:{microphone}/socket PYTHONPATH=/opt/faults
