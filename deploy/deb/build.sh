@@ -46,9 +46,12 @@ add_python_packages() {
     -r "$checkout/deploy/service.lock"
   run_pip "$build" wheel --no-deps --no-build-isolation --wheel-dir "$work/wheels" "$work/source"
   pip_install "$build" --no-deps --no-index --no-compile --target "$packages" "$work/wheels"/*.whl
-  rm -rf "$packages/bin"
+  # LiteRT's plug-ins for accelerators, and the tool for them, are linked with what Debian lacks; audiomon uses none.
+  rm -rf "$packages"/{bin,ai_edge_litert/vendors,ai_edge_litert/tools/apply_plugin_main}
   find "$packages" -name RECORD -path '*.dist-info/*' -delete # lists what is not there
   find "$packages" -type d -empty -delete
+  # Wheels make libraries and modules executable, and none of them is a program.
+  find "$packages" -type f -perm /111 -exec chmod a-x {} +
 }
 
 # A virtual environment: a folder with this file and a python in it, at a place that Debian's own never touches.
@@ -152,7 +155,7 @@ Version: $version
 Architecture: $(architecture)
 Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$tree" | cut -f 1)
-Depends: python3 (>= $python_version~), python3 (<< $next), $(printf '%s, ' "${depends[@]}")init-system-helpers, $libraries
+Depends: python3 (>= $python_version~), python3 (<< $next), $(printf '%s, ' "${depends[@]}")$libraries
 Recommends: systemd
 Suggests: ffmpeg
 Section: sound
@@ -194,6 +197,6 @@ chmod -R u=rwX,go=rX "$tree"
 
 mkdir -p "$output"
 package=$output/audiomon_${version}_$(architecture).deb
-quietly dpkg-deb --root-owner-group -Zxz --build "$tree" "$package"
+quietly dpkg-deb --root-owner-group -Zzstd -z9 --build "$tree" "$package"
 say "$(du -h "$package" | cut -f 1), $(du -sh "$tree" | cut -f 1) installed"
 echo "$package"

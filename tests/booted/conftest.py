@@ -86,17 +86,22 @@ def microphone() -> Iterator[VirtualMicrophone]:
     virtual("stop")
 
 
+def install_faults() -> None:
+    """Put what DROP_IN refers to in its place."""
+    Path("/opt/faults/locale").mkdir(parents=True, exist_ok=True)
+    latin = Path("/opt/faults/locale/de_DE.ISO-8859-1")
+    if not latin.exists() and shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
+        subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", latin], check=True, capture_output=True)
+    Path("/opt/faults/sitecustomize.py").write_text(HANG)
+
+
 @pytest.fixture(scope="session")
 def service(clone: Path, microphone: VirtualMicrophone) -> Service:
     """The service, installed from the clean copy by its own installer, and running."""
     drop_in = Path("/etc/systemd/system/audiomon.service.d/test.conf")
     drop_in.parent.mkdir(parents=True)
     drop_in.write_text(DROP_IN.format(microphone=microphone.folder))
-    Path("/opt/faults/locale").mkdir(parents=True)
-    if shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
-        latin = Path("/opt/faults/locale/de_DE.ISO-8859-1")
-        subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", latin], check=True, capture_output=True)
-    Path("/opt/faults/sitecustomize.py").write_text(HANG)
+    install_faults()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     finished = subprocess.run(
         [clone / "deploy/install.sh"],

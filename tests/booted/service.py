@@ -68,7 +68,7 @@ def message_id(kind: str) -> str:
     return MESSAGE_IDS[kind]
 
 
-def run(*command: str) -> str:
+def run(*command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

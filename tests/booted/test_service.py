@@ -163,6 +163,8 @@ def test_an_unplugged_microphone_is_reported_and_heard_again_when_it_is_back(ser
 
 
 def test_it_is_back_after_it_was_killed(service):
+    run("systemctl", "restart", "audiomon")  # an end in order: no model is on trial any more
+    service.wait_for_prediction(service.cursor())
     before, after, killed_s = service.pid, service.cursor(), time.time()
     os.kill(before, signal.SIGKILL)
     pid = str(wait_for(lambda: (p := service.pid) not in (0, before) and p, 20, str))
