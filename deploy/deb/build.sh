@@ -197,6 +197,7 @@ chmod -R u=rwX,go=rX "$tree"
 
 mkdir -p "$output"
 package=$output/audiomon_${version}_$(architecture).deb
-quietly dpkg-deb --root-owner-group -Zzstd -z9 --build "$tree" "$package"
+# Bookworm's lintian knows no zstd, and a higher level of xz takes minutes to save little.
+quietly dpkg-deb --root-owner-group -Zxz -z1 --build "$tree" "$package"
 say "$(du -h "$package" | cut -f 1), $(du -sh "$tree" | cut -f 1) installed"
 echo "$package"

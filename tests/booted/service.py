@@ -88,7 +88,7 @@ def files_outside_tests() -> set[str]:
     skip = (
         "/opt/microphone", "/opt/faults", "/root/clone", "/root/.", "/var/lib/apt", "/var/lib/dpkg", "/var/cache",
         "/var/lib/systemd", "/etc/machine-id", "/etc/ld.so.cache", "/etc/systemd/system/audiomon.service.d/test.conf",
-        "/var/lib/private",
+        "/var/lib/private", "/var/lib/PackageKit",
     )  # fmt: skip
     found = set()
     for root in roots:

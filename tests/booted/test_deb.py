@@ -50,6 +50,8 @@ def installed(package, microphone) -> Iterator[Service]:
     install_faults()
     DROP_INS.mkdir()
     (DROP_INS / "test.conf").write_text(DROP_IN.format(microphone=microphone.folder))
+    # Containers have this to keep packages from starting anything; here, as on a Pi, there is none.
+    Path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
     done = apt("install", package)
     assert done.returncode == 0, done.stdout + done.stderr
     yield Service(installer_said=done.stdout + done.stderr)
@@ -77,7 +79,7 @@ def test_it_is_not_installed_beside_what_the_installer_installed(package):
 
 
 def test_it_listens_as_soon_as_it_is_installed_and_at_every_boot(installed):
-    assert installed.show("FragmentPath") == str(UNIT)
+    assert Path(installed.show("FragmentPath")).resolve() == UNIT.resolve()
     assert installed.show("UnitFileState") == "enabled"
     installed.wait_for_prediction(0, AUDIOMON_MODEL="home")
     assert subprocess.run(["audiomon", "status"], capture_output=True, check=False).returncode == 0
