@@ -59,7 +59,7 @@ if [ "$all" ]; then
   for version in 3.11 3.13 3.14; do
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
-  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox shellcheck strace)
+  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox shellcheck strace lintian)
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
   else
