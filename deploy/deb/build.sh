@@ -47,7 +47,7 @@ add_python_packages() {
   run_pip "$build" wheel --no-deps --no-build-isolation --wheel-dir "$work/wheels" "$work/source"
   pip_install "$build" --no-deps --no-index --no-compile --target "$packages" "$work/wheels"/*.whl
   # LiteRT's plug-ins for accelerators, and the tool for them, are linked with what Debian lacks; audiomon uses none.
-  rm -rf "$packages"/{bin,ai_edge_litert/vendors,ai_edge_litert/tools/apply_plugin_main}
+  rm -rf "${packages:?}"/{bin,ai_edge_litert/vendors,ai_edge_litert/tools/apply_plugin_main}
   find "$packages" -name RECORD -path '*.dist-info/*' -delete # lists what is not there
   find "$packages" -type d -empty -delete
   # Wheels make libraries and modules executable, and none of them is a program.

@@ -9,7 +9,9 @@ import pytest
 
 from tests.deploy.checkout import ROOT, Checkout
 
-SCRIPTS = sorted([*ROOT.glob("deploy/*.sh"), *ROOT.glob("tests/**/*.sh"), ROOT / ".ci" / "run"])
+SCRIPTS = sorted(
+    [*ROOT.glob("deploy/**/*.sh"), *ROOT.glob("deploy/deb/p*"), *ROOT.glob("tests/**/*.sh"), ROOT / ".ci" / "run"]
+)
 
 
 @pytest.fixture
