@@ -89,7 +89,8 @@ add_system_files() {
     [ -e "$file" ] || continue
     sed -e 's|/opt/audiomon/current/bin/|/usr/bin/|; s|/usr/local/share/doc/|/usr/share/doc/|' "$file" >"$units/${file##*/}"
   done
-  if [ "$(systemctl --version 2>/dev/null | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then
+  # The library's version is systemd's, which need not be where this is built.
+  if dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libsystemd0)" ge 254; then
     for file in audiomon audiomon@; do
       install -D -m 644 "$checkout/deploy/systemd/newer.conf" "$units/$file.service.d/newer.conf"
     done

@@ -83,7 +83,8 @@ def test_it_listens_as_soon_as_it_is_installed_and_at_every_boot(installed):
     assert installed.show("UnitFileState") == "enabled"
     installed.wait_for_prediction(0, AUDIOMON_MODEL="home")
     assert subprocess.run(["audiomon", "status"], capture_output=True, check=False).returncode == 0
-    run("systemctl", "reload", "audiomon")
+    reload = subprocess.run(["systemctl", "reload", "audiomon"], capture_output=True, check=False)
+    assert reload.returncode == 0, installed.last_lines()
     exposure = run("systemd-analyze", "security", "audiomon.service", "--no-pager")
     assert float(exposure.split("audiomon.service:")[1].split()[0]) <= 0.4
     explained = run("journalctl", "-x", "-u", "audiomon", f"MESSAGE_ID={message_id('listening')}", "--no-pager")
