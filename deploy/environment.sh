@@ -193,8 +193,11 @@ pip_install_locked() {
     pip_install "$1" --no-deps --no-build-isolation "$2"
 }
 
-# DIR ARGUMENT...: `pip install` in an environment, whatever the user's own settings say about where pip installs to.
-pip_install() {
+# DIR ARGUMENT...: `pip install` in an environment.
+pip_install() { run_pip "$1" install "${@:2}"; }
+
+# DIR COMMAND ARGUMENT...: pip in an environment, whatever the user's own settings say about where it installs to.
+run_pip() {
   local dir=$1 disguise=()
   shift
   if [ "$(architecture)" = armhf ] && [ "$(uname -m)" = aarch64 ]; then
@@ -202,5 +205,5 @@ pip_install() {
     disguise=(setarch linux32 env _PYTHON_HOST_PLATFORM=linux-armv7l)
   fi
   quietly env -u PIP_USER -u PIP_TARGET -u PIP_PREFIX -u PYTHONHOME -u PYTHONPATH "${disguise[@]}" \
-    "$dir/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@"
+    "$dir/bin/python" -m pip "$1" --disable-pip-version-check --no-input --progress-bar off "${@:2}"
 }

@@ -15,6 +15,7 @@
 #
 # deploy/uninstall.sh removes it again.
 set -euo pipefail
+umask 022 # root's may be stricter, and the service is another user
 
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 . "$(dirname "$(realpath "$0")")/environment.sh"
@@ -41,7 +42,7 @@ do_it() {
 systemd_runs() { [ -d /run/systemd/system ]; }
 
 install_release() {
-  local python=$system_python packages release=$releases/$1 old_current
+  local python=$system_python packages release=$releases/$1
   require_python "$python"
   [ ! -e "$programs/current/plots" ] || plots=yes
   mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages)
@@ -56,36 +57,40 @@ install_release() {
     install_packages "${packages[@]}" || exit 1
     make_release "$python" "$release"
   fi
-  old_current=$(readlink "$programs/current" 2>/dev/null || true)
-  [ -z "$old_current" ] || [ "$old_current" = "releases/$1" ] || do_it ln -sfnT "$old_current" "$programs/previous"
-  do_it ln -sfnT "releases/$1" "$programs/current"
+  do_it switch_to "releases/$1"
 }
 
-# PYTHON DIR: whether it was made, to its end, with the Python that there is now; with another it would not run.
-is_whole() { [ "$(cat "$2/made-with" 2>/dev/null)" = "$(python_version "$1")" ]; }
+# PYTHON DIR: whether it was made, to its end, with the Python that there is now, and still works.
+is_whole() { [ "$(cat "$2/made-with" 2>/dev/null)" = "$(python_version "$1")" ] && works "$2" >/dev/null 2>&1; }
 
-# PYTHON DIR: a virtual environment with this checkout's audiomon in it; whole or not there.
+# DIR: whether the release there loads and runs the model that it brings.
+works() { "$1/bin/audiomon" check --no-device --config "$1/config/audiomon.yaml" </dev/null; }
+
+# PYTHON DIR: a virtual environment with this checkout's audiomon in it, that works. What was there, damaged or half-made,
+# is put back if that fails: it may be what runs.
 make_release() {
-  local python=$1 release=$2 source venv_options=()
+  local python=$1 release=$2 source=$building/source venv_options=()
   [ "$(architecture)" != armhf ] || venv_options=(--system-site-packages)
   say "making $release with $python ($(python_version "$python"))"
-  mkdir -p "$releases"
-  rm -rf "$release"
-  source=$(mktemp -d)
+  mkdir -p "$source" "$building/tmp"
+  [ ! -e "$release" ] || mv "$release" "$building/before"
   # From a copy: building in the checkout would leave files of root's in it.
   cp -r "$checkout"/{audiomon,config,models,pyproject.toml,README.md,LICENSE} "$source"
   { quietly "$python" -m venv "${venv_options[@]}" "$release" &&
     say "installing Python packages; this can take some minutes" &&
-    pip_install_locked "$release" "$source" &&
-    { [ -z "$plots" ] || add_plots "$release"; } &&
+    TMPDIR=$building/tmp pip_install_locked "$release" "$source" &&
+    { [ -z "$plots" ] || TMPDIR=$building/tmp add_plots "$release"; } &&
     cp -r "$checkout"/{models,config,deploy,README.md} "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
+    chmod -R go+rX "$release" &&
+    quietly works "$release" &&
     python_version "$python" >"$release/made-with"; } || {
-    rm -rf "$release" "$source"
+    rm -rf "$release"
+    [ ! -e "$building/before" ] || mv "$building/before" "$release"
+    rm -rf "$building"
     fail "the installation failed (its last words are above); what was installed before still runs"
   }
-  rm -rf "$source"
-  chmod -R go+rX "$release"
+  rm -rf "$building"
   say "the programs take $(du -sh "$release" | cut -f 1) on disk"
 }
 
@@ -126,16 +131,20 @@ install_files() {
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
   # A release from before they had one of their own may be gone back to.
   [ ! -e "$from/README.md" ] || do_it install -m 644 "$from/README.md" "$documentation/"
-  do_it ln -sfnT "$programs/current/bin/audiomon" "$command"
+  do_it link "$programs/current/bin/audiomon" "$command"
   for shell in "${!completions[@]}"; do
-    do_it install -d -m 755 "${completions[$shell]%/*}"
     do_it completion "$shell" "${completions[$shell]}"
   done
   do_it journalctl --update-catalog
 }
 
-# SHELL FILE: write the completion of audiomon for a shell.
-completion() { _AUDIOMON_COMPLETE=$1_source "$command" >"$2"; }
+# SHELL FILE: write the completion of audiomon for a shell. Computing it takes a second; until then nothing is there.
+completion() {
+  local script
+  script=$(_AUDIOMON_COMPLETE=$1_source "$command")
+  install -d -m 755 "${2%/*}"
+  printf '%s\n' "$script" >"$2"
+}
 
 start_service() {
   if ! systemd_runs; then
@@ -150,14 +159,21 @@ start_service() {
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"
+require_no_package
 command -v systemctl >/dev/null || fail "there is no systemd here to run a service; deploy/try.sh runs audiomon without one"
+if [ ! "$dry_run" ]; then
+  install -d -m 755 "$programs" "$releases"
+  exec 9<"$programs"
+  flock -n 9 || fail "another installation is under way"
+  rm -rf "$building" "$programs"/*.new # what one that was killed left
+  finish_switch
+fi
 if [ "$rollback" ]; then
   previous=$(readlink "$programs/previous" 2>/dev/null) || fail "there is no version before this one to go back to"
   is_whole "$system_python" "$programs/$previous" ||
-    fail "${previous#releases/} was made with a Python that is gone: it would not run"
+    fail "${previous#releases/} would not run: it is damaged, or was made with a Python that is gone"
   current=$(readlink "$programs/current")
-  do_it ln -sfnT "$previous" "$programs/current"
-  do_it ln -sfnT "$current" "$programs/previous"
+  do_it switch_to "$previous"
   say "back to ${previous#releases/}; --rollback again returns to ${current#releases/}"
 else
   install_release "$(release_name)"

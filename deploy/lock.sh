@@ -13,18 +13,20 @@ esac
 command -v uv >/dev/null || { echo "lock.sh: needs uv: pip install uv" >&2; exit 1; }
 
 # 32-bit ARM takes from Debian what it has no wheels of; see environment.sh.
-debians=$(mktemp)
-trap 'rm -f "$debians"' EXIT
+overrides=$(mktemp)
+trap 'rm -f "$overrides"' EXIT
 for name in numpy cffi pyyaml systemd-python matplotlib; do
   echo "$name; platform_machine == 'x86_64' or platform_machine == 'aarch64'"
-done >"$debians"
+done >"$overrides"
+# LiteRT names it whatever the Python; 1.3 says that it is for Pythons before 3.11, which uv passes over and pip does not.
+echo "backports-strenum<1.3; platform_machine == 'x86_64' or platform_machine == 'aarch64'" >>"$overrides"
 
 # FILE INPUT OPTION...: one version of each package, whatever the Python and the machine.
 lock() {
   local file=$1
   shift
   uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-annotate \
-    --custom-compile-command deploy/lock.sh --overrides "$debians" --output-file "$file" "$@" >/dev/null
+    --custom-compile-command deploy/lock.sh --overrides "$overrides" --output-file "$file" "$@" >/dev/null
 }
 
 lock deploy/service.lock pyproject.toml --extra service "$@"

@@ -3,6 +3,8 @@
 
 programs=/opt/audiomon
 releases=$programs/releases
+# What is made on the way: an installation that is killed leaves it, and the next one removes it.
+building=$programs/building
 configuration=/etc/audiomon
 shared=/usr/local/share/audiomon
 units=/etc/systemd/system
@@ -25,6 +27,37 @@ release_name() {
     sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-8)
   echo "$version-python$(python_version "$system_python")-$sum"
 }
+
+# Stop where the Debian package is installed: both would bring a unit and a command of one name.
+require_no_package() {
+  case "$(dpkg-query -W -f '${db:Status-Status}' audiomon 2>/dev/null)" in
+    '' | not-installed* | config-files*) ;;
+    *) fail "the Debian package audiomon is installed: upgrade it with a newer .deb, or remove it first: apt remove audiomon" ;;
+  esac
+}
+
+# RELEASE ("releases/…"): have `current` lead there, and `previous` to what was current. Each step is one rename, and the
+# link `replaced` remembers what is being left: wherever this is cut off, finish_switch goes on.
+switch_to() {
+  local old_current
+  old_current=$(readlink "$programs/current" || true)
+  [ "$old_current" != "$1" ] || return 0
+  [ -z "$old_current" ] || link "$old_current" "$programs/replaced"
+  link "$1" "$programs/current"
+  finish_switch
+}
+
+finish_switch() {
+  [ -L "$programs/replaced" ] || return 0
+  if [ "$(readlink "$programs/replaced")" = "$(readlink "$programs/current")" ]; then
+    rm "$programs/replaced"
+  else
+    mv -fT "$programs/replaced" "$programs/previous"
+  fi
+}
+
+# TARGET LINK: make or change a symbolic link, at once.
+link() { ln -sfnT "$1" "$2.new" && mv -fT "$2.new" "$2"; }
 
 # All but the current release and the one before.
 remove_old_releases() {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# deploy/test.sh [--all | --lowest | --arm] [PYTEST ARGUMENT]...
+# deploy/test.sh [--all [--long] | --lowest | --arm] [PYTEST ARGUMENT]...
 #
 # Sets up what the tests need, then runs the static checks (ruff, mypy) and the tests, as in
 # `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed. The checks and tests take about five minutes
@@ -8,6 +8,8 @@
 #   --all      also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
 #              Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them, and downloads
 #              TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
+#   --long     with --all, also what takes many minutes: the Debian package and a fleet in booted systems, archives of
+#              thousands of files, Home Assistant.
 #   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11
 #   --arm      instead: install and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
 #
@@ -18,7 +20,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 . "$(dirname "$(realpath "$0")")/environment.sh"
 
-all='' lowest=''
+all='' long='' lowest=''
 case "${1:-}" in
   -h | --help)
     print_head_comment
@@ -27,6 +29,10 @@ case "${1:-}" in
   --all)
     all=yes
     shift
+    if [ "${1:-}" = --long ]; then
+      long=yes
+      shift
+    fi
     ;;
   --lowest)
     lowest=yes
@@ -53,14 +59,16 @@ selection() {
   [ "$expression" = ' and not ' ] || echo "${expression# and }"
 }
 
+[ "$long" ] || leave_out long "--all --long runs them"
+
 packages=()
 pythons=()
 if [ "$all" ]; then
   for version in 3.11 3.13 3.14; do
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
-  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace)
-  packages+=(zstd rsync minisign ansible-core systemd-journal-remote)  # what deploy/fleet is made of
+  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace zstd rsync)
+  [ ! "$long" ] || packages+=(lintian minisign ansible-core systemd-journal-remote)
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
   else

@@ -3,9 +3,9 @@
 #
 # Stops audiomon and removes it.
 #
-#   --purge   also remove /etc/audiomon and all models, yours included
+#   --purge   also remove /etc/audiomon, drop-ins of the units, and all models, yours included
 #
-# Debian packages that install.sh installed stay: others may use them by now.
+# What it leaves, it names. Debian packages that install.sh installed stay: others may use them by now.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=environment.sh
@@ -21,6 +21,7 @@ for option; do
     *) say "there is no option $option; --help lists them"; exit 2 ;;
   esac
 done
+require_no_package
 [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/uninstall.sh"
 
 # PATH...: remove those that are there, and say so.
@@ -42,15 +43,20 @@ if [ -d /run/systemd/system ]; then
     quietly systemctl disable --now "$unit" || true
   done
 fi
-remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon.service.d "$units/audiomon@.service.d" \
+remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
   "$units"/*.wants/audiomon.service "$units"/*.wants/audiomon@*.service \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
-  /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/audiomon*
-if [ "$purge" ]; then
-  remove "$configuration" "$shared"
-else
-  for kept in "$configuration" "$shared"; do [ ! -e "$kept" ] || say "keeping $kept (--purge removes it)"; done
-fi
+  /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
+# Drop-ins are people's own, those of instances too.
+kept=("$configuration" "$shared" "$units"/audiomon{,@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
+for path in "${kept[@]}"; do
+  [ -e "$path" ] || continue
+  if [ "$purge" ]; then
+    remove "$path"
+  else
+    rmdir "$path" 2>/dev/null || say "keeping $path (--purge removes it)"
+  fi
+done
 if [ -d /run/systemd/system ]; then
   quietly systemctl daemon-reload
   quietly systemctl reset-failed 'audiomon*' || true

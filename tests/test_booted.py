@@ -15,12 +15,13 @@ NO_HYBRID_CGROUPS = 2
 @pytest.mark.root
 @pytest.mark.mic
 @pytest.mark.timeout(1500)
-def test_the_service_installs_hears_swaps_recovers_and_leaves_under_a_real_systemd():
+@pytest.mark.parametrize("part", ["test_service.py", pytest.param("test_deb.py", marks=pytest.mark.long)])
+def test_the_service_installs_hears_swaps_recovers_and_leaves_under_a_real_systemd(part):
     if os.geteuid() != 0:
         pytest.skip("booting a systemd needs root")
     if Path(sys.base_prefix) != Path("/usr"):
         pytest.skip("the installer takes the system's Python whichever runs the tests: once, with that one, is enough")
-    inside = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "--timeout=600", "tests/booted"]
+    inside = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "--timeout=600", f"tests/booted/{part}"]
     boot = [BOOT, "-b", f"{CHECKOUT}:{CHECKOUT}"]
     environment_folder = Path(sys.prefix)
     if not environment_folder.is_relative_to(CHECKOUT):

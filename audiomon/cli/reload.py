@@ -1,12 +1,13 @@
 """``audiomon reload``: have a running listener read its configuration again, and wait for the outcome."""
 
+import os
 from pathlib import Path
 
 import click
 
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.reload_request import FILE, request_reload
-from audiomon.daemon.runtime_files import find_runtime
+from audiomon.daemon.runtime_files import find_runtime, system_runtime, unit_of
 
 
 @click.command()
@@ -29,4 +30,6 @@ def reload(instance: str, runtime: Path | None, patience_s: float) -> None:
       audiomon reload
       sudo audiomon reload -u kitchen
     """
-    click.echo(request_reload(find_runtime(runtime, FILE, instance), patience_s))
+    folder = find_runtime(runtime, FILE, instance)
+    unit = f"{unit_of(instance)}.service" if os.geteuid() == 0 and folder == system_runtime(instance) else ""
+    click.echo(request_reload(folder, patience_s, unit))

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from pathlib import Path
 
 import click
@@ -17,7 +18,10 @@ def _installed_models(_context: click.Context, _option: click.Parameter, begun: 
 
 def _instance(_context: click.Context, _option: click.Parameter, name: str) -> str:
     """Take an instance's name out of its unit's, which is what people copy from systemctl and journalctl."""
-    return name.removesuffix(".service").removeprefix(f"{FIRST_INSTANCE}@")
+    instance = name.removesuffix(".service").removeprefix(f"{FIRST_INSTANCE}@")
+    if not re.fullmatch(r"[A-Za-z0-9:_\\-][A-Za-z0-9:_.\\-]*", instance):
+        raise click.BadParameter("is not the name of a unit's instance: letters, digits and :_.-")
+    return instance
 
 
 instance_option = click.option(

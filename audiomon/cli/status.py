@@ -9,7 +9,7 @@ import msgspec
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
-from audiomon.daemon.runtime_files import find_runtime, read_runtime
+from audiomon.daemon.runtime_files import find_runtime, read_runtime, wrote
 from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.errors import AudiomonError, UserError
 from audiomon.pipeline.statuses import losses_in_words
@@ -41,7 +41,7 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
     found = read_runtime(folder, FILE, Snapshot)
     silent_s = time.monotonic() - found.at_s
     # A reboot starts the monotonic clock over.
-    if not Path(f"/proc/{found.pid}").exists() or silent_s < 0:
+    if not wrote(folder, FILE, found.pid) or silent_s < 0:
         raise UserError(f"audiomon has ended: process {found.pid} is gone and left {folder / FILE} behind")
     if as_json:
         click.echo(msgspec.json.encode(found))

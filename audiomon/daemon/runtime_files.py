@@ -1,7 +1,9 @@
 """Small files that tell other commands about a running daemon, in a folder that lives as long as it does."""
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +14,9 @@ from audiomon.errors import UserError
 SYSTEM_RUNTIME = Path("/run/audiomon")
 # The listener that is audiomon.service; each other one is audiomon@NAME.service.
 FIRST_INSTANCE = "audiomon"
+
+# The largest, the status, is some kilobytes.
+_MAX_BYTES = 1 << 20
 
 _Content = TypeVar("_Content", bound=msgspec.Struct)
 
@@ -36,9 +41,15 @@ def find_runtime(folder: Path | None, file: str, instance: str = FIRST_INSTANCE)
     if folder is not None:
         return folder
     if instance != FIRST_INSTANCE:
-        return SYSTEM_RUNTIME.with_name(f"{SYSTEM_RUNTIME.name}-{instance}")
+        return system_runtime(instance)
     folders = [found for found in (runtime_folder(), SYSTEM_RUNTIME) if found]
     return next((found for found in folders if (found / file).exists()), folders[-1])
+
+
+def system_runtime(instance: str) -> Path:
+    """Return the runtime folder of a system service."""
+    first = SYSTEM_RUNTIME
+    return first if instance == FIRST_INSTANCE else first.with_name(f"{first.name}-{instance}")
 
 
 def unit_of(instance: str) -> str:
@@ -88,12 +99,48 @@ def read_runtime(folder: Path, name: str, kind: type[_Content]) -> _Content:
         UserError: no daemon has written one, it may not be read, or it is damaged.
     """
     try:
-        return msgspec.json.decode((folder / name).read_bytes(), type=kind)
-    except FileNotFoundError:
-        raise UserError(f"no audiomon is running here: there is no {folder / name}") from None
-    except PermissionError:
-        raise UserError(f"{folder / name}: may be read by root and by the service only: use sudo") from None
-    except OSError as error:
-        raise UserError(f"{folder / name}: cannot be read: {error.strerror}") from None
+        return msgspec.json.decode(read_runtime_bytes(folder, name), type=kind)
     except msgspec.DecodeError:
         raise UserError(f"{folder / name}: is damaged; restart audiomon") from None
+
+
+def read_runtime_bytes(folder: Path, name: str) -> bytes:
+    """Read a file as it is, and nothing that it leads to.
+
+    The folder is the service's, and what reads it is often root's: a service that has been taken over must not have
+    root read something else for it. So no link is followed, and the file's owner is the folder's, or root.
+
+    Raises:
+        UserError: no daemon has written one, it may not be read, or it is no file of the daemon's.
+    """
+    path = folder / name
+    try:
+        inside = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # O_NONBLOCK: a pipe in its place holds nobody up.
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+            try:
+                found, owners = os.fstat(descriptor), (os.fstat(inside).st_uid, 0)
+                if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners or found.st_size > _MAX_BYTES:
+                    raise UserError(f"{path}: is no file of audiomon's; remove it")
+                return os.read(descriptor, _MAX_BYTES)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(inside)
+    except FileNotFoundError:
+        raise UserError(f"no audiomon is running here: there is no {path}") from None
+    except PermissionError:
+        raise UserError(f"{path}: may be read by root and by the service only: use sudo") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path}: is a link, and no file of audiomon's; remove it") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def wrote(folder: Path, name: str, pid: int) -> bool:
+    """Whether a process is there that may have written a file: one of the same user's; not one that got its number."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == (folder / name).lstat().st_uid
+    except OSError:
+        return False

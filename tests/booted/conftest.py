@@ -16,10 +16,12 @@ collect_ignore_glob = [] if os.environ.get("AUDIOMON_BOOTED") else ["test_*.py"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 # What a test machine needs and a user's does not: the virtual microphone, a watchdog that bites within a test's
-# patience, time to end on a busy machine, and a place from which a stage can be made to hang (see test_service).
+# patience, time to end on a busy machine, a locale in which not all that is said can be written, and a place from
+# which a stage can be made to hang (see test_service).
 DROP_IN = """
 [Service]
 Environment=ALSA_CONFIG_PATH={microphone}/asoundrc PULSE_SERVER=unix:{microphone}/socket PYTHONPATH=/opt/faults
+Environment=LOCPATH=/opt/faults/locale LC_ALL=de_DE.ISO-8859-1
 WatchdogSec=10
 TimeoutStopSec=60
 """
@@ -84,17 +86,30 @@ def microphone() -> Iterator[VirtualMicrophone]:
     virtual("stop")
 
 
+def install_faults() -> None:
+    """Put what DROP_IN refers to in its place."""
+    Path("/opt/faults/locale").mkdir(parents=True, exist_ok=True)
+    latin = Path("/opt/faults/locale/de_DE.ISO-8859-1")
+    if not latin.exists() and shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
+        subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", latin], check=True, capture_output=True)
+    Path("/opt/faults/sitecustomize.py").write_text(HANG)
+
+
 @pytest.fixture(scope="session")
 def service(clone: Path, microphone: VirtualMicrophone) -> Service:
     """The service, installed from the clean copy by its own installer, and running."""
     drop_in = Path("/etc/systemd/system/audiomon.service.d/test.conf")
     drop_in.parent.mkdir(parents=True)
     drop_in.write_text(DROP_IN.format(microphone=microphone.folder))
-    Path("/opt/faults").mkdir()
-    Path("/opt/faults/sitecustomize.py").write_text(HANG)
+    install_faults()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     finished = subprocess.run(
-        [clone / "deploy/install.sh"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+        [clone / "deploy/install.sh"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        umask=0o077,  # as hardened machines give root
     )
     assert finished.returncode == 0, finished.stderr
     assert CONFIG.exists()

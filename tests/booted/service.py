@@ -68,7 +68,7 @@ def message_id(kind: str) -> str:
     return MESSAGE_IDS[kind]
 
 
-def run(*command: str) -> str:
+def run(*command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -88,7 +88,7 @@ def files_outside_tests() -> set[str]:
     skip = (
         "/opt/microphone", "/opt/faults", "/root/clone", "/root/.", "/var/lib/apt", "/var/lib/dpkg", "/var/cache",
         "/var/lib/systemd", "/etc/machine-id", "/etc/ld.so.cache", "/etc/systemd/system/audiomon.service.d/test.conf",
-        "/var/lib/private",
+        "/var/lib/private", "/var/lib/PackageKit",
     )  # fmt: skip
     found = set()
     for root in roots:

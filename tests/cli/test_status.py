@@ -76,3 +76,19 @@ def test_a_daemon_that_does_not_move_or_is_gone_is_not_taken_for_a_running_one(s
 
 def test_where_none_runs_that_is_said_in_a_line(tmp_path):
     assert "no audiomon is running" in Audiomon(tmp_path)("status", "--runtime", tmp_path, model=None).refused()
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "..", "a/b", ""])
+def test_a_name_that_leads_elsewhere_is_refused(status, name):
+    done = status("-u", name)
+    assert done.status == 2
+    assert "is not the name of a unit's instance" in done.err
+
+
+@pytest.mark.root
+def test_a_file_left_by_a_process_whose_number_is_anothers_now_is_said_to_be_left(status):
+    with subprocess.Popen(["sleep", "60"], user=65534) as other:
+        done = status(pid=other.pid)
+        other.kill()
+    assert done.status == 2
+    assert f"process {other.pid} is gone" in done.err

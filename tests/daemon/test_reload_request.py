@@ -67,3 +67,29 @@ def test_a_daemon_that_is_not_there_is_the_users_to_start(tmp_path):
     (tmp_path / FILE).write_text("{")
     with pytest.raises(UserError, match="damaged"):
         request_reload(tmp_path, 1)
+
+
+def test_a_process_of_another_unit_than_the_one_asked_is_not_signalled(tmp_path, hangup, monkeypatch):
+    write_state(tmp_path, ReloadState(os.getpid()))
+    asked = []
+    monkeypatch.setattr("audiomon.daemon.reload_request.main_pid", lambda unit: asked.append(unit) or os.getpid() + 1)
+    with pytest.raises(UserError, match=r"not from the process that runs as kitchen\.service"):
+        request_reload(tmp_path, 1, "kitchen.service")
+    assert (asked, hangup.is_set()) == (["kitchen.service"], False)
+
+
+@pytest.mark.parametrize("pid", [0, -1])
+def test_a_number_that_stands_for_many_processes_is_damage(tmp_path, pid):
+    (tmp_path / FILE).write_text(f'{{"pid": {pid}}}')
+    with pytest.raises(UserError, match="damaged"):
+        request_reload(tmp_path, 1)
+
+
+@pytest.mark.root
+def test_a_process_of_another_users_is_not_signalled(tmp_path):
+    with subprocess.Popen(["sleep", "60"], user=65534) as other:
+        write_state(tmp_path, ReloadState(other.pid))
+        with pytest.raises(UserError, match="is gone"):
+            request_reload(tmp_path, 1)
+        assert other.poll() is None
+        other.kill()

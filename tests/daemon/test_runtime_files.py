@@ -1,7 +1,19 @@
+import os
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
-from audiomon.daemon.runtime_files import RuntimeFiles, find_runtime, read_runtime, runtime_folder, unit_of
+from audiomon.daemon.runtime_files import (
+    RuntimeFiles,
+    find_runtime,
+    read_runtime,
+    read_runtime_bytes,
+    runtime_folder,
+    unit_of,
+    wrote,
+)
 from audiomon.errors import UserError
 
 
@@ -69,3 +81,40 @@ def test_a_command_looks_where_it_is_told_or_where_the_file_is(monkeypatch, tmp_
     assert find_runtime(None, "a.json") == tmp_path
     assert str(find_runtime(None, "a.json", "kitchen")) == "/run/audiomon-kitchen"
     assert (unit_of("audiomon"), unit_of("kitchen")) == ("audiomon", "audiomon@kitchen")
+
+
+def test_a_link_in_the_folder_leads_nowhere(tmp_path):
+    (tmp_path / "secret").write_bytes(b'{"number": 1}')
+    (tmp_path / "a.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(UserError, match="is a link"):
+        read_runtime(tmp_path, "a.json", Content)
+
+
+def test_what_is_no_plain_file_or_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 30)
+    for name in ("pipe", "folder", "large"):
+        with pytest.raises(UserError, match="is no file of audiomon's"):
+            read_runtime_bytes(tmp_path, name)
+
+
+@pytest.mark.root
+def test_a_file_that_is_neither_the_folders_owners_nor_roots_is_not_read(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'{"number": 1}')
+    os.chown(tmp_path / "a.json", 65534, -1)
+    with pytest.raises(UserError, match="is no file of audiomon's"):
+        read_runtime_bytes(tmp_path, "a.json")
+    os.chown(tmp_path, 65534, -1)
+    assert read_runtime_bytes(tmp_path, "a.json") == b'{"number": 1}'
+
+
+@pytest.mark.root
+def test_a_process_that_got_the_number_of_one_that_is_gone_has_not_written_the_file(tmp_path):
+    (tmp_path / "a.json").touch()
+    assert wrote(tmp_path, "a.json", os.getpid())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, user=65534) as other:
+        assert not wrote(tmp_path, "a.json", other.pid)
+        other.communicate(b"\n")
+    assert not wrote(tmp_path, "a.json", other.pid)

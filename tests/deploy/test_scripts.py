@@ -1,3 +1,4 @@
+import itertools
 import os
 import re
 import shutil
@@ -8,7 +9,9 @@ import pytest
 
 from tests.deploy.checkout import ROOT, Checkout
 
-SCRIPTS = sorted([*ROOT.glob("deploy/*.sh"), *ROOT.glob("tests/**/*.sh"), ROOT / ".ci" / "run"])
+SCRIPTS = sorted(
+    [*ROOT.glob("deploy/**/*.sh"), *ROOT.glob("deploy/deb/p*"), *ROOT.glob("tests/**/*.sh"), ROOT / ".ci" / "run"]
+)
 
 
 @pytest.fixture
@@ -129,23 +132,87 @@ def test_another_python_makes_another_release(installable: Checkout) -> None:
         installable.add_python(version)
         status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start")
         assert status == 0, said
-        names += re.findall(r"would run: ln -sfnT releases/(\S+) ", said)
+        names += re.findall(r"would run: switch_to releases/(\S+)", said)
     assert [name.rpartition("-")[0] for name in names] == ["1.2.3-python3.11", "1.2.3-python3.12"]
 
 
+def add_release(checkout: Checkout, name: str, made_with: str, link: str = "") -> Path:
+    """A whole release, whose command says that all is well."""
+    release = checkout.folder / "opt" / "releases" / name
+    (release / "bin").mkdir(parents=True)
+    (release / "made-with").write_text(f"{made_with}\n")
+    (release / "bin" / "audiomon").write_text("#!/bin/bash\n")
+    (release / "bin" / "audiomon").chmod(0o755)
+    if link:
+        (checkout.folder / "opt" / link).symlink_to(f"releases/{name}")
+    return release
+
+
 def test_a_release_whose_python_is_gone_is_not_gone_back_to(installable: Checkout) -> None:
-    for name, made_with in (("previous", "3.11"), ("current", "3.12")):
-        release = installable.folder / "opt" / "releases" / f"of-{made_with}"
-        release.mkdir(parents=True)
-        (release / "made-with").write_text(f"{made_with}\n")
-        (installable.folder / "opt" / name).symlink_to(f"releases/of-{made_with}")
+    add_release(installable, "of-3.11", "3.11", "previous")
+    add_release(installable, "of-3.12", "3.12", "current")
     status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--rollback")
     assert status == 0, said
-    assert "would run: ln -sfnT releases/of-3.11 " in said
+    assert "would run: switch_to releases/of-3.11\n" in said
     installable.add_python("3.12")
     status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--rollback")
     assert status == 1
-    assert "of-3.11 was made with a Python that is gone" in said
+    assert "of-3.11 would not run: it is damaged, or was made with a Python that is gone" in said
+
+
+@pytest.mark.parametrize("broken", ["", "#!/bin/gone/python\n", "#!/bin/bash\nexit 1\n"])
+def test_a_release_that_was_damaged_is_made_again_and_not_gone_back_to(installable: Checkout, broken: str) -> None:
+    name = installable.run("bash", "-c", ". deploy/environment.sh; . deploy/places.sh; release_name")[1].strip()
+    command = add_release(installable, name, "3.11", "previous") / "bin" / "audiomon"
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start")
+    assert status == 0
+    assert f"opt/releases/{name} already\n" in said
+    if broken:
+        command.write_text(broken)
+    else:
+        command.unlink()
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start")
+    assert status == 0
+    assert "would make a virtual environment in" in said
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--rollback")
+    assert status == 1
+    assert "would not run" in said
+
+
+# Ends the process, as a kill would, before the N-th of the programs that a switch calls.
+_CUT = """
+count=0
+for program in ln mv rm; do eval "$program() { (( count++ < $CUT )) || exit 9; command $program \\"\\$@\\"; }"; done
+"""
+
+
+def test_wherever_a_switch_is_cut_off_both_releases_can_be_reached(installable: Checkout) -> None:
+    programs = installable.folder / "opt"
+    scripts = "set -euo pipefail; . deploy/environment.sh; . deploy/places.sh; "
+    outcomes = []
+    for cut in itertools.count():
+        shutil.rmtree(programs, ignore_errors=True)
+        add_release(installable, "old", "3.11", "previous")
+        add_release(installable, "new", "3.11", "current")
+        status, said = installable.run("bash", "-c", f"{scripts}{_CUT}switch_to releases/old", CUT=str(cut))
+        assert (programs / "current" / "made-with").exists(), f"no release for a moment: {cut}"
+        installable.run("bash", "-c", f"{scripts}finish_switch")
+        outcomes.append((os.readlink(programs / "current"), os.readlink(programs / "previous")))
+        if status == 0:
+            break
+        assert status == 9, said
+    assert len(outcomes) > 4
+    assert set(outcomes) == {("releases/new", "releases/old"), ("releases/old", "releases/new")}
+    assert outcomes[-1] == ("releases/old", "releases/new")
+
+
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_what_the_debian_package_installed_is_left_to_apt(installable: Checkout, script: str) -> None:
+    installable.add_program("id", "#!/bin/bash\necho 1000\n")  # whatever comes after, nothing is removed
+    options = ["--dry-run"] if script == "install.sh" else []
+    status, said = installable.run(f"deploy/{script}", *options, INSTALLED="audiomon")
+    assert status == 1
+    assert "the Debian package audiomon is installed" in said
 
 
 @pytest.mark.parametrize("check", ["ruff check", "ruff format", "mypy"])

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from audiomon.cli import cli
 from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.status_file import FILE
-from audiomon.diagnostics.doctor.bundle import without_secrets, write_bundle
+from audiomon.diagnostics.doctor.bundle import bundle_contents, without_secrets, write_bundle
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError
 from tests.cli.command import Audiomon
@@ -133,6 +133,27 @@ def test_a_bundle_is_its_owners_alone_and_one_that_cannot_be_written_says_so(tmp
         assert archive.extractfile("audiomon-bundle/a.txt").read().decode() == "grüße\n"
     with pytest.raises(AudiomonError, match="cannot be written"):
         write_bundle(tmp_path / "no" / "bundle.tar.gz", {})
+
+
+def test_a_bundle_takes_the_place_of_a_link_and_leaves_no_draft(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "bundle.tar.gz").symlink_to(tmp_path / "precious")
+    write_bundle(tmp_path / "bundle.tar.gz", {"a.txt": ""})
+    assert (tmp_path / "precious").read_text() == "precious"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(AudiomonError, match="cannot be written"):
+        write_bundle(tmp_path / "folder", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle.tar.gz", "folder", "precious"]
+
+
+def test_a_status_that_is_a_link_is_not_packed(tmp_path, monkeypatch):
+    monkeypatch.setattr("audiomon.daemon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
+    (tmp_path / "audiomon-kitchen").mkdir()
+    (tmp_path / "secret").write_text("root:*:20228")
+    (tmp_path / "audiomon-kitchen" / FILE).symlink_to(tmp_path / "secret")
+    packed = bundle_contents(None, "kitchen", "")
+    assert "is a link" in packed["status.json"]
+    assert not any("20228" in text for text in packed.values())
 
 
 @pytest.fixture

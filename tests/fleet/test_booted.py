@@ -15,6 +15,7 @@ NEEDED = ("rsync", "minisign", "zstd", "ansible-playbook", "/usr/lib/systemd/sys
 
 
 @pytest.mark.root
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_a_fleet_ships_its_journals_and_takes_and_refuses_models_under_a_real_systemd():
     if os.geteuid() != 0:

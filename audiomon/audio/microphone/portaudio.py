@@ -5,13 +5,16 @@ all calls go through `portaudio`. Nothing here captures.
 """
 
 import atexit
+import contextlib
 import importlib
 import importlib.util
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from audiomon.audio.mono import can_resample
@@ -20,6 +23,7 @@ from audiomon.errors import DeviceError, SoundSystemError
 
 # A call that takes longer hangs in a sound server or a driver, and may do so for ever.
 _MAX_CALL_S = 10.0
+_SHARED_MEMORY = Path("/dev/shm")
 
 _inside = threading.Condition(threading.RLock())
 _open_streams = 0
@@ -99,6 +103,8 @@ def reason(error: Exception) -> str:
 
 
 def _loaded() -> Any:
+    if "sounddevice" not in sys.modules:
+        _keep_out_of_strangers_jack()
     if not can_resample():
         # PortAudio then opens sound cards through ALSA's own converter, which makes any sample rate of theirs.
         os.environ.setdefault("PA_ALSA_PLUGHW", "1")
@@ -114,3 +120,31 @@ def _loaded() -> Any:
     except Exception as error:
         # A PortAudioError; its class comes with the module that could not be imported.
         raise DeviceError(f"PortAudio does not start: {error}") from None
+
+
+def _keep_out_of_strangers_jack() -> None:
+    """Have JACK's client library, which PortAudio and ALSA both try, talk to a server of this user's or to none.
+
+    It finds a server by a socket in /dev/shm, where any user may have put one that never answers, and believes a
+    database there that any user may have made first.
+
+    Raises:
+        DeviceError: the database is another user's.
+    """
+    user = os.getuid()
+    os.environ.setdefault("JACK_NO_START_SERVER", "1")
+    if _owner(_SHARED_MEMORY / f"jack_default_{user}_0") != user:
+        # A name that nobody can guess, and so nobody listens at.
+        os.environ.setdefault("JACK_DEFAULT_SERVER", secrets.token_hex(8))
+    database = _SHARED_MEMORY / f"jack_db-{user}"
+    with contextlib.suppress(OSError):  # there already, or nothing can be made there, by JACK either
+        database.mkdir(mode=0o700)
+    if _owner(database) not in (user, None):
+        raise DeviceError(f"{database} was made by another user, and PortAudio would believe it: remove it")
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return None

@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import io
+import os
 import platform
 import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +17,10 @@ import msgspec
 
 from audiomon import __version__
 from audiomon.audio.microphone.devices import input_devices
-from audiomon.daemon.runtime_files import find_runtime, unit_of
+from audiomon.daemon.runtime_files import find_runtime, read_runtime_bytes, unit_of
 from audiomon.daemon.status_file import FILE
 from audiomon.diagnostics.doctor.machine import model_of
-from audiomon.errors import AudiomonError, DeviceError
+from audiomon.errors import AudiomonError, DeviceError, UserError
 
 _DISTRIBUTIONS = (
     "numpy", "sounddevice", "soundfile", "soxr", "ai-edge-litert", "tflite-runtime", "msgspec", "PyYAML", "click",
@@ -66,13 +68,12 @@ def bundle_contents(config: Path | None, instance: str, report: str) -> dict[str
     Returns:
         The text of each file, by its name.
     """
-    status = find_runtime(None, FILE, instance) / FILE
     return {
         "doctor.txt": report,
         "versions.txt": _versions(),
         "audiomon.yaml": without_secrets(_text(config)) if config else "there is none: the defaults hold\n",
         "devices.json": _devices(),
-        "status.json": _text(status),
+        "status.json": _status(instance),
         "journal.txt": without_secrets(_journal(unit_of(instance))),
     }
 
@@ -88,13 +89,20 @@ def write_bundle(path: Path, contents: Mapping[str, str]) -> None:
         AudiomonError: it cannot be written.
     """
     try:
-        path.touch(mode=0o600)
-        with tarfile.open(path, "w:gz") as archive:
-            for name, text in contents.items():
-                data = text.encode()
-                member = tarfile.TarInfo(f"audiomon-bundle/{name}")
-                member.size, member.mtime, member.mode = len(data), int(time.time()), 0o600
-                archive.addfile(member, io.BytesIO(data))
+        # Written beside it and put in its place: a link of that name is replaced, not followed.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}", delete=False) as file:
+            try:
+                with tarfile.open(fileobj=file, mode="w:gz") as archive:
+                    for name, text in contents.items():
+                        data = text.encode()
+                        member = tarfile.TarInfo(f"audiomon-bundle/{name}")
+                        member.size, member.mtime, member.mode = len(data), int(time.time()), 0o600
+                        archive.addfile(member, io.BytesIO(data))
+                file.flush()
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
     except OSError as error:
         raise AudiomonError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -130,6 +138,13 @@ def _printed(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout
+
+
+def _status(instance: str) -> str:
+    try:
+        return read_runtime_bytes(find_runtime(None, FILE, instance), FILE).decode(errors="replace")
+    except UserError as error:
+        return f"{error}\n"
 
 
 def _text(path: Path) -> str:

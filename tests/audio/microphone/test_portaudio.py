@@ -1,9 +1,14 @@
 """What PortAudio must never be asked: anything by two threads at once, and anything of it lost when it fails."""
 
+import ctypes.util
+import os
+import shutil
+import subprocess
 import sys
 import threading
 import types
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +155,47 @@ def test_a_name_that_is_not_utf_8_is_escaped_and_harms_no_other(fake):
     fake.default = types.SimpleNamespace(device={"input": 0})
     found = [(device.index, device.name, device.host_api, device.channels) for device in input_devices()]
     assert found == [(0, "mic", "ALSA", 2), (1, "K\\xfcche", "ALSA", 1), (2, "Straße", "OSS", 2)]
+
+
+LIST = "from audiomon.audio.microphone.devices import input_devices; input_devices()"
+
+
+def traced(calls: str, **environment: str) -> list[str]:
+    """List the devices in a process of its own; its calls to the kernel that have to do with JACK."""
+    command = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-e", "signal=none", sys.executable, "-c", LIST]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    return [line for line in done.stderr.splitlines() if "jack" in line and calls in line]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not ctypes.util.find_library("jack"), reason="JACK's client library is not installed")
+def test_no_socket_that_others_could_have_made_is_connected_to():
+    server = f"jack_default_{os.getuid()}_0"
+    if not Path("/dev/shm").is_dir() or Path("/dev/shm", server).exists():
+        pytest.skip("there is a JACK server here")
+    assert not [line for line in traced("connect") if server in line]
+    assert [line for line in traced("connect", JACK_DEFAULT_SERVER="default") if server in line], "proves nothing"
+
+
+def test_a_server_of_this_users_is_asked_and_another_ones_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(portaudio, "_SHARED_MEMORY", tmp_path)
+    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    (tmp_path / f"jack_default_{os.getuid()}_0").touch()
+    portaudio._keep_out_of_strangers_jack()
+    assert "JACK_DEFAULT_SERVER" not in os.environ
+    (tmp_path / f"jack_default_{os.getuid()}_0").unlink()
+    portaudio._keep_out_of_strangers_jack()
+    assert len(os.environ["JACK_DEFAULT_SERVER"]) == 16
+    assert (tmp_path / f"jack_db-{os.getuid()}").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.root
+def test_a_database_that_another_user_made_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(portaudio, "_SHARED_MEMORY", tmp_path)
+    database = tmp_path / f"jack_db-{os.getuid()}"
+    database.mkdir()
+    os.chown(database, 65534, -1)
+    with pytest.raises(DeviceError, match="was made by another user"):
+        portaudio._keep_out_of_strangers_jack()
