@@ -2,11 +2,11 @@
 
 Each package imports only from those above it in this list:
 
-    audio, features, config   samples; what a log-mel frame is; what the YAML may say
+    audio, features, config   samples; what a model reads; what the YAML may say
     models                    a model package on disk and the interpreter that runs it
     pipeline                  windows -> predictions -> events
     outputs                   where predictions and events go
-    service, lab              the supervised daemon; making and judging models
+    daemon, diagnostics, lab  the supervised daemon; what is wrong and what was heard; making and judging models
     cli                       one file per command
 """
 

@@ -67,6 +67,9 @@ service_packages() {
   fi
 }
 
+# The Debian packages that drawing needs besides, one a line: 32-bit ARM has no wheels of matplotlib.
+plots_packages() { [ "$(architecture)" != armhf ] || echo python3-matplotlib; }
+
 # VERSION ("3.11"): the first Python of that version that runs: the system's, one on PATH, one of pyenv's.
 find_python() {
   local candidate
@@ -166,9 +169,19 @@ _make_environment() {
     quietly "$python" -m venv "${venv_options[@]}" "$dir" || fail "$python could not make a virtual environment"
   fi
   say "installing the Python packages that pyproject.toml lists${extras:+ (with $extras)} into ${dir#"$checkout"/}; this can take minutes"
-  pip_install "$dir" -e "$checkout${extras:+[$extras]}" ||
+  install_checkout "$dir" "$extras" ||
     fail "pip could not install them (its last words are above); start again once the reason is gone"
   printf '%s\n' "$stamp" >"$dir/audiomon-stamp"
+}
+
+# DIR EXTRAS: the checkout, editable, and the newest of what it lists; with `lowest` set, the oldest that it allows.
+install_checkout() {
+  local source=$checkout${2:+[$2]}
+  if [ "${lowest:-}" ]; then
+    pip_install "$1" uv && quietly "$1/bin/uv" pip install --python "$1/bin/python" --resolution lowest-direct -e "$source"
+  else
+    pip_install "$1" -e "$source"
+  fi
 }
 
 # DIR SOURCE: install audiomon from SOURCE and exactly what the lock files beside this one list: pip compares each file's

@@ -1,11 +1,12 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
 #
 #   --dry-run    say what would be done, and do nothing
 #   --no-start   install, but neither enable nor start the service
+#   --plots      also what `audiomon report --plot` draws with (about 60 MB); later upgrades keep it
 #   --rollback   go back to the version that was installed before this one
 #
 #   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
@@ -20,12 +21,13 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$(dirname "$(realpath "$0")")/places.sh"
 
-dry_run='' start=yes rollback=''
+dry_run='' start=yes plots='' rollback=''
 for option; do
   case "$option" in
     -h | --help) print_head_comment; exit 0 ;;
     --dry-run) dry_run=yes ;;
     --no-start) start='' ;;
+    --plots) plots=yes ;;
     --rollback) rollback=yes ;;
     *) say "there is no option $option; --help lists them"; exit 2 ;;
   esac
@@ -41,9 +43,11 @@ systemd_runs() { [ -d /run/systemd/system ]; }
 install_release() {
   local python=$system_python packages release=$releases/$1 old_current
   require_python "$python"
-  mapfile -t packages < <(runtime_packages "$python"; service_packages)
+  [ ! -e "$programs/current/plots" ] || plots=yes
+  mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages)
   if is_whole "$python" "$release"; then
     say "audiomon $1 is in $release already"
+    [ -z "$plots" ] || [ -e "$release/plots" ] || do_it add_plots "$release"
   elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
     [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
@@ -69,10 +73,11 @@ make_release() {
   rm -rf "$release"
   source=$(mktemp -d)
   # From a copy: building in the checkout would leave files of root's in it.
-  cp -r "$checkout"/{audiomon,pyproject.toml,README.md,LICENSE} "$source"
+  cp -r "$checkout"/{audiomon,config,models,pyproject.toml,README.md,LICENSE} "$source"
   { quietly "$python" -m venv "${venv_options[@]}" "$release" &&
     say "installing Python packages; this can take some minutes" &&
     pip_install_locked "$release" "$source" &&
+    { [ -z "$plots" ] || add_plots "$release"; } &&
     cp -r "$checkout"/{models,config,deploy,README.md} "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
     python_version "$python" >"$release/made-with"; } || {
@@ -82,6 +87,15 @@ make_release() {
   rm -rf "$source"
   chmod -R go+rX "$release"
   say "the programs take $(du -sh "$release" | cut -f 1) on disk"
+}
+
+# DIR: what `audiomon report --plot` draws with.
+add_plots() {
+  local packages
+  mapfile -t packages < <(plots_packages)
+  install_packages "${packages[@]}" &&
+    { [ "${#packages[@]}" -gt 0 ] || pip_install "$1" --no-deps --require-hashes -r "$checkout/deploy/plots.lock"; } &&
+    chmod -R go+rX "$1" && touch "$1/plots"
 }
 
 # Copy everything that lies outside /opt from the release that is now current.

@@ -1,13 +1,15 @@
 #!/bin/bash
-# deploy/test.sh [--all | --arm] [PYTEST ARGUMENT]...
+# deploy/test.sh [--all | --lowest | --arm] [PYTEST ARGUMENT]...
 #
 # Sets up what the tests need, then runs the static checks (ruff, mypy) and the tests, as in
-# `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed.
+# `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed. The checks and tests take about five minutes
+# on two cores, the first set-up a few more.
 #
-#   --all   also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
-#           Python 3.11 and 3.13 that this machine has. Installs Debian packages for them, and downloads TensorFlow.
-#           Run it as root for those that need root.
-#   --arm   instead: install and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
+#   --all      also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
+#              Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them, and downloads
+#              TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
+#   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11
+#   --arm      instead: install and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
 #
 # Without --all: the system's Python only, and of Debian packages only those that audiomon itself needs.
 # The environments are .venv-test* in this checkout; remove them to undo it all.
@@ -16,7 +18,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 . "$(dirname "$(realpath "$0")")/environment.sh"
 
-all=
+all='' lowest=''
 case "${1:-}" in
   -h | --help)
     print_head_comment
@@ -24,6 +26,10 @@ case "${1:-}" in
     ;;
   --all)
     all=yes
+    shift
+    ;;
+  --lowest)
+    lowest=yes
     shift
     ;;
   --arm)
@@ -50,7 +56,7 @@ selection() {
 packages=()
 pythons=()
 if [ "$all" ]; then
-  for version in 3.11 3.13; do
+  for version in 3.11 3.13 3.14; do
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox shellcheck strace)
@@ -65,6 +71,9 @@ else
   leave_out root "--all runs them"
   leave_out tensorflow "--all runs them"
 fi
+if [ "$lowest" ]; then
+  pythons=("$(find_python 3.11)") || fail "--lowest needs Python 3.11: newer ones have no wheels of versions that old"
+fi
 [ "${#pythons[@]}" -gt 0 ] || pythons=("$system_python")
 
 for python in "${pythons[@]}"; do
@@ -76,13 +85,14 @@ install_packages "${packages[@]}" || exit 1
 # Everything is set up before anything runs, so that a test's failure is never mistaken for a set-up's.
 environments=()
 for python in "${pythons[@]}"; do
-  extras=test,dev,tflite-runtime
+  extras=test,oracle,dev,tflite-runtime
+  [ -z "$lowest" ] || extras="test"
   if [ "$all" ]; then
     extras+=,service
     # TensorFlow once is enough: what it makes, the other Python reads.
     [ "${#environments[@]}" -gt 0 ] || extras+=,lab
   fi
-  environments+=("$checkout/.venv-test${all:+-all}-$(python_version "$python")")
+  environments+=("$checkout/.venv-test${all:+-all}${lowest:+-lowest}-$(python_version "$python")")
   make_environment "${environments[-1]}" "$python" "$extras"
 done
 
@@ -91,29 +101,60 @@ check() {
   say "$*"
   "${environments[0]}/bin/python" -m "$@" || failed+=("$*")
 }
-check ruff check .
-check ruff format --check .
-check mypy
+if [ -z "$lowest" ]; then
+  check ruff check .
+  check ruff format --check .
+  check mypy
+fi
 
 log=$(mktemp)
-trap 'rm -f "$log" "$log.summary"' EXIT
+trap 'rm -f "$log" "$log.summary" "$log.passed"' EXIT
 colour=no
 [ ! -t 1 ] || colour=yes
+last='' ran=''
+
+# EXPRESSION PYTEST ARGUMENT...: run the tests with these markers in $environment. A failure's summary is kept.
+run_tests() {
+  local expression=$1 status=0 name
+  shift
+  say "pytest with ${environment##*/}: $expression"
+  "$environment/bin/python" -m pytest --color="$colour" -m "$expression" "$@" 2>&1 | tee "$log" || status=$?
+  last=$status
+  case "$status" in
+    0)
+      ran=1
+      tail -n 1 "$log" >"$log.passed"
+      ;;
+    5) ;; # none of the tests that were asked for
+    *)
+      ran=1
+      name="pytest with ${environment##*/}"
+      [[ " ${failed[*]} " == *" $name "* ]] || failed+=("$name")
+      # from the last one on: a test that runs pytest shows another
+      tac "$log" | sed '/=== .*short test summary info/q' | tac >"$log.summary"
+      ;;
+  esac
+}
+
 for environment in "${environments[@]}"; do
   # the first environment alone has TensorFlow
-  if [ "$environment" = "${environments[0]}" ]; then expression=$(selection); else expression=$(selection tensorflow); fi
-  say "pytest with ${environment##*/}"
-  passed=yes
-  "$environment/bin/python" -m pytest --color="$colour" -m "$expression" "$@" 2>&1 | tee "$log" || passed=
-  if [ ! "$passed" ]; then
-    failed+=("pytest with ${environment##*/}")
-    # from the last one on: a test that runs pytest shows another
-    tac "$log" | sed '/=== .*short test summary info/q' | tac >"$log.summary"
+  without=()
+  [ "$environment" = "${environments[0]}" ] || without=(tensorflow)
+  # One at a time where tests share the sound server or the system; all others in parallel.
+  if [ "$all" ]; then
+    expression=$(selection "${without[@]}")
+    run_tests "(mic or root)${expression:+ and $expression}" "$@"
+    without+=(mic root)
   fi
+  run_tests "$(selection "${without[@]}")" -n auto --dist loadscope "$@"
 done
 
-[ "${#failed[@]}" -gt 0 ] || exit 0
-if [ "$passed" ]; then
+[ "$ran" ] || failed+=("pytest: no test was selected")
+if [ "${#failed[@]}" -eq 0 ]; then
+  [ "$last" -eq 0 ] || cat "$log.passed" # the last run had nothing to do
+  exit 0
+fi
+if [ "$last" -eq 0 ] || [ "$last" -eq 5 ]; then
   # What stands last must not be the success of the last run: the summary of the failed one is repeated.
   say "failed: $(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
   if [ -e "$log.summary" ]; then cat "$log.summary"; else tail -n 1 "$log"; fi

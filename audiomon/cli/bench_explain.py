@@ -15,9 +15,9 @@ from audiomon.cli.bench_models import (
     runs_option,
     weights_option,
 )
-from audiomon.lab.bench.explain import explain as run_experiments
-from audiomon.lab.bench.explanation import factor_table, sentences
-from audiomon.lab.bench.models import interpreters_for_engines
+from audiomon.lab.bench.explain.experiments import explain as run_experiments
+from audiomon.lab.bench.explain.text import factor_table, sentences
+from audiomon.lab.bench.models.measure import interpreters_for_engines
 from audiomon.lab.plots import check_plotting, plot_explanation
 
 

@@ -10,10 +10,10 @@ import click
 
 from audiomon.cli.bench import say
 from audiomon.errors import AudiomonError
-from audiomon.lab.bench.models import Timing, interpreters_for_engines, measure_all, missing
-from audiomon.lab.bench.models_table import document, table
-from audiomon.lab.bench.original_protocol import run_original
-from audiomon.lab.bench.variants import SEED, Network, write_variants
+from audiomon.lab.bench.models.measure import Timing, interpreters_for_engines, measure_all, missing
+from audiomon.lab.bench.models.original import run_original
+from audiomon.lab.bench.models.table import document, table
+from audiomon.lab.bench.models.variants import SEED, Network, write_variants
 from audiomon.lab.keras_files import check_existence
 from audiomon.lab.plots import check_plotting, plot_models
 from audiomon.lab.tensorflow_process import TensorFlowProcess

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,7 @@ from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
 from audiomon.daemon.exposure import exposures
 from audiomon.daemon.wakeups import Wakeups
-from audiomon.errors import AudiomonError, DeviceError
+from audiomon.errors import AudiomonError, ConfigError, DeviceError, ModelError
 from audiomon.models.package import package_file
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.opening import OutputOptions, in_service, live_outputs, screen
@@ -26,6 +27,11 @@ from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import listening, summary
 from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
+
+if TYPE_CHECKING:
+    from audiomon.daemon.running import Running
+    from audiomon.daemon.startup import Startup
+    from audiomon.daemon.systemd import ServiceManager
 
 _CLOCK = SystemClock()
 # How often the end of a recording is looked for, should its wake-up be missed.
@@ -117,20 +123,52 @@ def run(
         return
     output = live_outputs(options, _CLOCK)
     with _reporting_to(output, in_service(options)):
-        settings = settings_now()
+        _run_live(settings_now, output, options, or_sample=or_sample)
+
+
+def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptions, *, or_sample: bool) -> None:
+    """Listen to the microphone, or wait for one; as a service, wait for a configuration that holds as well."""
+    from audiomon.daemon.model_record import read_record
+    from audiomon.daemon.running import Running
+    from audiomon.daemon.runtime_files import runtime_folder
+    from audiomon.daemon.startup import Startup
+    from audiomon.daemon.systemd import ServiceManager
+
+    manager = ServiceManager()
+    is_service = in_service(options) or "NOTIFY_SOCKET" in os.environ
+    record = read_record(runtime_folder()) if is_service else None
+    startup = Startup(load, record, output=output, manager=manager, clock=_CLOCK)
+    source: LiveSource | None = None
+    try:
+        settings = startup.settings()
         loading = LoadingModel(settings)
-        source, absence = _microphone(settings, loading)
+        source, absence = _microphone(settings, loading.package.manifest.input.sample_rate)
         sample = _sample(loading) if or_sample else None
         if source is None and sample is not None:
             click.echo(f"audiomon: {absence}\naudiomon: listening to the sample recording {sample} instead", err=True)
             _listen(_recording(str(sample), None, 1, True), settings, loading, screen(options))
-        elif absence is not None and not in_service(options) and "NOTIFY_SOCKET" not in os.environ:
+            return
+        if absence is not None and not is_service:
             # Someone who types a command wants to know; a service waits for its microphone.
             raise absence
-        else:
-            for status in exposures(settings, loading.package, _CLOCK):
-                output.status(status)
-            _supervise(source, absence, settings, loading, settings_now, output)
+        running: Running | None = Running(settings, loading.classifier(), loading.rules)
+    except (ConfigError, ModelError) as error:
+        if source is not None:
+            source.close()
+        if not is_service:
+            raise
+        running, source, absence = startup.wait(error), None, None
+    except BaseException:
+        if source is not None:
+            source.close()
+        raise
+    if running is None:
+        return
+    if source is None and absence is None:
+        source, absence = _microphone(running.settings, running.classifier.spec.sample_rate)
+    for status in exposures(running.settings, running.classifier.package, _CLOCK):
+        output.status(status)
+    _supervise(source, str(absence or ""), running, startup, load, output, manager)
 
 
 @contextmanager
@@ -138,12 +176,15 @@ def _reporting_to(output: Fanout, service: bool) -> Iterator[None]:
     """Close the outputs at the end; write what ends a service there, with its fields, rather than as a bare line."""
     try:
         yield
-    except AudiomonError as error:
+        if (failure := output.failure) is not None:
+            name, error = failure
+            raise AudiomonError(f"{name}: {error.strerror if isinstance(error, OSError) else error}")
+    except AudiomonError as ended:
         if not service:
             raise
-        facts = {"reason": str(error)}
-        output.status(Status(StatusKind.FAILED, f"Ended: {error}", _CLOCK.time_ns(), dict(facts), "error"))
-        raise click.exceptions.Exit(error.exit_status) from None
+        facts = {"reason": str(ended)}
+        output.status(Status(StatusKind.FAILED, f"Ended: {ended}", _CLOCK.time_ns(), dict(facts), "error"))
+        raise click.exceptions.Exit(ended.exit_status) from None
     finally:
         output.close()
 
@@ -166,11 +207,11 @@ def _sample(loading: LoadingModel) -> Path | None:
     return min((package_file(folder, path.name) for path in folder.glob("sample.*")), default=None)
 
 
-def _microphone(settings: Settings, loading: LoadingModel) -> tuple[LiveSource | None, DeviceError | None]:
+def _microphone(settings: Settings, sample_rate: int) -> tuple[LiveSource | None, DeviceError | None]:
     from audiomon.daemon.opening import open_microphone
 
     try:
-        return open_microphone(settings, loading.package.manifest.input.sample_rate, _CLOCK), None
+        return open_microphone(settings, sample_rate, _CLOCK), None
     except DeviceError as error:
         return None, error
 
@@ -214,14 +255,14 @@ def _listen(source: Source, settings: Settings, loading: LoadingModel, output: O
 
 def _supervise(
     source: LiveSource | None,
-    absence: DeviceError | None,
-    settings: Settings,
-    loading: LoadingModel,
-    settings_now: Callable[[], Settings],
+    absence: str,
+    running: "Running",
+    startup: "Startup",
+    load: Callable[[], Settings],
     output: Fanout,
+    manager: "ServiceManager",
 ) -> None:
     from audiomon.daemon.opening import open_microphone
-    from audiomon.daemon.running import Running
     from audiomon.daemon.supervisor import Supervisor
 
     def open_source(asked: Settings, sample_rate: int, before: Identity | None) -> LiveSource:
@@ -229,10 +270,13 @@ def _supervise(
 
     try:
         supervisor = Supervisor(
-            Running(settings, loading.classifier(), loading.rules),
-            load_settings=settings_now,
+            running,
+            load_settings=load,
             open_source=open_source,
             output=output,
+            manager=manager,
+            failed=startup.failed,
+            problem=startup.problem,
             # A terminal that is closed hangs up; its listener then ends.
             reload_on_hangup=not sys.stdin.isatty(),
             clock=_CLOCK,
@@ -241,4 +285,4 @@ def _supervise(
         if source is not None:
             source.close()
         raise
-    supervisor.run(source, str(absence or ""))
+    supervisor.run(source, absence)

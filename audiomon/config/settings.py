@@ -8,6 +8,7 @@ import msgspec
 
 from audiomon.config import Config, Document, convert, load_config
 from audiomon.errors import FieldError, UserError, dotted
+from audiomon.shipped import checkout, packaged
 
 SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
 _MAX_DEVICE_DIGITS = 9
@@ -43,6 +44,10 @@ class Settings:
             config = msgspec.structs.replace(config, journal=journal)
         return Settings(config, self.document)
 
+    def with_model(self, folder: Path) -> "Settings":
+        """Lay another model over it, by its package's folder."""
+        return Settings(msgspec.structs.replace(self.config, model=str(folder)), self.document)
+
     @property
     def folder(self) -> Path:
         """Where relative paths in it start."""
@@ -71,9 +76,8 @@ def load_settings(config_path: Path | None, **overrides: Any) -> Settings:
 
 
 def default_config() -> Path | None:
-    """Return the configuration that is used when none is named: the checkout's, else the system's, else None."""
-    checkout = Path(__file__).resolve().parents[2]
-    candidates = [SYSTEM_CONFIG]
-    if (checkout / "pyproject.toml").exists():
-        candidates.insert(0, checkout / "config" / "audiomon.yaml")
+    """Return the configuration that is used when none is named: the checkout's, the system's, or the wheel's."""
+    candidates = [SYSTEM_CONFIG, packaged() / "config" / "audiomon.yaml"]
+    if (source := checkout()) is not None:
+        candidates.insert(0, source / "config" / "audiomon.yaml")
     return next((path for path in candidates if path.exists()), None)

@@ -9,7 +9,7 @@ from audiomon.clock import Clock
 from audiomon.config.diff import changed_keys
 from audiomon.config.settings import Settings
 from audiomon.daemon.running import Running
-from audiomon.errors import AudiomonError, ModelError
+from audiomon.errors import ModelError
 from audiomon.models.classifier import Classifier
 from audiomon.models.manifest import Manifest
 from audiomon.pipeline.loading import LoadingModel, named_package, rules_for
@@ -125,9 +125,3 @@ def _names(before: Manifest, after: Manifest) -> str:
     if before.sha256 != after.sha256:
         return f"{before.name} {before.sha256[:8]} → {after.sha256[:8]}"
     return f"{before.name} reloaded"
-
-
-def refusal_facts(error: AudiomonError) -> Facts:
-    """Return why new settings are not applied, for programs: file, line, key and reason, as far as they are known."""
-    place: Facts = {} if error.path is None else {"file": str(error.path), "line": error.line or 0, "key": error.key}
-    return {**place, "reason": error.reason}

@@ -122,10 +122,11 @@ class Stall:
         return age_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
 
 
-# By `Span.defect`.
+# By `Span.defect`, and one for `Span.cancels`.
 _DOUBTS = {
     "silent": "nothing but zeros: it is muted, or not connected",
     "constant": "the same value all the time: it is broken, or not connected",
+    "cancelling": "two channels that cancel each other: set microphone.channel to 0 or 1",
     "clipping": "full scale, second after second: its gain is too high, or it is broken",
 }
 
@@ -244,7 +245,7 @@ class CaptureHealth:
         """
         if not span.count:
             return False
-        seems = span.defect
+        seems = "cancelling" if span.cancels else span.defect
         if seems != self._seems:
             self._seems, self._seems_since_ns = seems, now_ns
         lasts_ns = now_ns - self._seems_since_ns

@@ -7,6 +7,8 @@ from typing import Literal
 from audiomon.audio.source import LiveSource, Missing
 from audiomon.clock import Clock
 from audiomon.daemon.health import CaptureHealth, Health
+from audiomon.errors import MAX_PATH, AudiomonError
+from audiomon.foreign import shown
 from audiomon.models.package import ModelPackage
 from audiomon.pipeline.listener import FirstWindow
 from audiomon.pipeline.prediction import Facts, Status, StatusKind
@@ -82,6 +84,19 @@ def model_reverted(package: ModelPackage, reason: str, fallback: str, clock: Clo
     }
     message = f"Back to {fallback}: {reason}. {name} is not tried again until its files change."
     return Status(StatusKind.MODEL_REVERTED, message, clock.time_ns(), facts, "error")
+
+
+def refusal_facts(error: AudiomonError) -> Facts:
+    """Return why settings are not applied, for programs: file, line, key and reason, as far as they are known."""
+    place: Facts = {}
+    if error.path is not None:
+        place = {"file": shown(error.path, MAX_PATH), "line": error.line or 0, "key": error.key}
+    return {**place, "reason": error.reason}
+
+
+def waiting(error: AudiomonError, clock: Clock) -> Status:
+    """Say that there is nothing to listen with yet."""
+    return Status(StatusKind.WAITING, f"Waiting: {error}", clock.time_ns(), refusal_facts(error), "error")
 
 
 def missed_samples(first: FirstWindow, heard_until_ns: int | None) -> int:

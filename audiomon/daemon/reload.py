@@ -10,8 +10,9 @@ from pathlib import Path
 
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
-from audiomon.daemon.candidate import Candidate, refusal_facts
+from audiomon.daemon.candidate import Candidate
 from audiomon.daemon.exposure import exposures
+from audiomon.daemon.messages import refusal_facts
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.sessions import Change, Reversion, Sessions
@@ -37,9 +38,12 @@ class Reloading:
         files: where that is written for ``audiomon reload``.
         clock: times everything.
         on_applied: called when other settings have been put in force.
+        failed: packages that failed while they listened, by fingerprint, and what they did.
+        problem: why the configuration is not in force as it is saved.
 
     Attributes:
         problem: why the configuration, as it is saved now, is not in force; empty when it is.
+        failed: packages that failed while they listened, by fingerprint, and what they did.
     """
 
     def __init__(
@@ -52,8 +56,11 @@ class Reloading:
         files: RuntimeFiles,
         clock: Clock,
         on_applied: Callable[[Settings], None],
+        failed: dict[str, str] | None = None,
+        problem: str = "",
     ) -> None:
-        self.problem = ""
+        self.problem = problem
+        self.failed = failed or {}
         self._sessions = sessions
         self._load_settings = load_settings
         self._output = output
@@ -69,8 +76,6 @@ class Reloading:
         self._waited_for_content = False
         self._candidate: Candidate | None = None
         self._change: Change | None = None
-        # Packages that failed while they listened, by fingerprint, and what they did.
-        self._failed: dict[str, str] = {}
         self._follow(sessions.running.settings)
         self._write_state()
 
@@ -136,7 +141,7 @@ class Reloading:
                 self._settling.postpone(self._asked_ns, self._began_ns)
                 return
             self._follow(settings)
-            candidate = Candidate(self._sessions.running, settings, self._failed, self._clock)
+            candidate = Candidate(self._sessions.running, settings, self.failed, self._clock)
         except AudiomonError as error:
             # What is still being written is not wrong yet.
             if not self._note_changes():
@@ -206,7 +211,7 @@ class Reloading:
 
     def _note_reversion(self, reversion: Reversion) -> None:
         """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
-        self._failed[reversion.fingerprint] = reversion.reason
+        self.failed[reversion.fingerprint] = reversion.reason
         if self._candidate is not None and self._change is None:
             # Another one is being checked already, against what ran before.
             self._candidate.abandon()

@@ -39,6 +39,9 @@ from audiomon.pipeline.tally import Counting
 WORKER_STALLED_S = 10.0
 _WORKER_LATE_S = 5.0
 _WORKER_AWAKE_S = 2.0
+# A model that took over is on trial for this long: should the process end without a word meanwhile, the next one takes
+# the model of before.
+_TRIAL_NS = 600_000_000_000
 # How often samples are checked for whether they can be sound.
 _SOUND_NS = 1_000_000_000
 # A stage that fails for the third time within a minute fails for a reason that this process carries with it; systemd
@@ -157,6 +160,7 @@ class Sessions:
         # What has predicted before the model that is in force now; that one, if it has predicted.
         self._fallback: Running | None = None
         self._proven: Running | None = None
+        self._adopted_ns = clock.monotonic_ns()
         # What the next first window has to account for: sound missed since when, a source that was reported gone.
         self._heard_until_ns: int | None = None
         self._gone_reported = self._other_reported = False
@@ -176,6 +180,12 @@ class Sessions:
     def heard_s(self) -> float:
         """Seconds of audio heard in all."""
         return self._ended_heard_s + (self._held.heard_s if isinstance(self._held, Session) else 0.0)
+
+    @property
+    def proven_before(self) -> Running | None:
+        """What was in force before, while the model in force now is on trial; None when it is not."""
+        on_trial = self._clock.monotonic_ns() - self._adopted_ns < _TRIAL_NS
+        return self._fallback if on_trial else None
 
     @property
     def next_look_ns(self) -> int | None:
@@ -410,6 +420,7 @@ class Sessions:
         before = self.running.classifier.package.fingerprint
         if self._proven is not None and running.classifier.package.fingerprint != before:
             self._fallback, self._proven = self._proven, None
+            self._adopted_ns = self._clock.monotonic_ns()
         self.running = running
 
     def _recover(self, session: Session, what: str) -> None:

@@ -13,6 +13,8 @@ from audiomon.audio.level import Span
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
+from audiomon.daemon.model_record import FILE as RECORD
+from audiomon.daemon.model_record import ModelRecord, record_of
 from audiomon.daemon.opening import OpenSource
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import ReloadState
@@ -38,6 +40,9 @@ class Supervisor:
         load_settings: reads the configuration again.
         open_source: opens what settings name.
         output: gets everything.
+        manager: is kept informed.
+        failed: packages that failed in the process before, by fingerprint, and what they did.
+        problem: why the configuration is not in force as it is saved.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
     """
@@ -49,11 +54,14 @@ class Supervisor:
         load_settings: Callable[[], Settings],
         open_source: OpenSource,
         output: Fanout,
+        manager: ServiceManager,
+        failed: dict[str, str],
+        problem: str,
         reload_on_hangup: bool,
         clock: Clock,
     ) -> None:
         self._output = output
-        self._manager = ServiceManager()
+        self._manager = manager
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -69,6 +77,8 @@ class Supervisor:
             files=self._files,
             clock=clock,
             on_applied=self._apply,
+            failed=failed,
+            problem=problem,
         )
         for fd in (self._reloading.fd, *output.fds):
             self._wakeups.watch(fd)
@@ -81,6 +91,7 @@ class Supervisor:
         self._counted = (0, self._began_ns)
         self._reload_reported = False
         self._unwritable = ""
+        self._record: ModelRecord | None = None
 
     def run(self, source: LiveSource | None, absence: str) -> None:
         """Listen until a signal says stop.
@@ -97,6 +108,7 @@ class Supervisor:
             self._sessions.begin(source, absence)
             self._report(READY="1")
             ended_by = self._loop()
+            self._files.remove(RECORD)  # it ends in order; after an error the next process has to know
         finally:
             self._manager.tell(STOPPING="1")
             self._end(ended_by)
@@ -126,6 +138,7 @@ class Supervisor:
         self._report_reload()
         if self._news(now_ns):
             self._report()
+        self._keep_record()
         self._report_whether_writable()
         self._show_observations()
         # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
@@ -136,6 +149,13 @@ class Supervisor:
         self._output.flush()
         if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
             self._sum_up(now_ns)
+
+    def _keep_record(self) -> None:
+        """Have what runs on file for the next process."""
+        record = record_of(self._sessions.running, self._sessions.proven_before, self._reloading.failed)
+        if record != self._record:
+            self._record = record
+            self._files.write(RECORD, record)
 
     def _report_reload(self) -> None:
         if self._reloading.busy and not self._reload_reported:

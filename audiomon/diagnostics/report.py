@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from audiomon.errors import UserError
-from audiomon.extras import install_extra
+from audiomon.extras import install_systemd_python
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.tally import Percentiles
 
@@ -145,10 +145,7 @@ def read_entries(instance: str, since: datetime, until: datetime | None, folder:
     try:
         from systemd import journal
     except ImportError:
-        raise UserError(
-            "systemd-python is not installed, which reads the journal: sudo apt install python3-systemd, "
-            f"or {install_extra('service')}"
-        ) from None
+        raise UserError(f"reading the journal needs systemd-python: {install_systemd_python()}") from None
 
     class RawReader(journal.Reader):  # type: ignore[misc]  # untyped
         # Every field of every entry is converted otherwise, most of them for nothing: 42 µs an entry instead of 15.

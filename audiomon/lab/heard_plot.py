@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import UserError
-from audiomon.extras import pip_install
+from audiomon.extras import install_matplotlib
 
 Float64 = NDArray[np.float64]
 
@@ -129,7 +129,7 @@ def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(f"drawing needs matplotlib: {pip_install('matplotlib')}") from None
+        raise UserError(f"drawing needs matplotlib: {install_matplotlib()}") from None
     edges = heard.edges
     names = heard.most_frequent(_MAX_LABELS)
     figure = Figure(figsize=(12, 4.2 + 0.32 * len(names)), layout="constrained")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from audiomon.errors import UserError
-from audiomon.lab.bench.explain import Explanation
-from audiomon.lab.bench.explanation import duration
-from audiomon.lab.bench.models import ENGINES, Timing
+from audiomon.lab.bench.explain.experiments import Explanation
+from audiomon.lab.bench.explain.text import duration
+from audiomon.lab.bench.models.measure import ENGINES, Timing
 from audiomon.lab.tensorflow_process import INSTALL
 
 _INK, _FAINT = "#222222", "#8a8a8a"

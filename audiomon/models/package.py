@@ -17,6 +17,7 @@ from audiomon.config import Document, read_document, validate
 from audiomon.errors import ModelError
 from audiomon.models.manifest import Manifest
 from audiomon.models.plain_file import read_plain_file
+from audiomon.shipped import checkout, packaged
 
 MANIFEST = "model.yaml"
 WEIGHTS = "model.tflite"
@@ -172,14 +173,13 @@ def read_package(folder: Path) -> ModelPackage:
 def model_folders() -> list[Path]:
     """Return the folders that are searched for models by name, first match wins.
 
-    ``AUDIOMON_MODELS`` (folders, separated by ``:``), then the checkout that this code runs from, then
-    ``/usr/local/share/audiomon/models``.
+    ``AUDIOMON_MODELS`` (folders, separated by ``:``), the checkout that this code runs from,
+    ``/usr/local/share/audiomon/models``, and last what the wheel brings.
     """
     folders = [Path(part) for part in os.environ.get("AUDIOMON_MODELS", "").split(":") if part]
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").exists():
-        folders.append(checkout / "models")
-    return [*folders, Path("/usr/local/share/audiomon/models")]
+    if (source := checkout()) is not None:
+        folders.append(source / "models")
+    return [*folders, Path("/usr/local/share/audiomon/models"), packaged() / "models"]
 
 
 def find_package(name: str, beside: Path) -> Path:

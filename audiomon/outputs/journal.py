@@ -31,6 +31,7 @@ class Journal:
     fd = None
     wants_columns = False
     gone = False  # a journald that has ended is started again
+    error: Exception | None = None
 
     def __init__(self, socket: JournalSocket, instance: str) -> None:
         self._socket = socket

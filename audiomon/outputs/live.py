@@ -24,10 +24,12 @@ class LiveOutput(Output, Protocol):
     Attributes:
         name: for messages about it.
         audience: which statuses it gets, besides those for all.
+        error: what writing to it has failed with for good; None while it has not.
     """
 
     name: str
     audience: Audience
+    error: Exception | None
 
     @property
     def fd(self) -> int | None:
@@ -114,6 +116,12 @@ class Fanout:
     def gone(self) -> bool:
         """Whether the readers of all outputs are gone for good."""
         return all(output.gone for output in self._outputs)
+
+    @property
+    def failure(self) -> tuple[str, Exception] | None:
+        """Name of an output whose writing has failed for good, and the error; a reader that left is no failure."""
+        failed = ((output.name, output.error) for output in self._outputs if output.gone and output.error)
+        return next(failed, None)
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""

@@ -30,6 +30,7 @@ MESSAGE_IDS = {
     "unwritable": "4ab22ca75a50424581bb10638ce10dbd",
     "writable": "0ec060b496d64697868ef066a7a04487",
     "journal-lost": "ab6ebabd7a9d44a18913f0d99edf488f",
+    "waiting": "db58ad4082ee4abe8c928b5b2801ac0f",
     "failed": "426cf61e007e4dbd8e720393fedd7912",
     "stopped": "ab2f947a7dda4dc99f97f0f696bb47f9",
     "link-listener-up": "2c145d6549e6480596464906db4e6175",

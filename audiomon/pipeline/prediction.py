@@ -102,6 +102,7 @@ class StatusKind(StrEnum):
     OUTPUT_LOST = "output-lost"
     UNWRITABLE = "unwritable"
     WRITABLE = "writable"
+    WAITING = "waiting"
     FAILED = "failed"
     STOPPED = "stopped"
 

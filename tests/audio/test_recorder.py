@@ -34,7 +34,7 @@ class Played:
 
     captured_end = 0
 
-    def rewind(self, frames):  # noqa: ARG002
+    def rewind(self, frames):
         return 0
 
     def close(self):

@@ -185,10 +185,10 @@ def test_a_live_source_need_be_nothing_but_what_the_protocol_says():
         failure = None
         released = False
 
-        def read(self, frames):  # noqa: ARG002  # the protocol's signature
+        def read(self, frames):  # the protocol's signature
             return None
 
-        def rewind(self, frames):  # noqa: ARG002  # the protocol's signature
+        def rewind(self, frames):  # the protocol's signature
             return 0
 
         def close(self):

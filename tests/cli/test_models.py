@@ -98,8 +98,8 @@ def test_labels_with_commas_in_them_are_shown_apart(audiomon):
     labels = 'index,display_name\n0,"Chatter, crowd"\n1,"A ""bell"""\n2,c\n3,d\n'
     (audiomon.folder / "map.csv").write_text(labels)
     (audiomon.folder / "claps.tflite").write_bytes(described_model())
-    assert audiomon("models", "add", "claps.tflite", "--labels", "map.csv", model=None).status == 0
-    assert '"Chatter, crowd", "A ""bell""", c, d\n' in audiomon("models", "show", "claps", model=None).out
+    assert audiomon("models", "add", "claps.tflite", "--labels", "map.csv", "--name", "table", model=None).status == 0
+    assert '"Chatter, crowd", "A ""bell""", c, d\n' in audiomon("models", "show", "table", model=None).out
 
 
 def test_what_strangers_wrote_is_printed_escaped_and_cut(audiomon):
@@ -107,9 +107,9 @@ def test_what_strangers_wrote_is_printed_escaped_and_cut(audiomon):
         inputs=[tensor("audio_clip", rate=16_000)], outputs=[tensor("scores")], license="\x1b]0;owned\x07" * 20
     )
     (audiomon.folder / "claps.tflite").write_bytes(with_metadata(short))
-    added = audiomon("models", "add", "claps.tflite", "--labels", ",".join(LABELS), model=None)
+    added = audiomon("models", "add", "claps.tflite", "--labels", ",".join(LABELS), "--name", "strange", model=None)
     assert added.status == 0, added
-    for finished in (added, audiomon("models", "show", "claps", model=None), audiomon("models", model=None)):
+    for finished in (added, audiomon("models", "show", "strange", model=None), audiomon("models", model=None)):
         assert all(line.isprintable() for line in finished.out.splitlines())
         assert max(map(len, finished.out.splitlines())) < 400
 

@@ -12,7 +12,7 @@ from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.daemon.runtime_files import RuntimeFiles, read_runtime
 from audiomon.daemon.sessions import Reversion
 from audiomon.errors import ConfigError, DeviceError, ModelError
-from audiomon.models.classifier import CHECK_PATIENCE_S
+from audiomon.models.checking_process import MAX_CHECK_S
 from tests.daemon.stubs import RULES, KeptOutput, Running, StubClassifier
 from tests.manual_clock import ManualClock
 
@@ -192,7 +192,7 @@ def test_a_model_that_fails_its_check_is_refused_and_nothing_is_handed_over(desk
 def test_a_check_that_takes_too_long_is_ended(desk):
     desk.save("model: B\n")
     desk.step()
-    desk.clock.advance(CHECK_PATIENCE_S + 1)
+    desk.clock.advance(MAX_CHECK_S + 1)
     desk.reloading.step()
     assert StubCandidate.made[-1].abandoned
     assert "took longer than" in desk.state.outcome

@@ -53,10 +53,39 @@ def test_both_pythons_run_the_tests_and_one_has_tensorflow(two_pythons: Checkout
     assert status == 0, said
     assert said.endswith("=== tests of 3.13 ===\n")
     assert [",lab" in call for call in two_pythons.calls("-m pip")] == [True, False]
-    first, second = two_pythons.calls("-m pytest")
-    assert "tensorflow" not in first
+    alone, first, alone_again, second = two_pythons.calls("-m pytest")
+    assert "tensorflow" not in alone + first
+    assert "not tensorflow" in alone_again
     assert "not tensorflow" in second
-    assert first.endswith("-k ring")
+    assert all(call.endswith("-k ring") for call in (alone, first, alone_again, second))
+
+
+def test_only_tests_that_share_nothing_run_in_parallel(two_pythons: Checkout) -> None:
+    two_pythons.run("deploy/test.sh", "--all")
+    alone, first, *_ = two_pythons.calls("-m pytest")
+    assert "(mic or root)" in alone
+    assert "-n auto" not in alone
+    assert "not mic and not root" in first
+    assert "-n auto" in first
+
+
+def test_the_lowest_versions_are_resolved_for_python_3_11_and_tested_without_the_static_checks(
+    two_pythons: Checkout,
+) -> None:
+    two_pythons.add_program("uv", '#!/bin/bash\necho "uv $*" >>"$CALLS"\n')
+    python = two_pythons.programs / "python3.11"
+    python.write_text(
+        python.read_text().replace(
+            "*) mkdir", '*) mkdir -p "${@: -1}/bin"; cp "$(type -p uv)" "${@: -1}/bin"; mkdir', 1
+        )
+    )
+    status, said = two_pythons.run("deploy/test.sh", "--lowest")
+    assert status == 0, said
+    (call,) = two_pythons.calls("uv pip install")
+    assert "--resolution lowest-direct" in call
+    assert call.endswith("[test]")
+    assert two_pythons.calls("-m mypy") == []
+    assert len(two_pythons.calls("-m pytest")) == 1
 
 
 def test_what_is_left_out_without_all_is_said(two_pythons: Checkout) -> None:
@@ -65,7 +94,7 @@ def test_what_is_left_out_without_all_is_said(two_pythons: Checkout) -> None:
     for marker in ("mic", "root", "tensorflow"):
         assert f"leaving out the tests marked {marker}" in said
     (call,) = two_pythons.calls("-m pytest")
-    assert call.endswith("-m not mic and not root and not tensorflow")
+    assert "-m not mic and not root and not tensorflow" in call
 
 
 def test_a_failure_on_the_first_python_is_what_stands_last(two_pythons: Checkout) -> None:
@@ -124,7 +153,7 @@ def test_a_failed_static_check_fails_the_whole_and_the_tests_still_run(two_pytho
     status, said = two_pythons.run("deploy/test.sh", "--all", FAILING=f"-m {check}")
     assert status == 1
     assert f"failed: {check}" in said
-    assert len(two_pythons.calls("-m pytest")) == 2
+    assert len(two_pythons.calls("-m pytest")) == 4
     assert said.endswith("=== tests of 3.13 ===\n")
 
 

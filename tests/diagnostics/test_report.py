@@ -188,7 +188,7 @@ class FakeReader:
     entries = ()
     matches: ClassVar[dict] = {}
 
-    def __init__(self, path=None):  # noqa: ARG002  # as the real one is called
+    def __init__(self, path=None):  # as the real one is called
         self.matches.clear()
 
     def add_match(self, **fields):

@@ -41,7 +41,7 @@ class BlocksSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     def summary(self):
         return f"{self.title}, {self.rows} rows of {self.row_samples}"
 
-    def scale(self, *, is_pcm):  # noqa: ARG002  # the protocol's signature
+    def scale(self, *, is_pcm):  # the protocol's signature
         return 1
 
     def other_layouts(self):

@@ -24,7 +24,7 @@ from audiomon.audio.pipe import PipeSource
 from audiomon.audio.source import Source
 from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
-from audiomon.daemon.candidate import refusal_facts
+from audiomon.daemon.messages import refusal_facts
 from audiomon.errors import AudiomonError
 from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier

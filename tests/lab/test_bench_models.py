@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audiomon.errors import AudiomonError, UserError
-from audiomon.lab.bench.explain import Explanation, Line, Step
-from audiomon.lab.bench.explanation import factor_table, sentences
-from audiomon.lab.bench.models import (
+from audiomon.lab.bench.explain.experiments import Explanation, Line, Step
+from audiomon.lab.bench.explain.text import factor_table, sentences
+from audiomon.lab.bench.models.measure import (
     Absent,
     Call,
     Timing,
@@ -19,8 +19,8 @@ from audiomon.lab.bench.models import (
     measure_all,
     missing,
 )
-from audiomon.lab.bench.models_table import document, table
-from audiomon.lab.bench.variants import SEED, SEED_FOLDER
+from audiomon.lab.bench.models.table import document, table
+from audiomon.lab.bench.models.variants import SEED, SEED_FOLDER
 from audiomon.lab.plots import check_plotting, plot_explanation, plot_models
 from audiomon.models.interpreter import installed_backends
 from tests.cli.command import Audiomon

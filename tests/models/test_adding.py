@@ -1,6 +1,8 @@
 """What a bare .tflite file becomes: from what it says, what follows from that, and what only people know."""
 
+import importlib
 import os
+import sys
 
 import msgspec
 import numpy as np
@@ -438,3 +440,10 @@ def test_a_self_test_that_names_a_score_that_differs_fails(tmp_path, backend):
     manifest.write_text(text.replace(f"{name}: {score}", f"{name}: {score - 0.1:.6f}", 1), encoding="utf-8")
     with pytest.raises(ModelError, match=r"its self-test fails here: noise differs by 0\.1 "):
         Classifier(read_package(tmp_path / "tiny"), backend).self_test()
+
+
+def test_the_extra_that_reading_a_file_needs_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    monkeypatch.delitem(sys.modules, "audiomon.models.importing.bare")
+    with pytest.raises(UserError, match=r"needs the packages tflite and flatbuffers: .*\[import\]"):
+        importlib.import_module("audiomon.models.importing.bare")

@@ -24,18 +24,19 @@ class LiveKept(KeptOutput):
     """A live output that keeps all it gets, and can be made to raise."""
 
     gone = False
+    error = None
     waiting = lost = 0
 
     def __init__(self, name: str = "kept", audience: Audience = Audience.LOG) -> None:
         super().__init__()
         self.name = name
         self.audience = audience
-        self.error: Exception | None = None
+        self.raises: Exception | None = None
         self.closed = 0
 
     def prediction(self, prediction: Prediction) -> None:
-        if self.error is not None:
-            raise self.error
+        if self.raises is not None:
+            raise self.raises
         super().prediction(prediction)
 
     def configure(self, config: Config) -> None:
@@ -64,10 +65,10 @@ def test_everything_goes_to_every_output_and_statuses_to_their_audience():
 def test_an_output_that_raises_is_reported_to_the_others_once_and_costs_nobody_else_anything():
     bad, good = LiveKept("bad"), LiveKept("good")
     fanout = Fanout([bad, good], ManualClock())
-    bad.error = ConnectionError("broker is gone")
+    bad.raises = ConnectionError("broker is gone")
     for _ in range(3):
         fanout.prediction(PREDICTION)
-    bad.error = None
+    bad.raises = None
     fanout.prediction(PREDICTION)
     assert good.predictions == [PREDICTION] * 4
     assert bad.predictions == [PREDICTION]
@@ -80,7 +81,7 @@ def test_an_output_that_raises_is_reported_to_the_others_once_and_costs_nobody_e
 
 def test_an_output_that_raises_when_it_is_told_that_another_raised_ends_nothing():
     one, other = LiveKept("one"), LiveKept("other")
-    one.error = other.error = RuntimeError("both")
+    one.raises = other.raises = RuntimeError("both")
     other.status = lambda _: 1 / 0
     fanout = Fanout([one, other], ManualClock())
     fanout.prediction(PREDICTION)

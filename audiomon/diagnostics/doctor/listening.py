@@ -28,10 +28,14 @@ _DEFECTS = {
         "unmute it: `alsamixer`, F6, F4, then M",
     ),
     "constant": (
-        "it delivers one and the same value: it is broken, or not connected",
+        "it delivers the same value all the time: it is broken, or not connected",
         "look at its cable; try another",
     ),
-    "clipping": ("it is at full scale again and again: its gain is too high", "lower it: `alsamixer`, F6, F4"),
+    "cancelling": (
+        "its two channels cancel each other: one of them is wired the other way round",
+        "set `microphone: {channel: 0}`, or 1",
+    ),
+    "clipping": ("it is at full scale second after second: its gain is too high", "lower it: `alsamixer`, F6, F4"),
 }
 
 
@@ -111,8 +115,8 @@ def _rated(source: Source, rate: float, converted: str) -> Iterator[Finding]:
 
 
 def _levelled(source: Source, level_dbfs: float | None, span: Span) -> Finding:
-    if span.defect:
-        what, advice = _DEFECTS[span.defect]
+    if defect := "cancelling" if span.cancels else span.defect:
+        what, advice = _DEFECTS[defect]
         return Finding("wrong", "level", f"{source.name}: {what}", advice)
     if level_dbfs is None:
         return Finding("wrong", "level", f"{source.name} delivers nothing", "unplug it and plug it in again")

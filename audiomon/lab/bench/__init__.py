@@ -1,1 +1,1 @@
-"""Measurements of audiomon beside what a user would pick instead; every contender runs in a process of its own."""
+"""Measurements of models and of the offline path; every contender runs in a process of its own."""

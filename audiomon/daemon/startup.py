@@ -1,0 +1,149 @@
+"""From a configuration to what a service runs at first, waiting for one that holds rather than ending over and over.
+
+Nothing listens yet while this waits: files are watched, systemd is kept informed, and a signal ends it.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from audiomon.clock import Clock
+from audiomon.config.settings import Settings
+from audiomon.daemon import messages
+from audiomon.daemon.model_record import ModelRecord, proven_package
+from audiomon.daemon.running import Running
+from audiomon.daemon.systemd import ServiceManager
+from audiomon.daemon.wakeups import Wakeups
+from audiomon.daemon.watch import Settling, Watch
+from audiomon.errors import ConfigError, ModelError
+from audiomon.models.package import MANIFEST, WEIGHTS, find_package
+from audiomon.pipeline.loading import LoadingModel, named_package
+from audiomon.pipeline.output import Output
+
+# Files are watched; this is for what cannot be: a disk that is mounted late, a package on the network.
+_RETRIES_S = (2.0, 5.0, 15.0, 60.0)
+_MAX_WAIT_S = 5.0
+
+
+class Startup:
+    """Finds what to run at first.
+
+    Args:
+        load_settings: reads the configuration.
+        record: what the process before left behind; None if it ended in order.
+        output: gets an entry for each reason to wait.
+        manager: is kept informed.
+        clock: dates the entries.
+
+    Attributes:
+        failed: fingerprints of packages that failed, and what they did.
+        problem: why the configuration, as it is saved, is not in force; empty if it is.
+    """
+
+    def __init__(
+        self,
+        load_settings: Callable[[], Settings],
+        record: ModelRecord | None,
+        *,
+        output: Output,
+        manager: ServiceManager,
+        clock: Clock,
+    ) -> None:
+        self.failed: dict[str, str] = dict(record.failed) if record else {}
+        self.problem = ""
+        self._load_settings = load_settings
+        self._record = record
+        self._output = output
+        self._manager = manager
+        self._clock = clock
+        self._settings: Settings | None = None
+
+    def settings(self) -> Settings:
+        """Return the settings to begin with: those that are saved, with the proven model where theirs failed before.
+
+        Raises:
+            ConfigError, ModelError: they do not hold.
+        """
+        self._settings = settings = self._load_settings()
+        self.problem = ""
+        if self._record is None:
+            return settings
+        package = named_package(settings)
+        reason = self._record.failure(package)
+        if not reason:
+            return settings
+        self.failed[package.fingerprint] = reason
+        proven = proven_package(self._record)
+        if proven is None:
+            raise ModelError(f"{reason}, and the one that worked before it is gone: waiting for other files")
+        self.problem = reason
+        self._output.status(messages.model_reverted(package, reason, proven.manifest.name, self._clock))
+        return settings.with_model(proven.folder)
+
+    def wait(self, error: ConfigError | ModelError) -> Running | None:
+        """Wait for a configuration and a model that hold.
+
+        Args:
+            error: why the ones there are do not.
+
+        Returns:
+            What to run; None when a signal ended the wait.
+        """
+        wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        watch = Watch()
+        wakeups.watch(watch.fd)
+        try:
+            return self._wait(error, wakeups, watch)
+        finally:
+            watch.close()
+            wakeups.close()
+
+    def _wait(self, error: ConfigError | ModelError, wakeups: Wakeups, watch: Watch) -> Running | None:
+        tries, reported = 0, ""
+        while True:
+            if str(error) != reported:
+                reported = str(error)
+                self._output.status(messages.waiting(error, self._clock))
+            self._manager.tell(READY="1")
+            self._manager.tell(STATUS=f"waiting: {reported}")
+            watch.follow(self._paths(error))
+            if not self._waited(_RETRIES_S[min(tries, len(_RETRIES_S) - 1)], wakeups, watch):
+                return None
+            tries += 1
+            try:
+                settings = self.settings()
+                if settings.document is not None and settings.document.blank:
+                    continue  # some editors empty a file first and write it a moment later
+                loading = LoadingModel(settings)
+                return Running(settings, loading.classifier(), loading.rules)
+            except (ConfigError, ModelError) as again:
+                error = again
+
+    def _waited(self, seconds: float, wakeups: Wakeups, watch: Watch) -> bool:
+        """Wait for a time, or until a file has been saved or a reload is asked for; False if a signal ends it all."""
+        settling = Settling()
+        due_ns = self._clock.monotonic_ns() + round(seconds * 1e9)
+        while (now_ns := self._clock.monotonic_ns()) < due_ns and not settling.due(now_ns):
+            look_ns = min(due_ns, settling.due_ns) if settling.first_ns is not None else due_ns
+            signals = wakeups.wait(min((look_ns - now_ns) / 1e9, _MAX_WAIT_S))
+            self._manager.tell(WATCHDOG="1")
+            if signals - {signal.SIGHUP}:
+                return False
+            for saved in watch.changes():
+                settling.touch(self._clock.monotonic_ns(), saved=saved)
+            if signals:
+                settling.ask(self._clock.monotonic_ns())
+        return True
+
+    def _paths(self, error: ConfigError | ModelError) -> Iterator[Path]:
+        """Return the files whose change may end the wait."""
+        if error.path is not None:
+            yield error.path
+        if self._settings is None:
+            return
+        if self._settings.document is not None:
+            yield self._settings.document.path
+        with contextlib.suppress(ModelError):
+            folder = find_package(self._settings.config.model, self._settings.folder)
+            yield from (folder, folder / MANIFEST, folder / WEIGHTS)

@@ -1,0 +1,1 @@
+"""Where the time between ``model.predict`` and TFLite goes: ``audiomon bench explain``."""

@@ -1,0 +1,1 @@
+"""One network called in every way there is: ``audiomon bench models``."""

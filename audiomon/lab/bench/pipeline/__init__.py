@@ -1,0 +1,1 @@
+"""What the offline path costs, beside its bare arithmetic: ``audiomon bench pipeline``."""

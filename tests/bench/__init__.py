@@ -1,0 +1,1 @@
+"""Acceptance benchmarks: audiomon beside its peers, swaps, a busy machine, a live microphone."""

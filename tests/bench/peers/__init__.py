@@ -1,0 +1,1 @@
+"""Audiomon beside what people would use instead, on the same sound."""

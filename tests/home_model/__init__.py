@@ -1,0 +1,1 @@
+"""How ``models/home`` was made: its data set and its sample recording."""
