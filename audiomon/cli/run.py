@@ -31,7 +31,7 @@ from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 if TYPE_CHECKING:
     from audiomon.daemon.running import Running
     from audiomon.daemon.startup import Startup
-    from audiomon.daemon.systemd import ServiceManager
+    from audiomon.systemd import ServiceManager
 
 _CLOCK = SystemClock()
 # How often the end of a recording is looked for, should its wake-up be missed.
@@ -132,7 +132,7 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
     from audiomon.daemon.running import Running
     from audiomon.daemon.runtime_files import runtime_folder
     from audiomon.daemon.startup import Startup
-    from audiomon.daemon.systemd import ServiceManager
+    from audiomon.systemd import ServiceManager
 
     manager = ServiceManager()
     is_service = in_service(options) or "NOTIFY_SOCKET" in os.environ

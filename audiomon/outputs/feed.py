@@ -56,6 +56,7 @@ class Feed:
     gone = False  # there may be a client at any time
     # What a client has not taken is its own affair, and it is told: nothing is lost to anybody else.
     waiting = lost = 0
+    error: Exception | None = None
 
     def __init__(self, listening: socket.socket, instance: str, clock: Clock, *, made: Path | None = None) -> None:
         self._listening = listening
