@@ -130,8 +130,8 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
     """Listen to the microphone, or wait for one; as a service, wait for a configuration that holds as well."""
     from audiomon.daemon.model_record import read_record
     from audiomon.daemon.running import Running
-    from audiomon.daemon.runtime_files import runtime_folder
     from audiomon.daemon.startup import Startup
+    from audiomon.runtime_files import runtime_folder
     from audiomon.systemd import ServiceManager
 
     manager = ServiceManager()

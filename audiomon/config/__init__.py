@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, Threshold, decision_rules
+from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, LabelPatterns, Threshold, decision_rules
 from audiomon.config.document import Document, read_document
 from audiomon.config.schema import ALTERNATIVES, Config, Feed, Journal, Microphone, json_schema, settings_schema
 from audiomon.config.validation import convert, validate
@@ -18,6 +18,7 @@ __all__ = [
     "Feed",
     "Journal",
     "LabelDecisions",
+    "LabelPatterns",
     "Microphone",
     "Threshold",
     "convert",

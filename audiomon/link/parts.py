@@ -1,51 +1,7 @@
-"""What the link is made of besides the feeds: parts, each of which runs while its settings stay as they are."""
+"""What the link is made of besides the feeds."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-from audiomon.link.reports import Reports
-from audiomon.link.settings import LinkConfig
-from audiomon.link.state import State
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every part gets.
-
-    Attributes:
-        config: all of ``link.yaml``.
-        state: what listeners are like, and who hears of it.
-        reports: where to say what has happened.
-    """
-
-    config: LinkConfig
-    state: State
-    reports: Reports
-
-
-class Part(Protocol):
-    """Something that the link does, in the event loop that all parts share: it never blocks."""
-
-    async def run(self) -> None:
-        """Do it until cancelled. What it raises is reported, and it is started again after a while."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PartKind:
-    """How a part comes to be.
-
-    Attributes:
-        name: for messages about it.
-        settings: the settings that concern it; when they change, it is cancelled and started again. None: not to be.
-        start: makes it.
-    """
-
-    name: str
-    settings: Callable[[LinkConfig], Any]
-    start: Callable[[Surroundings], Part]
-
+from audiomon.link.mqtt import MqttPart
+from audiomon.link.surroundings import PartKind
 
 # A further part is a line here.
-PARTS: tuple[PartKind, ...] = ()
+PARTS: tuple[PartKind, ...] = (PartKind("mqtt", lambda config: config.mqtt if config.mqtt.broker else None, MqttPart),)

@@ -10,10 +10,13 @@ from typing import Any
 
 from audiomon.errors import ConfigError
 from audiomon.link.feeds import Feeds
-from audiomon.link.parts import PARTS, PartKind, Surroundings
+from audiomon.link.machine import Machine
+from audiomon.link.parts import PARTS
 from audiomon.link.reports import Reports
 from audiomon.link.settings import LinkConfig, load_link_config
 from audiomon.link.state import State
+from audiomon.link.surroundings import PartKind, Surroundings
+from audiomon.link.toggle import Toggle
 from audiomon.systemd import ServiceManager
 
 # How often it is looked whether link.yaml was saved.
@@ -42,6 +45,8 @@ class LinkProcess:
         self._places = feeds
         self._reports = reports
         self._manager = ServiceManager()
+        self._machine = Machine.this()
+        self._actions = Toggle()
         self._running: dict[str, tuple[Any, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -99,7 +104,7 @@ class LinkProcess:
                 task.cancel()
                 del self._running[kind.name]
             if settings is not None:
-                surroundings = Surroundings(self._config, state, self._reports)
+                surroundings = Surroundings(self._config, state, self._reports, self._machine, self._actions)
                 begun = asyncio.create_task(self._keep_running(kind, surroundings, task))
                 self._running[kind.name] = (settings, begun)
 

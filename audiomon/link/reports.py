@@ -1,6 +1,6 @@
 """What the link says of itself: entries in the journal with fields, as the listener writes them; a line on stderr else.
 
-It never waits, and says the same thing of the same part once.
+It never waits.
 """
 
 import sys
@@ -19,6 +19,7 @@ class Reports:
 
     def __init__(self) -> None:
         self._journal = JournalSocket() if writes_to_journal(2) else None
+        self._said: set[tuple[str, str]] = set()
 
     def report(self, kind: str, message: str, severity: Severity = "info", **facts: str | int | float) -> None:
         """Say that something has happened.
@@ -39,6 +40,12 @@ class Reports:
             "MESSAGE_ID": MESSAGE_IDS[kind],
         }
         self._journal.send(entry | {f"AUDIOMON_{name.upper()}": str(value) for name, value in facts.items()})
+
+    def report_once(self, kind: str, message: str, severity: Severity = "info", **facts: str | int | float) -> None:
+        """Say that something is so, unless it was said already; see `report`."""
+        if (kind, message) not in self._said:
+            self._said.add((kind, message))
+            self.report(kind, message, severity, **facts)
 
     def failure(self, part: str, error: BaseException) -> None:
         """Say that a part failed where it should not."""

@@ -139,10 +139,12 @@ class State:
         listeners: by the name of the instance; one that has gone stays, and is down.
         reconnects: how often a feed that had been followed ended so far.
         failures: exceptions that subscribers have raised so far.
+        problems: what is wrong with a part of the link now, by the part's name; empty where all is well.
     """
 
     def __init__(self, reports: Reports) -> None:
         self.listeners: dict[str, Listener] = {}
+        self.problems: dict[str, str] = {}
         self.reconnects = 0
         self.failures = 0
         self._reports = reports
