@@ -26,6 +26,7 @@ from audiomon.link.machine import Machine
 from audiomon.link.settings import Mqtt
 from audiomon.link.state import Listener, Lost, Message
 from audiomon.link.surroundings import Surroundings
+from audiomon.link.tasks import end_tasks
 from audiomon.link.topics import ListenerTopics, MachineTopics, level_of, slugs_of
 from audiomon.outputs.feed_protocol import EventLine, Hello, Kind, PredictionLine, StateLine
 
@@ -200,12 +201,14 @@ class Connection:
         ):
             for listener in surroundings.state.listeners.values():
                 self._show(listener)
+            work = (self._send(), self._receive(), self._keep_state(), self._fail_when_overflowed())
+            tasks = [asyncio.create_task(one) for one in work]
             try:
-                async with asyncio.TaskGroup() as group:
-                    for task in (self._send(), self._receive(), self._keep_state(), self._fail_when_overflowed()):
-                        group.create_task(task)
-            except ExceptionGroup as errors:
-                raise errors.exceptions[0] from None
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await end_tasks(tasks)
+            for task in ended:
+                task.result()
 
     def _subscribe(self) -> None:
         topics = [self._topics.of_any.online, self._topics.of_any.labels, self._topics.actions_set]
@@ -443,6 +446,8 @@ def _tls(settings: Mqtt) -> ssl.SSLContext | None:
 
 def _reason(error: Exception) -> str:
     """Write an error of the broker's in one line, without the codes that only programs know."""
+    if "Disconnected" in str(error):
+        return "it closed the connection"
     return shown(re.sub(r"^\[(code|Errno):? ?-?\w*\] ", "", str(error)) or type(error).__name__)
 
 
