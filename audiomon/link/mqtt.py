@@ -246,9 +246,9 @@ class Connection:
             self._announce(published, described)
         for label, slug in described.slugs.items():
             on = listener.on.get(label)
-            self._publish_label(published.topics, slug, on=on is not None)
             if on is not None:
                 self._publish_attributes(published.topics, slug, {"score": on.score, "time": on.since, "duration_s": 0})
+            self._publish_label(published.topics, slug, on=on is not None)
         self._clear_labels(published)
         self._publish_state(listener)
         self._publish(published.topics.online, "online")
@@ -300,11 +300,12 @@ class Connection:
         slug = published.described.slugs.get(event.label) if published.described else None
         if slug is None:
             return
-        self._publish_label(published.topics, slug, on=event.state == "on")
         attributes: dict[str, Any] = {"score": event.score, "time": event.time, "duration_s": event.duration_s}
         content = {"label": event.label, "state": event.state, **attributes}
-        self._publish(published.topics.event, msgspec.json.encode(content), retain=False)
+        # Attributes first: an automation that the state starts reads them.
         self._publish_attributes(published.topics, slug, attributes)
+        self._publish_label(published.topics, slug, on=event.state == "on")
+        self._publish(published.topics.event, msgspec.json.encode(content), retain=False)
 
     def _publish_attributes(self, topics: ListenerTopics, slug: str, attributes: dict[str, Any]) -> None:
         self._publish(topics.attributes(slug), msgspec.json.encode(attributes))

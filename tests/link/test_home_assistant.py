@@ -51,7 +51,7 @@ def test_all_entities_appear_and_are_right(home):
         "sensor.audiomon_attic_lag": "50.0",
     }
     assert states[SPEECH]["attributes"]["device_class"] == "sound"
-    assert states[SPEECH]["attributes"]["score"] == 0.8
+    assert assistant.states(SPEECH)[SPEECH]["attributes"]["score"] == 0.8
     sound = wait_until(
         lambda: (one := assistant.states("event.")["event.audiomon_attic_sound"])["state"] != "unknown" and one,
         assistant.states,
