@@ -1,6 +1,8 @@
 """What machines, listeners and labels are called elsewhere; and secrets."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,16 @@ def test_a_secret_is_the_one_line_of_its_file(tmp_path):
         (tmp_path / "a").write_bytes(strange)
         with pytest.raises(UserError, match="is no secret"):
             credential("a", environment)
+
+
+def test_the_link_never_imports_what_only_listening_and_the_lab_need():
+    code = (
+        "import sys, audiomon.cli.link, audiomon.link.process; "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), "
+        "*(name for name in sys.modules if name.startswith('audiomon.')))"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(finished.stdout.split())
+    assert "audiomon.link.mqtt" in modules
+    assert not modules & {"numpy", "sounddevice", "soundfile", "scipy", "librosa", "tensorflow", "ai_edge_litert"}
+    assert not [name for name in modules if name.startswith(("audiomon.audio", "audiomon.lab", "audiomon.daemon"))]
