@@ -14,6 +14,11 @@ def link() -> None:
     """Tell the network what is heard: MQTT and Home Assistant.
 
     A process of its own, without a microphone. It follows the feeds of all listeners on this machine.
+
+    \b
+    Examples:
+      audiomon link run
+      audiomon link run --config link.yaml --feed /tmp/feed.sock
     """
 
 
