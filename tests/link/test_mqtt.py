@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from audiomon.link.mqtt import MAX_LABELS
+from audiomon.link.publishing import MAX_LABELS
 from tests.link.processes import Broker, Link, Reader, made_up_listener, publish, wait_until
 from tests.outputs.listening import event, model, snapshot
 
