@@ -68,6 +68,7 @@ if [ "$all" ]; then
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace zstd rsync)
+  packages+=(mosquitto mosquitto-clients)
   [ ! "$long" ] || packages+=(lintian minisign ansible-core systemd-journal-remote)
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
@@ -94,8 +95,8 @@ install_packages "${packages[@]}" || exit 1
 # Everything is set up before anything runs, so that a test's failure is never mistaken for a set-up's.
 environments=()
 for python in "${pythons[@]}"; do
-  extras=test,oracle,dev,tflite-runtime
-  [ -z "$lowest" ] || extras="test"
+  extras=test,oracle,dev,link,tflite-runtime
+  [ -z "$lowest" ] || extras="test,link"
   if [ "$all" ]; then
     extras+=,service
     # TensorFlow once is enough: what it makes, the other Python reads.

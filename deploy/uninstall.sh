@@ -37,14 +37,14 @@ remove() {
 
 if [ -d /run/systemd/system ]; then
   mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
-  for unit in audiomon.service "${instances[@]}"; do
-    [ -e "$units/$unit" ] || [ "$unit" != audiomon.service ] || continue
+  for unit in audiomon-link.service audiomon.service "${instances[@]}"; do
+    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
-  "$units"/*.wants/audiomon.service "$units"/*.wants/audiomon@*.service \
+  "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service "${link_units[@]}" \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
   /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
 # Drop-ins are people's own, those of instances too.
@@ -57,6 +57,7 @@ for path in "${kept[@]}"; do
     rmdir "$path" 2>/dev/null || say "keeping $path (--purge removes it)"
   fi
 done
+if getent group audiomon-feed >/dev/null; then quietly groupdel audiomon-feed || true; fi
 if [ -d /run/systemd/system ]; then
   quietly systemctl daemon-reload
   quietly systemctl reset-failed 'audiomon*' || true

@@ -17,9 +17,13 @@ FLOORS = {
     "outputs": {"config", "pipeline"},
     "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
+    "link": {"config", "outputs"},
     "archive": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
-    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon", "diagnostics", "archive", "lab"},
+    "cli": {
+        *("audio", "config", "features", "models", "pipeline", "outputs"),
+        *("daemon", "diagnostics", "link", "archive", "lab"),
+    },
 }
 
 

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import msgspec
 
-from audiomon.daemon.runtime_files import read_runtime, wrote
 from audiomon.errors import AudiomonError, UserError
+from audiomon.runtime_files import read_runtime, wrote
 
 FILE = "reload.json"
 

@@ -28,6 +28,7 @@ from audiomon.errors import (
     SoundSystemError,
 )
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Prediction
@@ -71,6 +72,7 @@ class Sessions:
         output: gets what is heard, and what happens to the source.
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
+        columns: gets what there is to look at, if given.
 
     Attributes:
         health: of capture.
@@ -82,7 +84,14 @@ class Sessions:
     """
 
     def __init__(
-        self, running: Running, *, open_source: OpenSource, output: Output, clock: Clock, wake: Callable[[], None]
+        self,
+        running: Running,
+        *,
+        open_source: OpenSource,
+        output: Output,
+        clock: Clock,
+        wake: Callable[[], None],
+        columns: ColumnSink | None = None,
     ) -> None:
         self.health = CaptureHealth(clock.monotonic_ns())
         self.counting = Counting()
@@ -94,6 +103,7 @@ class Sessions:
         self._output = output
         self._clock = clock
         self._inbox = Inbox(wake)
+        self._columns = columns
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -343,6 +353,7 @@ class Sessions:
             clock=self._clock,
             post=self._inbox.post,
             accounts=accounts,
+            columns=self._columns,
         )
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:

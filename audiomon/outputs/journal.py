@@ -1,7 +1,5 @@
 """Entries in systemd's journal: a line to read, and the same in fields to query by. Never waits for journald."""
 
-import os
-import stat
 import threading
 
 import msgspec
@@ -9,6 +7,7 @@ import msgspec
 from audiomon.config import Config
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.message_ids import MESSAGE_IDS
+from audiomon.outputs.observations import Observation
 from audiomon.outputs.selection import SCORES_WRITTEN, Selector
 from audiomon.outputs.terminal import bar, label_width
 from audiomon.pipeline.prediction import Audience, Event, Prediction, Status
@@ -27,6 +26,8 @@ class Journal:
 
     name = "journal"
     audience = Audience.LOG
+    fd = None
+    wants_columns = False
     gone = False  # a journald that has ended is started again
     error: Exception | None = None
 
@@ -56,6 +57,9 @@ class Journal:
         """See `LiveOutput.configure`. Of a prediction the highest scores are written: all 521 would be 13 kB."""
         self._selector = Selector(config.journal.predictions)
         self._scores = config.journal.scores
+
+    def observe(self, observation: Observation) -> None:
+        """See `LiveOutput.observe`: what is so is not written."""
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""
@@ -141,16 +145,6 @@ class Journal:
         if self._last and "AUDIOMON_MODEL" not in fields:
             entry["AUDIOMON_MODEL"] = self._last.model
         self._socket.send(entry | fields)
-
-
-def writes_to_journal(fd: int) -> bool:
-    """Say whether what is written to this file descriptor ends in the journal, as systemd tells its services."""
-    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
-    try:
-        there = os.fstat(fd)
-    except OSError:
-        return False
-    return stat.S_ISSOCK(there.st_mode) and (device, inode) == (str(there.st_dev), str(there.st_ino))
 
 
 def _text(value: object) -> str:

@@ -10,11 +10,11 @@ import soundfile
 from click.testing import CliRunner
 
 from audiomon.cli import cli
-from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.daemon.status_file import FILE
 from audiomon.diagnostics.doctor.bundle import bundle_contents, without_secrets, write_bundle
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError
+from audiomon.outputs.snapshot import FILE
+from audiomon.runtime_files import RuntimeFiles
 from tests.cli.command import Audiomon
 from tests.cli.test_status import STANDING
 from tests.models.tiny import write_tiny
@@ -147,7 +147,7 @@ def test_a_bundle_takes_the_place_of_a_link_and_leaves_no_draft(tmp_path):
 
 
 def test_a_status_that_is_a_link_is_not_packed(tmp_path, monkeypatch):
-    monkeypatch.setattr("audiomon.daemon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
+    monkeypatch.setattr("audiomon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
     (tmp_path / "audiomon-kitchen").mkdir()
     (tmp_path / "secret").write_text("root:*:20228")
     (tmp_path / "audiomon-kitchen" / FILE).symlink_to(tmp_path / "secret")
@@ -165,7 +165,7 @@ def audiomon(tmp_path):
 
 @pytest.mark.parametrize("name", ["kitchen", "audiomon@kitchen", "audiomon@kitchen.service"])
 def test_the_doctor_looks_at_the_listener_that_is_named(monkeypatch, tmp_path, name):
-    monkeypatch.setattr("audiomon.daemon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
+    monkeypatch.setattr("audiomon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
     monkeypatch.setattr("audiomon.cli.doctor.SYSTEM_CONFIG", tmp_path / "audiomon.yaml")
     (tmp_path / "kitchen.yaml").write_text("hops: 3\n")  # wrong, and so the last thing that is looked at
     standing = msgspec.structs.replace(STANDING, health="lost", reason="unplugged")

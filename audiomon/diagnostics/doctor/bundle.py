@@ -17,10 +17,10 @@ import msgspec
 
 from audiomon import __version__
 from audiomon.audio.microphone.devices import input_devices
-from audiomon.daemon.runtime_files import find_runtime, read_runtime_bytes, unit_of
-from audiomon.daemon.status_file import FILE
 from audiomon.diagnostics.doctor.machine import model_of
 from audiomon.errors import AudiomonError, DeviceError, UserError
+from audiomon.outputs.snapshot import FILE
+from audiomon.runtime_files import find_runtime, read_runtime_bytes, unit_of
 
 _DISTRIBUTIONS = (
     "numpy", "sounddevice", "soundfile", "soxr", "ai-edge-litert", "tflite-runtime", "msgspec", "PyYAML", "click",

@@ -1,4 +1,4 @@
-"""The state of a running listener at one moment: what systemd's status line and ``audiomon status`` are made of."""
+"""The state of a running listener at one moment, as ``audiomon status``, systemd's status line and the feed show it."""
 
 import msgspec
 
@@ -46,38 +46,39 @@ class Snapshot(msgspec.Struct, frozen=True):
         stage_failures: so far.
     """
 
+    # Those without a default were there from the beginning; the others may be missing in what another version writes.
     pid: int
     version: str
     at_s: float
     up_s: float
     health: str
-    health_s: float
-    reason: str
-    microphone: str
-    model: str
-    model_sha256: str
-    config: str
-    refused: str
-    label: str
-    score: float
-    per_s: float
-    predictions: int
-    inference_us: float
-    lag_ms: float
-    lag_ms_p99: float
-    peak_dbfs: float | None
-    classified: int
-    shed: int
-    lost: int
-    left_over: int
-    windows_shed: int
-    gated: int
-    undelivered: int
-    away: int
-    reopened: int
-    entries_waiting: int
-    entries_lost: int
-    stage_failures: int
+    health_s: float = 0.0
+    reason: str = ""
+    microphone: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    config: str = ""
+    refused: str = ""
+    label: str = ""
+    score: float = 0.0
+    per_s: float = 0.0
+    predictions: int = 0
+    inference_us: float = 0.0
+    lag_ms: float = 0.0
+    lag_ms_p99: float = 0.0
+    peak_dbfs: float | None = None
+    classified: int = 0
+    shed: int = 0
+    lost: int = 0
+    left_over: int = 0
+    windows_shed: int = 0
+    gated: int = 0
+    undelivered: int = 0
+    away: int = 0
+    reopened: int = 0
+    entries_waiting: int = 0
+    entries_lost: int = 0
+    stage_failures: int = 0
 
     @property
     def line(self) -> str:

@@ -5,7 +5,8 @@ import sys
 import msgspec
 import pytest
 
-from audiomon.daemon.runtime_files import (
+from audiomon.errors import UserError
+from audiomon.runtime_files import (
     RuntimeFiles,
     find_runtime,
     read_runtime,
@@ -14,7 +15,6 @@ from audiomon.daemon.runtime_files import (
     unit_of,
     wrote,
 )
-from audiomon.errors import UserError
 
 
 class Content(msgspec.Struct, frozen=True):
