@@ -39,6 +39,7 @@ class Span:
         channel_power: mean power of the channels of which these samples are the mean, each without its constant part;
             0 where there is one channel, or one was picked.
         mix_power: power of their mean, the same way.
+        power: mean power around the mean.
     """
 
     lowest: float = math.inf
@@ -47,6 +48,12 @@ class Span:
     count: int = 0
     channel_power: float = 0.0
     mix_power: float = 0.0
+    power: float = 0.0
+
+    @property
+    def rms_dbfs(self) -> float | None:
+        """The root mean square in dB against full scale, at least -120; None if there were no samples."""
+        return round(_dbfs(self.power), 1) if self.count else None
 
     @property
     def peak_dbfs(self) -> float | None:
@@ -79,6 +86,7 @@ class LevelMeter:
         # Number, sum and sum of squares. Replaced whole, never changed, so that no reader sees half an addition.
         self._total = (0, 0.0, 0.0)
         self._asked = (0, 0.0, 0.0)
+        self._spanned = (0, 0.0, 0.0)
         # Replaced whole, too; if asked for during an addition, what was taken may be counted once more.
         self._span = Span()
         # What `compare` has found, to be part of the next span.
@@ -117,6 +125,8 @@ class LevelMeter:
     def take_span(self) -> Span:
         """Return the extremes of what has passed since the last call."""
         span, self._span = self._span, Span()
+        power, self._spanned = _power_since(self._spanned, self._total)
+        span = replace(span, power=power or 0.0)
         (count, channel_squares, mix_squares), self._compared = self._compared, (0, 0.0, 0.0)
         return replace(span, channel_power=channel_squares / count, mix_power=mix_squares / count) if count else span
 
@@ -126,10 +136,17 @@ class LevelMeter:
         In dB of the root mean square around the mean against full scale, so that a full-scale sine is at -3.0; at
         least -120.
         """
-        total, asked = self._total, self._asked
-        self._asked = total
-        count, added, squares = (now - before for now, before in zip(total, asked, strict=True))
-        return _dbfs(squares / count - (added / count) ** 2) if count else None
+        power, self._asked = _power_since(self._asked, self._total)
+        return None if power is None else _dbfs(power)
+
+
+_Total = tuple[int, float, float]
+
+
+def _power_since(before: _Total, total: _Total) -> tuple[float | None, _Total]:
+    """Return the mean power, around the mean, of what came between two totals, and the later one."""
+    count, added, squares = total[0] - before[0], total[1] - before[1], total[2] - before[2]
+    return (squares / count - (added / count) ** 2 if count else None), total
 
 
 class Gate:

@@ -58,6 +58,12 @@ _LOOK_S = 1.0
     help="Which predictions to write; events always. Otherwise every one, and in the journal those of the "
     "configuration's `journal:`.",
 )
+@click.option(
+    "--feed",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SOCKET",
+    help="Let your other programs follow what is heard, on a Unix socket made for this; see `audiomon feed --help`.",
+)
 @config_option
 def run(
     device: str | None,
@@ -72,6 +78,7 @@ def run(
     as_json: bool,
     scores: int,
     predictions: Selection | None,
+    feed: Path | None,
     config_path: Path | None,
 ) -> None:
     """Listen, and say what is heard, until Ctrl-C or the end of the input.
@@ -98,11 +105,14 @@ def run(
             "--device names a microphone, and --input is listened to instead of one: give one of them"
         )
 
+    if input_ is not None and feed is not None:
+        raise click.UsageError("--feed goes with a microphone")
+
     def settings_now() -> Settings:
         settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
         return settings.with_options(device=device, predictions=predictions)
 
-    options = OutputOptions(as_json, scores, predictions, config_path.stem if config_path else "audiomon")
+    options = OutputOptions(as_json, scores, predictions, config_path.stem if config_path else "audiomon", feed)
     if input_ is not None:
         settings = settings_now()
         loading = LoadingModel(settings)

@@ -7,7 +7,7 @@ import msgspec
 
 from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, Threshold, decision_rules
 from audiomon.config.document import Document, read_document
-from audiomon.config.schema import ALTERNATIVES, Config, Journal, Microphone, json_schema
+from audiomon.config.schema import ALTERNATIVES, Config, Feed, Journal, Microphone, json_schema
 from audiomon.config.validation import convert, validate
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DecisionRules",
     "Decisions",
     "Document",
+    "Feed",
     "Journal",
     "LabelDecisions",
     "Microphone",

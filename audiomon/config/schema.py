@@ -51,6 +51,14 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What programs that follow the feed may have."""
+
+    spectrogram: Annotated[
+        bool, key("Whether they may have columns of a spectrogram, from which words may be guessed.", "live")
+    ] = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``audiomon.yaml``."""
 
@@ -75,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     microphone: Annotated[Microphone, key("The microphone.", "reopen")] = Microphone()
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
     journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()
+    feed: Annotated[Feed, key("What programs that follow the feed may have.", "live")] = Feed()
 
     def asked_hop_s(self, window_s: float) -> float:
         """Seconds from one prediction to the next, as asked for, with a model whose windows last ``window_s``."""

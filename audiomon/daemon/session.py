@@ -12,6 +12,7 @@ from audiomon.clock import Clock
 from audiomon.daemon.inbox import TookOver, WorkerEnded
 from audiomon.daemon.running import Running
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, Listener
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.tally import Counting
@@ -30,6 +31,7 @@ class Session:
         clock: times it.
         post: gets what the worker reports, in the worker's thread.
         accounts: of the source's samples so far, if it has been listened to before.
+        columns: gets what there is to look at, if given.
 
     Attributes:
         listener: pulls windows from the source.
@@ -50,6 +52,7 @@ class Session:
         clock: Clock,
         post: Callable[[TookOver | WorkerEnded], None],
         accounts: Accounts | None = None,
+        columns: ColumnSink | None = None,
     ) -> None:
         self.source = source
         self.listener = Listener(
@@ -62,6 +65,7 @@ class Session:
             level=level,
             accounts=accounts,
             gate_dbfs=running.settings.config.gate_dbfs,
+            columns=columns,
         )
         self.worker = InferenceWorker(
             self.listener,

@@ -28,6 +28,7 @@ from audiomon.errors import (
     StageError,
 )
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Prediction, Status
@@ -112,6 +113,7 @@ class Sessions:
         output: gets what is heard, and what happens to the source.
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
+        columns: gets what there is to look at, if given.
 
     Attributes:
         running: what is in force.
@@ -124,7 +126,14 @@ class Sessions:
     """
 
     def __init__(
-        self, running: Running, *, open_source: OpenSource, output: Output, clock: Clock, wake: Callable[[], None]
+        self,
+        running: Running,
+        *,
+        open_source: OpenSource,
+        output: Output,
+        clock: Clock,
+        wake: Callable[[], None],
+        columns: ColumnSink | None = None,
     ) -> None:
         self.running = running
         self.health = CaptureHealth(clock.monotonic_ns())
@@ -137,6 +146,7 @@ class Sessions:
         self._output = output
         self._clock = clock
         self._inbox = Inbox(wake)
+        self._columns = columns
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -385,6 +395,7 @@ class Sessions:
             clock=self._clock,
             post=self._inbox.post,
             accounts=accounts,
+            columns=self._columns,
         )
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 
 from audiomon import __version__
+from audiomon.audio.level import Span
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
@@ -20,10 +21,11 @@ from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.running import Running
 from audiomon.daemon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.daemon.sessions import Sessions
-from audiomon.daemon.status_file import FILE, WRITE_S, Snapshot
 from audiomon.daemon.systemd import ServiceManager
 from audiomon.daemon.wakeups import Wakeups
 from audiomon.outputs.live import Fanout
+from audiomon.outputs.observations import Level, ModelInForce
+from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
 from audiomon.pipeline.prediction import Audience, Status, StatusKind
 from audiomon.pipeline.statuses import period_summary, summary
 
@@ -64,7 +66,9 @@ class Supervisor:
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._files = RuntimeFiles(runtime_folder())
-        self._sessions = Sessions(running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake)
+        self._sessions = Sessions(
+            running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake, columns=output
+        )
         self._reloading = Reloading(
             self._sessions,
             load_settings=load_settings,
@@ -76,11 +80,13 @@ class Supervisor:
             failed=failed,
             problem=problem,
         )
-        self._wakeups.watch(self._reloading.fd)
+        for fd in (self._reloading.fd, *output.fds):
+            self._wakeups.watch(fd)
         self._apply(running.settings)
         self._began_ns = self._period_ns = clock.monotonic_ns()
         self._summed_up_s = 0.0
         self._written: Snapshot | None = None
+        self._shown: tuple[Running | None, Span | None] = (None, None)
         self._alive_ns = 0
         self._counted = (0, self._began_ns)
         self._reload_reported = False
@@ -134,6 +140,7 @@ class Supervisor:
             self._report()
         self._keep_record()
         self._report_whether_writable()
+        self._show_observations()
         # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
         watchdog_s = self._manager.watchdog_s
         if watchdog_s and now_ns - self._alive_ns >= watchdog_s * 1e9 / 4:
@@ -177,6 +184,7 @@ class Supervisor:
         if lines or before is None or before.line != self._written.line:
             self._manager.tell(STATUS=self._written.line)
         self._files.write(FILE, self._written)
+        self._output.observe(self._written)
 
     def _snapshot(self) -> Snapshot:
         sessions, now_ns = self._sessions, self._clock.monotonic_ns()
@@ -216,6 +224,17 @@ class Supervisor:
             entries_lost=self._output.lost,
             stage_failures=sessions.stage_failures,
         )
+
+    def _show_observations(self) -> None:
+        """Show the outputs what they do not hear of otherwise, when it has changed."""
+        (running, span), now = self._shown, (self._sessions.running, self._sessions.span)
+        self._shown = now
+        if now[0] is not running:
+            package = now[0].classifier.package
+            self._output.observe(ModelInForce(now[0].model, package.fingerprint, now[0].rules.thresholds))
+        rms_dbfs, peak_dbfs = now[1].rms_dbfs, now[1].peak_dbfs
+        if now[1] is not span and rms_dbfs is not None and peak_dbfs is not None:
+            self._output.observe(Level(rms_dbfs, peak_dbfs))
 
     def _report_whether_writable(self) -> None:
         problem = self._files.problem

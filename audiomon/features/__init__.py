@@ -4,7 +4,7 @@
 and its name in that line.
 """
 
-from audiomon.features.front_end import MAX_WINDOW_S, Cutter, FrontEnd, whole_window
+from audiomon.features.front_end import MAX_WINDOW_S, Cutter, Frames, FrontEnd, whole_window
 from audiomon.features.logmel import LogMel
 from audiomon.features.spec import LogMelSpec, Normalization, SampleRate
 from audiomon.features.waveform import WaveformSpec
@@ -14,6 +14,7 @@ InputSpec = LogMelSpec | WaveformSpec
 __all__ = [
     "MAX_WINDOW_S",
     "Cutter",
+    "Frames",
     "FrontEnd",
     "InputSpec",
     "LogMel",

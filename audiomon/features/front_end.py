@@ -4,6 +4,7 @@ A spec is the ``input:`` of a model's manifest. It describes windows and opens a
 another. Nothing outside this package asks a spec for its kind.
 """
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,19 @@ Float32 = NDArray[np.float32]
 
 # A longer window would ask for more memory than a Raspberry Pi has.
 MAX_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames of a spectrogram to look at.
+
+    Attributes:
+        decibels: float32, shape (frames, bands), the lowest band first. Valid until the next window is cut.
+        duration_s: of all of them.
+    """
+
+    decibels: Float32
+    duration_s: float
 
 
 class Cutter(Protocol):
@@ -37,6 +51,13 @@ class Cutter(Protocol):
 
         Returns:
             float32, of the spec's shape; valid until the next call.
+        """
+        ...
+
+    def new_frames(self) -> Frames:
+        """Return what the last `cut` added to the window before, to look at: at least one frame.
+
+        A kind of input that computes frames shows its own; any other computes some for this.
         """
         ...
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.features.front_end import Frames
 from audiomon.features.mel import mel_filter_bank, window_function
 from audiomon.features.spec import LogMelSpec, Normalization
 
@@ -169,6 +170,7 @@ class LogMelCutter:
         # Frames of several windows in a row, so that a window is a plain slice, and rows are moved only now and then.
         self._frames: Float32 = np.empty((spec.frames + 16 * hop_frames, spec.n_mels), dtype=np.float32)
         self._end = 0
+        self._new = 0
 
     def cut(self, samples: Float32, *, first: bool) -> Float32:
         """See `Cutter.cut`."""
@@ -178,7 +180,14 @@ class LogMelCutter:
         self._make_room(new)
         self._log_mel.frames(samples, self._frames[self._end : self._end + new])
         self._end += new
+        self._new = new
         return self._log_mel.finish(self._frames[self._end - self._spec.frames : self._end])
+
+    def new_frames(self) -> Frames:
+        """See `Cutter.new_frames`."""
+        spec = self._spec
+        frames = self._frames[self._end - self._new : self._end]
+        return Frames(_decibels(frames, spec), self._new * spec.hop_length / spec.sample_rate)
 
     def _make_room(self, new: int) -> None:
         if self._end + new > len(self._frames):
@@ -203,6 +212,16 @@ def _bands_with_bins(bank: Float64) -> list[tuple[slice, slice, Float32]]:
         weights = np.ascontiguousarray(filters[:, bins], np.float32).T
         groups.append((slice(first, first + len(filters)), bins, weights))
     return groups
+
+
+def _decibels(frames: Float32, spec: LogMelSpec) -> Float32:
+    """Return what `LogMel.frames` gave in dB, whatever logarithm the spec asks for."""
+    if spec.log == "db":
+        return frames
+    if spec.log == "none":
+        powers = np.maximum(frames, np.float32(spec.amin))
+        return np.float32(20 / spec.power) * np.log10(powers)
+    return np.float32(20 / spec.power / (np.log(10) if spec.log == "ln" else 1)) * frames
 
 
 def _log_scale_and_shift(spec: LogMelSpec) -> tuple[np.float32, np.float32]:

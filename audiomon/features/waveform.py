@@ -6,12 +6,17 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from audiomon.features.front_end import Float32
-from audiomon.features.spec import SampleRate
+from audiomon.features.front_end import Float32, Frames
+from audiomon.features.logmel import LogMel
+from audiomon.features.spec import LogMelSpec, SampleRate
 
 # A least value instead of "above 0", which msgspec takes for "at least the smallest number there is"; and that is 0 to
 # a 32-bit ARM once a library has set its processor to flush such numbers.
 _MIN_FULL_SCALE = 1e-9
+
+# Of the spectrogram that people look at.
+_DISPLAY_BANDS = 40
+_DISPLAY_FRAME_MS = 64
 
 
 class WaveformSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="waveform"):
@@ -85,8 +90,27 @@ class WaveformCutter:
         self.hop_samples = hop_samples
         self.kept_samples = spec.samples - hop_samples
         self._window: Float32 = np.empty(spec.samples, dtype=np.float32)
+        self._sample_rate = spec.sample_rate
+        self._new = spec.samples
+        self._display: LogMel | None = None
 
-    def cut(self, samples: Float32, *, first: bool) -> Float32:  # noqa: ARG002  # the protocol's signature
+    def cut(self, samples: Float32, *, first: bool) -> Float32:
         """See `Cutter.cut`."""
         self._window[:] = samples
+        self._new = len(samples) if first else self.hop_samples
         return self._window
+
+    def new_frames(self) -> Frames:
+        """See `Cutter.new_frames`: computed for this, from the first call on."""
+        if self._display is None:
+            self._display = LogMel(_display_spec(self._sample_rate, len(self._window)))
+        spec = self._display.spec
+        under = min(len(self._window), max(spec.n_fft, self._new + spec.n_fft - spec.hop_length))
+        return Frames(self._display.frames(self._window[-under:]), self._new / self._sample_rate)
+
+
+def _display_spec(sample_rate: int, window_samples: int) -> LogMelSpec:
+    """Return frames of some 46 ms, one after the other, that fit into a window."""
+    longest = min(sample_rate * _DISPLAY_FRAME_MS // 1000, window_samples)
+    n_fft = max(16, 1 << (longest.bit_length() - 1))
+    return LogMelSpec(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft, n_mels=_DISPLAY_BANDS, frames=1)

@@ -9,6 +9,7 @@ import msgspec
 from audiomon.config import Config
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.message_ids import MESSAGE_IDS
+from audiomon.outputs.observations import Observation
 from audiomon.outputs.selection import SCORES_WRITTEN, Selector
 from audiomon.outputs.terminal import bar, label_width
 from audiomon.pipeline.prediction import Audience, Event, Prediction, Status
@@ -27,6 +28,8 @@ class Journal:
 
     name = "journal"
     audience = Audience.LOG
+    fd = None
+    wants_columns = False
     gone = False  # a journald that has ended is started again
     error: Exception | None = None
 
@@ -56,6 +59,9 @@ class Journal:
         """See `LiveOutput.configure`. Of a prediction the highest scores are written: all 521 would be 13 kB."""
         self._selector = Selector(config.journal.predictions)
         self._scores = config.journal.scores
+
+    def observe(self, observation: Observation) -> None:
+        """See `LiveOutput.observe`: what is so is not written."""
 
     def prediction(self, prediction: Prediction) -> None:
         """See `Output.prediction`."""

@@ -27,17 +27,7 @@ class JsonLines:
 
     def event(self, event: Event) -> None:
         """See `Output.event`."""
-        self._write(
-            {
-                "type": "event",
-                "time": iso_time(event.time_ns),
-                "label": event.label,
-                "state": event.state,
-                "score": round(event.score, 6),
-                "position_s": round(event.position_s, 6),
-                "duration_s": round(event.duration_s, 6),
-            }
-        )
+        self._write({"type": "event", **event_fields(event)})
 
     def status(self, status: Status) -> None:
         """See `Output.status`."""
@@ -78,6 +68,18 @@ def prediction_fields(prediction: Prediction, scores: int) -> dict[str, Any]:
         "lag_ms": round(prediction.lag_ms, 3),
         "lost": prediction.lost,
         "model": prediction.model,
+    }
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Return an event's keys and values as they are written."""
+    return {
+        "time": iso_time(event.time_ns),
+        "label": event.label,
+        "state": event.state,
+        "score": round(event.score, 6),
+        "position_s": round(event.position_s, 6),
+        "duration_s": round(event.duration_s, 6),
     }
 
 

@@ -10,6 +10,8 @@ from typing import Protocol, TypeVar
 
 from audiomon.clock import Clock
 from audiomon.config import Config
+from audiomon.outputs.observations import Observation
+from audiomon.pipeline.columns import Columns
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Facts, Prediction, Status, StatusKind
 
@@ -30,6 +32,16 @@ class LiveOutput(Output, Protocol):
     error: Exception | None
 
     @property
+    def fd(self) -> int | None:
+        """What can be read from when `flush` has something to do before the next second; None if nothing ever can."""
+        ...
+
+    @property
+    def wants_columns(self) -> bool:
+        """Whether it shows columns of a spectrogram to anybody."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """Entries that its reader has not taken yet."""
         ...
@@ -46,6 +58,10 @@ class LiveOutput(Output, Protocol):
 
     def configure(self, config: Config) -> None:
         """Apply the settings that concern it; at the start, and after each change."""
+        ...
+
+    def observe(self, observation: Observation) -> None:
+        """Take note of what is so, if it passes that on."""
         ...
 
     def flush(self) -> None:
@@ -75,6 +91,16 @@ class Fanout:
         self._outputs = tuple(outputs)
         self._clock = clock
         self._failing: set[str] = set()
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """What to wait for besides the next second, to `flush`."""
+        return tuple(output.fd for output in self._outputs if output.fd is not None)
+
+    @property
+    def wants_columns(self) -> bool:
+        """Whether anybody looks at columns of a spectrogram; see `audiomon.pipeline.columns.ColumnSink`."""
+        return any(output.wants_columns for output in self._outputs)
 
     @property
     def waiting(self) -> int:
@@ -112,6 +138,15 @@ class Fanout:
         for output in self._outputs:
             if status.audience in (Audience.ALL, output.audience):
                 self._guarded(output, output.status, status)
+
+    def columns(self, columns: Columns) -> None:
+        """Pass on columns of a spectrogram."""
+        self.observe(columns)
+
+    def observe(self, observation: Observation) -> None:
+        """See `LiveOutput.observe`."""
+        for output in self._outputs:
+            self._guarded(output, output.observe, observation)
 
     def configure(self, config: Config) -> None:
         """See `LiveOutput.configure`."""

@@ -2,11 +2,14 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from audiomon.clock import Clock
+from audiomon.outputs.feed import Feed, open_feed
 from audiomon.outputs.journal import Journal, writes_to_journal
 from audiomon.outputs.journal_socket import JournalSocket
 from audiomon.outputs.json_lines import JsonLines
+from audiomon.outputs.listening_sockets import passed_socket
 from audiomon.outputs.live import Fanout, LiveOutput
 from audiomon.outputs.queued import Queued
 from audiomon.outputs.selection import Selected, Selection
@@ -23,12 +26,14 @@ class OutputOptions:
         scores: of each prediction in JSON, at most.
         predictions: which ones; None for every one, and in the journal those of the configuration.
         instance: name of this listener among several.
+        feed: path of a socket to make for the feed; None for the one that systemd passes, if it does.
     """
 
     as_json: bool
     scores: int
     predictions: Selection | None
     instance: str
+    feed: Path | None = None
 
 
 def screen(options: OutputOptions, *, dated: bool = True) -> Output:
@@ -51,6 +56,9 @@ def live_outputs(options: OutputOptions, clock: Clock) -> Fanout:
     Args:
         options: what to write.
         clock: dates what is said of the outputs.
+
+    Raises:
+        UserError: the feed's socket cannot be made where it is asked for.
     """
     opened = (output(options, clock) for output in _LIVE_OUTPUTS)
     return Fanout([output for output in opened if output is not None], clock)
@@ -69,5 +77,12 @@ def _screen(options: OutputOptions, clock: Clock) -> LiveOutput | None:
     return None if in_service(options) else Queued(screen(options), "standard output", clock)
 
 
+def _feed(options: OutputOptions, clock: Clock) -> LiveOutput | None:
+    if options.feed is not None:
+        return open_feed(options.feed, options.instance, clock)
+    passed = passed_socket("feed")
+    return None if passed is None else Feed(passed, options.instance, clock)
+
+
 # A further output is a line here.
-_LIVE_OUTPUTS = (_journal, _screen)
+_LIVE_OUTPUTS = (_journal, _screen, _feed)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from audiomon.clock import Clock
 from audiomon.config import Config
+from audiomon.outputs.observations import Observation
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Prediction, Status, StatusKind
 
@@ -33,6 +34,8 @@ class Queued:
     """
 
     audience = Audience.SCREEN
+    fd = None
+    wants_columns = False
 
     def __init__(self, output: Output, name: str, clock: Clock, *, max_waiting: int = MAX_WAITING) -> None:
         self.name = name
@@ -68,6 +71,9 @@ class Queued:
 
     def configure(self, config: Config) -> None:
         """See `LiveOutput.configure`: the command line says what is written here."""
+
+    def observe(self, observation: Observation) -> None:
+        """See `LiveOutput.observe`: what is so is not written."""
 
     def flush(self) -> None:
         """See `LiveOutput.flush`: the thread writes as soon as it can."""

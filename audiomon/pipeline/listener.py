@@ -18,6 +18,7 @@ from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.accounts import Accounts, Fates
+from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.decisions import DecisionStage, Transition
 from audiomon.pipeline.pace import Pace
 from audiomon.pipeline.prediction import Event, Prediction, Status
@@ -118,6 +119,7 @@ class Listener:
         level: measures all samples heard, if given.
         accounts: of the source's samples so far, if it has been listened to before.
         gate_dbfs: level below which windows are not classified; None for no such level.
+        columns: gets what there is to look at, if given.
 
     Attributes:
         position: end of the last window, in the source's samples; before the first, where it began.
@@ -140,6 +142,7 @@ class Listener:
         level: LevelMeter | None = None,
         accounts: Accounts | None = None,
         gate_dbfs: float | None = None,
+        columns: ColumnSink | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -148,9 +151,10 @@ class Listener:
         self._level = level
         self._hop_s = hop_s
         self._gate_dbfs = gate_dbfs
+        self._columns = columns
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
         self._stream.gate = self._new_gate()
-        self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock)
+        self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock, columns)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.pace = Pace(self.windows.hop_s)
         self.accounts = accounts or Accounts()
@@ -311,7 +315,7 @@ class Listener:
         read_end = self._stream.read_end
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
         self._stream.gate = self._new_gate()
-        self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock)
+        self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock, self._columns)
         self.pace = Pace(self.windows.hop_s)
         start_s = self.accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))

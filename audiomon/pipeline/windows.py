@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audiomon.audio.mono import MonoStream, Stretch
 from audiomon.clock import Clock
 from audiomon.features import Cutter, FrontEnd
+from audiomon.pipeline.columns import ColumnSink, columns_of
 
 Float32 = NDArray[np.float32]
 
@@ -35,7 +36,9 @@ class Window:
     lost: int
 
 
-def open_windows(stream: MonoStream, spec: FrontEnd, hop_s: float, clock: Clock) -> "Windows":
+def open_windows(
+    stream: MonoStream, spec: FrontEnd, hop_s: float, clock: Clock, columns: ColumnSink | None = None
+) -> "Windows":
     """Cut a stream into the windows that a model reads.
 
     Args:
@@ -43,8 +46,9 @@ def open_windows(stream: MonoStream, spec: FrontEnd, hop_s: float, clock: Clock)
         spec: what a window is.
         hop_s: wanted seconds between windows; becomes what the kind of input allows.
         clock: for ``features_us``.
+        columns: gets what there is to look at, if given.
     """
-    return Windows(stream, spec.cutter(hop_s), spec, clock)
+    return Windows(stream, spec.cutter(hop_s), spec, clock, columns)
 
 
 class Windows:
@@ -55,6 +59,7 @@ class Windows:
         cutter: computes the windows.
         spec: what a window is.
         clock: for ``features_us``.
+        columns: gets what there is to look at, if given.
 
     Attributes:
         hop_s: seconds from one window to the next.
@@ -63,7 +68,9 @@ class Windows:
         lost: samples of the source lost since the last window; the next one will carry them.
     """
 
-    def __init__(self, stream: MonoStream, cutter: Cutter, spec: FrontEnd, clock: Clock) -> None:
+    def __init__(
+        self, stream: MonoStream, cutter: Cutter, spec: FrontEnd, clock: Clock, columns: ColumnSink | None = None
+    ) -> None:
         self.hop_s = cutter.hop_samples / spec.sample_rate
         self.ended = False
         self.unused_samples = 0
@@ -71,6 +78,7 @@ class Windows:
         self._stream = stream
         self._cutter = cutter
         self._clock = clock
+        self._columns = columns
         self._window_samples = spec.window_samples
         self._samples: Float32 = np.empty(self._window_samples, dtype=np.float32)
         self._held = 0
@@ -87,10 +95,12 @@ class Windows:
         if not self._gather():
             return None
         started_ns = self._clock.monotonic_ns()
-        data = self._cutter.cut(self._samples[: self._held], first=self._first)
-        lost = self.lost
+        first, lost = self._first, self.lost
+        data = self._cutter.cut(self._samples[: self._held], first=first)
         self._keep(self._cutter.kept_samples)
         features_us = (self._clock.monotonic_ns() - started_ns) / 1e3
+        if self._columns is not None and self._columns.wants_columns:
+            self._columns.columns(columns_of(self._cutter.new_frames(), gap=first))
         return Window(data, self._stream.position, self._stream.captured_ns, features_us, lost)
 
     def _gather(self) -> bool:

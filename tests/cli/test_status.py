@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.daemon.status_file import FILE, Snapshot
+from audiomon.outputs.snapshot import FILE, Snapshot
 from tests.cli.command import Audiomon
 
 STANDING = Snapshot(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from audiomon.cli import cli
 from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.daemon.status_file import FILE
+from audiomon.outputs.snapshot import FILE
 from audiomon.diagnostics.doctor.bundle import without_secrets, write_bundle
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError

@@ -64,6 +64,9 @@ class BlocksCutter:
     def cut(self, samples, *, first):
         return self._waveform.cut(samples, first=first).reshape(self._shape)
 
+    def new_frames(self):
+        return self._waveform.new_frames()
+
 
 # A `sitecustomize`: what Python runs at its start, here and in the process that checks the model.
 REGISTRATION = """

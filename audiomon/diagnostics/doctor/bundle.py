@@ -16,9 +16,9 @@ import msgspec
 from audiomon import __version__
 from audiomon.audio.microphone.devices import input_devices
 from audiomon.daemon.runtime_files import find_runtime, unit_of
-from audiomon.daemon.status_file import FILE
 from audiomon.diagnostics.doctor.machine import model_of
 from audiomon.errors import AudiomonError, DeviceError
+from audiomon.outputs.snapshot import FILE
 
 _DISTRIBUTIONS = (
     "numpy", "sounddevice", "soundfile", "soxr", "ai-edge-litert", "tflite-runtime", "msgspec", "PyYAML", "click",

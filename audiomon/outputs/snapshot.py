@@ -1,4 +1,6 @@
-"""The state of a running listener at one moment: what systemd's status line and ``audiomon status`` are made of."""
+"""The state of a running listener at one moment: what systemd's status line, ``audiomon status`` and
+the feed's ``state`` are made of.
+"""
 
 import msgspec
 

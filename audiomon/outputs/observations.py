@@ -1,0 +1,41 @@
+"""What outputs are shown of the listener besides predictions, events and statuses: what is so, rather than what happened.
+
+The supervisor shows them; most outputs look away.
+"""
+
+from dataclasses import dataclass
+
+from audiomon.config import Threshold
+from audiomon.outputs.snapshot import Snapshot
+from audiomon.pipeline.columns import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInForce:
+    """The model that predictions come from.
+
+    Attributes:
+        name: of the package.
+        fingerprint: of the package.
+        thresholds: by label, for the labels that make events.
+    """
+
+    name: str
+    fingerprint: str
+    thresholds: dict[str, Threshold]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud about the last second was, in dB against full scale; -120 at the least.
+
+    Attributes:
+        rms_dbfs: root mean square.
+        peak_dbfs: highest magnitude.
+    """
+
+    rms_dbfs: float
+    peak_dbfs: float
+
+
+Observation = Snapshot | ModelInForce | Level | Columns
