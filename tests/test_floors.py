@@ -17,8 +17,9 @@ FLOORS = {
     "outputs": {"config", "pipeline"},
     "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
+    "link": {"config", "outputs"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
-    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon", "diagnostics", "lab"},
+    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon", "diagnostics", "lab", "link"},
 }
 
 

@@ -1,68 +1,106 @@
-"""Audio files as a source: whatever libsndfile reads, pulled with back-pressure, never dropped."""
+"""Audio files as a source: whatever libsndfile or ffmpeg reads, pulled with back-pressure, never dropped.
 
+A header is believed only as far as it is right: see `audiomon.audio.headers`.
+"""
+
+import errno
 import os
+import shutil
+import stat
+import tempfile
 import threading
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
-from audiomon.audio.headers import UnsizedWav, missing_part, zero_data_size
+from audiomon.audio import ffmpeg
+from audiomon.audio.headers import parts_of
+from audiomon.audio.partial_file import FileBytes, Part
+from audiomon.audio.sndfile import Samples, SndfileDecoder
 from audiomon.audio.source import Block, Closing
-from audiomon.c_stderr import c_stderr_silenced
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import InputError
+
+STANDARD_INPUT = Path("-")
 
 # One read at a time must end soon enough for a stop to be noticed.
 _MAX_SLEEP_S = 0.25
 
-# Full scale is 1. A sample above this is no recording, and its powers would leave the range of float32.
+# Full scale is 1. What is that much louder is no recording, and its powers would leave the range of float32.
 _MAX_SAMPLE = 1e6
-# libsndfile's names of the encodings that can hold NaN, infinity and numbers of that size.
-_NOT_ALWAYS_FINITE = ("FLOAT", "DOUBLE")
 
-_Samples = NDArray[np.int16] | NDArray[np.float32]
+_COPY_BYTES = 1 << 20
+
+
+class _Decoder(Protocol):
+    """What reads a part of a file; see `SndfileDecoder`."""
+
+    sample_rate: int
+    channels: int
+    is_int16: bool
+    may_be_infinite: bool
+    frames: int | None
+
+    def read(self, out: Samples, position: int) -> int: ...
+    def seek(self, position: int) -> bool: ...
+    def close(self) -> None: ...
 
 
 class FileSource(Closing):
-    """An audio file.
+    """An audio file, or a pipe that holds one.
 
     Samples of 16-bit files are int16, as a microphone's are, so a recording of a live stream is classified to the same
-    bits; all others are float32.
+    bits; all others are float32. A file that several recordings were joined into is read to its end.
 
     Args:
-        path: the file.
+        path: the file; ``-`` is standard input. A pipe is copied to a temporary file first.
         realtime: deliver samples no sooner than a microphone would.
         clock: paces, and dates the samples.
 
     Raises:
         InputError: it does not exist, is empty, or is not audio; or, from ``read``, holds NaN, infinity or numbers
-            that no recording has, or ends before its header says.
+            that no recording has, ends before its header says, or goes on at another sample rate.
     """
 
     def __init__(self, path: Path, *, realtime: bool = False, clock: Clock | None = None) -> None:
         self.path = path
-        self.name = str(path)
+        self.name = "standard input" if path == STANDARD_INPUT else str(path)
         self._clock = clock or SystemClock()
-        self._file, self._raw = _open(path)
+        fd, self._is_copy = _open(path)
+        self._file = os.fdopen(fd, "rb", buffering=0)
         # Held while the file is decoded: closing it meanwhile would crash.
         self._decoding = threading.Lock()
-        self._missing_part = missing_part(self._file.extra_info)
-        self._damaged: str | None = None
-        self.sample_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
-        self.frames: int = self._file.frames
+        file = FileBytes(fd)
+        if file.size == 0:
+            raise InputError(f"{path}: is empty")
+        self._parts = parts_of(file)
+        self._part = 0
+        self._decoder: _Decoder = self._first_decoder(file)
+        if len(self._parts) == 1:
+            self._file.close()  # the decoder has it open for itself
+        self.sample_rate: int = self._decoder.sample_rate
+        self.channels: int = self._decoder.channels
         self._position = 0
+        self._part_position = 0  # of the part's first frame
         self._read_end = 0
+        self._ended = False
         self.live = realtime
         self._start_ns = self._clock.monotonic_ns()
         self._buffer = self._buffer_for(0)
         self._closed = False
 
     @property
+    def frames(self) -> int:
+        """Sample frames: when all have been read, how many there were; before, as the header says, 0 if it does not."""
+        if self._ended or len(self._parts) > 1:
+            return self._position
+        return self._decoder.frames or 0
+
+    @property
     def duration_s(self) -> float:
-        """Length in seconds, as the header says."""
+        """Length in seconds, as far as `frames` knows."""
         return self.frames / self.sample_rate
 
     def read(self, frames: int) -> Block | None:
@@ -81,10 +119,10 @@ class FileSource(Closing):
         out = self._buffer[:frames]
         count = self._decode(out) if frames else 0
         if frames and not count:
-            self._check_complete()
+            self._ended = True
             return None
         samples = out[:count]
-        if self._file.subtype in _NOT_ALWAYS_FINITE:
+        if self._decoder.may_be_infinite:
             self._check_finite(samples)
         block = Block(self._position, samples, 0, self._clock.monotonic_ns())
         self._position += count
@@ -97,56 +135,87 @@ class FileSource(Closing):
         return self._read_end
 
     def rewind(self, frames: int) -> int:
-        """See `Source.rewind`. Not after damage, which cannot be decoded twice."""
-        if self._damaged or self._closed:
+        """See `Source.rewind`. Not after damage, and not past the beginning of one of several joined recordings."""
+        frames = min(frames, self._position - self._part_position)
+        if self._closed or not frames or not self._decoder.seek(self._position - self._part_position - frames):
             return 0
-        frames = min(frames, self._position)
         self._position -= frames
-        self._file.seek(self._position)
         return frames
 
     def close(self) -> None:
         """See `Source.close`. A read in progress, which is not waited for, closes the file when it ends."""
         self._closed = True
+        if isinstance(self._decoder, ffmpeg.FfmpegDecoder):
+            self._decoder.end()
         self._close_if_free()
 
     def __del__(self) -> None:
-        # Not there if opening failed; soundfile closes what it opened, and not what it was given.
-        raw = getattr(self, "_raw", None)
-        if raw is not None:
-            raw.close()
+        # Not there if opening failed.
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
 
     def _close_if_free(self) -> None:
+        """Close the file once it is no longer wanted, unless it is being decoded just now."""
         if self._closed and self._decoding.acquire(blocking=False):
             try:
+                self._decoder.close()
                 self._file.close()
-                if self._raw is not None:
-                    self._raw.close()
             finally:
                 self._decoding.release()
 
-    def _buffer_for(self, frames: int) -> _Samples:
+    def _buffer_for(self, frames: int) -> Samples:
         # 16-bit samples are read as they are: that costs a tenth of having libsndfile convert them.
-        if self._file.subtype == "PCM_16":
+        if self._decoder.is_int16:
             return np.empty((frames, self.channels), dtype=np.int16)
         return np.empty((frames, self.channels), dtype=np.float32)
 
-    def _decode(self, out: _Samples) -> int:
-        if self._damaged:
-            raise InputError(self._damaged)
+    def _decode(self, out: Samples) -> int:
+        while True:
+            count = self._decoder.read(out, self._position - self._part_position)
+            if count or self._part + 1 >= len(self._parts):
+                return count
+            self._next_decoder()
+
+    def _first_decoder(self, file: FileBytes) -> _Decoder:
+        part = self._parts[0]
+        if part.foreign:
+            return self._other_decoder(file, is_likely=True)
+        whole = not (self._is_copy or part.head or part.start) and part.end == file.size
         try:
-            with c_stderr_silenced():  # damaged MP3 makes libmpg123 talk
-                return len(self._file.read(out=out))
-        except (soundfile.SoundFileError, RuntimeError) as error:
-            at_s = self._position / self.sample_rate
-            self._damaged = (
-                f"{self.path}: damaged or truncated after {at_s:.2f} s ({str(error).strip() or 'no reason given'})"
+            decoder = SndfileDecoder(self.path, self._file.fileno(), part, whole=whole)
+        except (soundfile.SoundFileError, RuntimeError, TypeError):
+            return self._other_decoder(file, is_likely=ffmpeg.is_likely(self.path, file.at(0, 64)))
+        if decoder.frames == 0:
+            raise InputError(f"{self.path}: holds no samples")
+        return decoder
+
+    def _other_decoder(self, file: FileBytes, *, is_likely: bool) -> _Decoder:
+        self._parts = [Part(0, file.size)]
+        if is_likely and ffmpeg.is_installed():
+            return ffmpeg.FfmpegDecoder(self.path, self._file.fileno())
+        hint = f"; {ffmpeg.HINT}" if is_likely else ""
+        raise InputError(
+            f"{self.path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …){hint}"
+        )
+
+    def _next_decoder(self) -> None:
+        """Go on with the next of several joined recordings."""
+        self._part += 1
+        at_s = self._position / self.sample_rate
+        try:
+            decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False)
+        except (soundfile.SoundFileError, RuntimeError, TypeError):
+            raise InputError(f"{self.path}: what follows after {at_s:.2f} s cannot be read") from None
+        before, after = ((one.sample_rate, one.channels, one.is_int16) for one in (self._decoder, decoder))
+        if before != after:
+            raise InputError(
+                f"{self.path}: goes on in another format after {at_s:.2f} s ({after[0]} Hz, channels: {after[1]}), "
+                f"which is not heard; take it apart into files of their own"
             )
-            # What it decoded before it stumbled is in the buffer, and its position says how much that is.
-            count: int = self._file.tell() - self._position
-            if not 0 < count <= len(out):
-                raise InputError(self._damaged) from None
-            return count
+        self._decoder.close()
+        self._decoder = decoder
+        self._part_position = self._position
 
     def _due(self, frames: int) -> int:
         """Sleep until the wanted frames could have been captured; 0 if that is more than a short sleep away."""
@@ -156,7 +225,7 @@ class FileSource(Closing):
             self._clock.sleep(min(ahead_s, _MAX_SLEEP_S))
         return frames if ahead_s <= _MAX_SLEEP_S else 0
 
-    def _check_finite(self, samples: _Samples) -> None:
+    def _check_finite(self, samples: Samples) -> None:
         # One pass without a temporary: whatever is too large, or not a number, shows in the sum of squares.
         flat = samples.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -171,38 +240,45 @@ class FileSource(Closing):
             raise InputError(f"{self.path}: no audio at {at_s:.3f} s: a sample of {np.abs(samples[first]).max():.3g}")
         raise InputError(f"{self.path}: not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)")
 
-    def _check_complete(self) -> None:
-        promised_s = self.duration_s * (self._missing_part or 1)
-        if self._position < self.frames or self._missing_part:
-            at_s = self._position / self.sample_rate
-            promise = f"its header promises {promised_s:.2f} s, " if promised_s > at_s else ""
-            raise InputError(f"{self.path}: truncated: {promise}the data end at {at_s:.2f} s")
 
-
-def _open(path: Path) -> tuple[soundfile.SoundFile, UnsizedWav | None]:
-    """Return the open file, and what it is read through if that is not its path."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name the audio files in it, as in {path}/*.wav")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path}: may not be read by this user")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty")
-    size_at = zero_data_size(path)
-    unsized = None if size_at is None else UnsizedWav(path, size_at)
+def _open(path: Path) -> tuple[int, bool]:
+    """Open a file for reading, or copy a pipe; a descriptor, and whether it is of a copy."""
     try:
-        with c_stderr_silenced():
-            file = soundfile.SoundFile(unsized or path)
-    except (soundfile.SoundFileError, RuntimeError, TypeError):
-        if unsized is not None:
-            unsized.close()
-        raise InputError(
-            f"{path}: is not audio in a format that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …)"
-        ) from None
-    if file.frames == 0:
-        file.close()
-        if unsized is not None:
-            unsized.close()
-        raise InputError(f"{path}: holds no samples")
-    return file, unsized
+        fd = os.dup(0) if path == STANDARD_INPUT else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputError(f"{path}: {_why_not(error)}") from None
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{path}: is a folder; name the audio files in it, as in {path}/*.wav")
+        if stat.S_ISREG(mode):
+            return os.dup(fd), path == STANDARD_INPUT
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            return _copied(path, fd), True
+        if stat.S_ISCHR(mode) and not os.isatty(fd) and not os.read(fd, 1):
+            raise InputError(f"{path}: is empty")
+        raise InputError(f"{path}: is a {'terminal' if os.isatty(fd) else 'device'}; a recording is a file or a pipe")
+    except OSError as error:
+        raise InputError(f"{path}: {_why_not(error)}") from None
+    finally:
+        os.close(fd)
+
+
+def _copied(path: Path, fd: int) -> int:
+    """Copy what comes out of a pipe to a file without a name; its descriptor."""
+    with os.fdopen(os.dup(fd), "rb", buffering=0) as pipe, tempfile.TemporaryFile() as copy:
+        try:
+            shutil.copyfileobj(pipe, copy, _COPY_BYTES)
+            copy.flush()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be copied to {tempfile.gettempdir()}: {error.strerror}") from None
+        return os.dup(copy.fileno())
+
+
+def _why_not(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOENT:
+            return "no such file"
+        case errno.EACCES | errno.EPERM:
+            return "may not be read by this user"
+    return f"cannot be read ({error.strerror})"

@@ -3,6 +3,7 @@
 Resampling happens here, on the pull; the capture thread and the ring know nothing of it.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol
@@ -173,6 +174,21 @@ class MonoStream:
         scale = np.float32(1 / 32768) if block.samples.dtype == np.int16 else np.float32(1)
         np.multiply(picked, scale, out=mono)
         return mono
+
+
+def can_convert(from_rate: int, to_rate: int) -> bool:
+    """Say whether a stream can be heard at another sample rate without losing any of what a model for that rate reads.
+
+    Args:
+        from_rate: of the stream, in Hz.
+        to_rate: of the model, in Hz. A higher one than the stream's lacks the high frequencies that it learned with.
+    """
+    return from_rate == to_rate or (from_rate > to_rate and can_resample())
+
+
+def can_resample() -> bool:
+    """Whether soxr is there to convert a device's own sample rate."""
+    return importlib.util.find_spec("soxr") is not None
 
 
 class _Resampler(Protocol):

@@ -3,21 +3,34 @@
 Here, and nowhere else, errors become one line on stderr and an exit status: 0 done, 1 failed, 2 the user's mistake.
 """
 
+import errno
 import os
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from audiomon import __version__
 from audiomon.cli.lazy import LazyGroup
+from audiomon.cli.terminal_text import discard_output, open_streams, say
 from audiomon.errors import AudiomonError
+from audiomon.foreign import escaped
+
+_Handler = Callable[[int, FrameType | None], None]
+
+# A disk that is full, a quota that is used up, a device that fails.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # See LazyGroup.
 _COMMANDS = {
     "run": ("audiomon.cli.run:run", "Listen, and say what is heard."),
     "reload": ("audiomon.cli.reload:reload", "Have the running listener apply its configuration."),
     "status": ("audiomon.cli.status:status", "Show what the running listener hears, and how well."),
+    "feed": ("audiomon.cli.feed:feed", "Show what programs that follow the running listener get."),
+    "link": ("audiomon.cli.link:link", "Tell the network what is heard: MQTT and Home Assistant."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
@@ -38,7 +51,8 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="audiomon")
-def cli() -> None:
+@click.pass_obj
+def cli(on_interrupt: _Handler | None) -> None:
     """Listen through a microphone and say what is heard.
 
     \b
@@ -46,26 +60,71 @@ def cli() -> None:
       audiomon run                 listen to the default microphone
       audiomon classify FILE…      the same for recordings
     """
+    if on_interrupt is not None:
+        # The command is imported, and may have something to lose.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def main() -> NoReturn:
-    """Run the command line and exit."""
+def main(on_interrupt: _Handler | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Args:
+        on_interrupt: what handles Ctrl-C while nothing can be lost: now, and when the command has ended.
+    """
     # Before NumPy is imported: these matrices are small, and more BLAS threads make everything slower.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    open_streams()
+    status = _status(on_interrupt)
+    if on_interrupt is not None:
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
-        status = cli.main(prog_name="audiomon", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+    except OSError as error:
+        status = _not_written(error)
+    sys.exit(status)
+
+
+def _status(on_interrupt: _Handler | None) -> int:
+    """Run what was asked for; its exit status."""
+    try:
+        status = cli.main(prog_name="audiomon", standalone_mode=False, obj=on_interrupt)
     except click.ClickException as error:
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f" (see {context.command_path} --help)" if context else ""
-        click.echo(f"audiomon: {error.format_message().rstrip('.')}{hint}", err=True)
-        sys.exit(error.exit_code)
+        _say_misuse(error)
+        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        status = 130
     except AudiomonError as error:
-        click.echo(f"audiomon: {error}", err=True)
-        sys.exit(error.exit_status)
-    sys.exit(status if isinstance(status, int) else 0)
+        say(f"audiomon: {error}")
+        status = error.exit_status
+    except BrokenPipeError:
+        discard_output()
+        status = 0
+    except OSError as error:
+        status = _not_written(error)
+    return status if isinstance(status, int) else 0
+
+
+def _say_misuse(error: click.ClickException) -> None:
+    """Say in one line what is wrong with the command; or how it is used, if it lacks everything."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context else ""
+    say(f"audiomon: {escaped(error.format_message().rstrip('.'))}{hint}")
+
+
+def _not_written(error: OSError) -> int:
+    """Say in one line what the machine did not allow."""
+    discard_output()
+    if error.errno not in _NO_ROOM:
+        where = "" if error.filename is None else f"{escaped(os.fsdecode(error.filename))}: "
+        say(f"audiomon: {where}{error.strerror or error}")
+    elif error.filename is None:
+        say(f"audiomon: what it says cannot be written: {error.strerror}")
+    else:
+        say(f"audiomon: {escaped(os.fsdecode(error.filename))}: cannot be written: {error.strerror}")
+    return AudiomonError.exit_status

@@ -1,40 +1,38 @@
 """``audiomon classify``: what is heard in recordings, by the same code and to the same bits as live."""
 
-import csv
-import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from multiprocessing import get_context
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import get_args
 
 import click
-import msgspec
 
 from audiomon.audio.file import FileSource
+from audiomon.audio.folder import audio_files
+from audiomon.cli.classify_progress import ProgressLine, is_watched
+from audiomon.cli.classify_rows import Form, Occurrence, Plan, Table, rows_of
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
+from audiomon.cli.workers import Batches, Lost, in_order
 from audiomon.clock import SystemClock
-from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import InputError
 from audiomon.models.classifier import Classifier
-from audiomon.models.package import ModelPackage
-from audiomon.outputs.json_lines import prediction_fields
-from audiomon.outputs.terminal import bar
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
-from audiomon.pipeline.prediction import Prediction
-
-Form = Literal["text", "json", "csv"]
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "form", flag_value="json", help="One JSON object a line, for every window.")
-@click.option("--csv", "form", flag_value="csv", help="A table with one row for every window.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for every window.")
+@click.option("--csv", "as_csv", is_flag=True, help="A table with one row for every window.")
+@click.option("--events", is_flag=True, help="Events instead of windows, by the thresholds of the configuration.")
+@click.option("--audacity", is_flag=True, help="Events as a label track for Audacity; of one file.")
+@click.option("--raven", is_flag=True, help="Events as a selection table for Raven.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.0, metavar="SCORE", help="Leave out what scores below this."
+)
 @scores_option
 @model_option
 @hop_option
@@ -43,7 +41,12 @@ Form = Literal["text", "json", "csv"]
 @config_option
 def classify(
     files: tuple[Path, ...],
-    form: Form | None,
+    as_json: bool,
+    as_csv: bool,
+    events: bool,
+    audacity: bool,
+    raven: bool,
+    min_score: float,
     scores: int,
     model: str | None,
     hop_s: float | None,
@@ -51,180 +54,192 @@ def classify(
     jobs: int | None,
     config_path: Path | None,
 ) -> int:
-    """Say what is heard in audio FILES: whatever libsndfile reads, at any sample rate.
+    """Say what is heard in audio FILES: what libsndfile reads, and ffmpeg where it is installed, at any sample rate.
 
-    Without --json or --csv, neighbouring windows with the same label are joined into one line.
+    A folder stands for the recordings in it and in the folders below, and - for one that comes through a pipe. Without
+    an option for another form, neighbouring windows with the same label are joined into one line.
 
     \b
     Examples:
       audiomon classify doorbell.wav
-      audiomon classify --csv recordings/*.flac > heard.csv
+      audiomon classify --csv recordings/ > heard.csv
+      audiomon classify --audacity night.flac > night.txt
+      audiomon classify --json --events --min-score 0.8 recordings/
     """
+    form = _form(json=as_json, csv=as_csv, audacity=audacity, raven=raven)
+    recordings, wrong = _recordings(files)
+    if form == "audacity" and len(recordings) > 1:
+        raise click.UsageError(
+            "a label track for Audacity is of one file: name one, or take --raven, which names files"
+        )
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
     loading = LoadingModel(settings)
-    report = _Report(loading.classifier(), loading.rules, settings, form or "text", scores)
-    jobs = jobs or min(len(files), len(os.sched_getaffinity(0)))
-    if form == "csv":
-        click.echo(report.csv_header(), nl=False)
+    spec, labels = loading.package.manifest.input, loading.package.manifest.labels
+    events = events or form in ("audacity", "raven")
+    plan = Plan(form, events, scores, min_score, labels, loading.rules, spec.window_s, spec.sample_rate)
+    jobs = min(jobs or len(os.sched_getaffinity(0)), max(1, len(recordings)))
+    return _write(recordings, wrong, Ears(loading, settings, plan), jobs)
+
+
+def _form(**chosen: bool) -> Form:
+    """Return the form that was asked for: one of them."""
+    names = [name for name, is_chosen in chosen.items() if is_chosen]
+    if len(names) > 1:
+        raise click.UsageError(f"--{names[0]} and --{names[1]} are two forms of the same: give one of them")
+    return next((form for form in get_args(Form) if form in names), "text")
+
+
+def _recordings(given: tuple[Path, ...]) -> tuple[list[Path], list[InputError]]:
+    """List what is to be heard, folders opened, and what is wrong with some of the folders."""
+    found: list[Path] = []
+    wrong: list[InputError] = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        try:
+            found += audio_files(path)
+        except InputError as error:
+            wrong.append(error)
+    return found, wrong
+
+
+def _write(recordings: list[Path], wrong: list[InputError], ears: "Ears", jobs: int) -> int:
+    """Hear everything and write it as it comes; an exit status."""
+    table = Table(ears.plan)
+    line = ProgressLine(sys.stderr if is_watched(sys.stderr) else None, len(recordings))
+    shares_terminal = sys.stdout.isatty()
     status = 0
-    with _progress(files) as advance:
-        for path, text, error in _in_order(files, report, jobs):
+
+    def write(text: str) -> None:
+        if text:
+            if shares_terminal:
+                line.above()
             click.echo(text, nl=False)
-            if error:
-                click.echo(f"audiomon: {error}", err=True)
-                status = InputError.exit_status
-            advance(path)
+            if shares_terminal:
+                line.back()
+
+    def complain(problem: str) -> None:
+        nonlocal status
+        line.above()
+        click.echo(f"audiomon: {problem}", err=True)
+        line.back()
+        status = InputError.exit_status
+
+    ears.check()
+    write(table.head())
+    for error in wrong:
+        complain(str(error))
+    number, current = 0, None
+    said = in_order(recordings, ears.hear, jobs)
+    try:
+        for path, part in said:
+            if path is not current:
+                number, current = number + 1, path
+                if isinstance(part, Part) and not part.ended:
+                    write(table.begin(path))
+            if isinstance(part, Lost):
+                complain(
+                    str(InputError(f"{path}: the process that read it was {part.how}; the rest of it is not heard"))
+                )
+                continue
+            write("".join(table.line(path, row) for row in part.rows))
+            line.show(number, path, part.position_s, part.duration_s)
+            if part.ended:
+                table.end(part.position_s)
+                line.done(part.position_s)
+                if part.error:
+                    complain(part.error)
+    finally:
+        said.close()
+        line.end()
     return status
 
 
-class _Report:
-    """Classifies files and writes down what was heard; one in each process."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what was heard in a recording.
 
-    def __init__(
-        self, classifier: Classifier, rules: DecisionRules, settings: Settings, form: Form, scores: int
-    ) -> None:
-        self._classifier = classifier
-        self._rules = rules
+    Attributes:
+        rows: in order.
+        position_s: that has been heard.
+        duration_s: of the recording; 0 if unknown.
+        ended: whether this is the last part.
+        error: what is wrong with the recording, in the last part; or nothing.
+    """
+
+    rows: list[str | Occurrence]
+    position_s: float
+    duration_s: float
+    ended: bool = False
+    error: str = ""
+
+
+class Ears:
+    """Hears recordings, in whichever process it is asked to; each loads the model for itself.
+
+    Args:
+        loading: the model, being checked.
+        settings: how to listen.
+        plan: what to write.
+    """
+
+    def __init__(self, loading: LoadingModel, settings: Settings, plan: Plan) -> None:
+        self._loading = loading
         self._settings = settings
-        self._form: Form = form
-        self._scores = scores
+        self.plan = plan
+        self._classifier: Classifier | None = None
 
-    def parts(self) -> tuple[ModelPackage, Any, int, DecisionRules, Settings, Form, int]:
-        """Return what another process makes its own report from."""
-        interpreter = self._classifier.interpreter
-        return (
-            self._classifier.package,
-            interpreter.backend,
-            self._settings.config.threads,
-            self._rules,
-            self._settings,
-            self._form,
-            self._scores,
-        )
+    def check(self) -> None:
+        """Wait until the model has been checked.
 
-    def csv_header(self) -> str:
-        """Return the first line of the table."""
-        return _csv_row(["file", "position_s", "label", "score", *self._classifier.labels])
+        Raises:
+            ModelError, ConfigError: it did not pass.
+        """
+        self._loading.wait()
 
-    def write(self, path: Path) -> tuple[str, str]:
-        """Classify one file: what was heard, and what is wrong with the file or nothing."""
-        pieces: list[str] = []
+    def hear(self, path: Path) -> Iterator[Part]:
+        """Hear one recording; whatever is wrong with it is said in the last part, after all that it gave."""
+        if self._classifier is None:
+            self._classifier = self._loading.classifier()
+        classifier, config = self._classifier, self._settings.config
+        batches: Batches[str | Occurrence] = Batches()
+        rows = rows_of(path, self.plan)
+        listener: Listener | None = None
+        source: FileSource | None = None
+        error = ""
         try:
             source = FileSource(path)
             listener = Listener(
                 source,
-                self._classifier,
-                self._rules,
-                hop_s=self._settings.config.asked_hop_s(self._classifier.spec.window_s),
-                channel=self._settings.config.microphone.channel,
+                classifier,
+                self._loading.rules,
+                hop_s=config.asked_hop_s(self.plan.window_s),
+                channel=config.microphone.channel,
                 clock=SystemClock(),
             )
-            predictions = _predictions(listener)
-            pieces.extend(
-                _json_lines(path, predictions, self._scores)
-                if self._form == "json"
-                else _csv_rows(path, predictions)
-                if self._form == "csv"
-                else _spans(path, predictions, self._classifier.spec.window_s)
-            )
+            yield Part([], 0.0, source.duration_s)
+            while not listener.ended:
+                heard = listener.next()
+                if heard is not None:
+                    batches.extend(rows.heard(heard))
+                    if batches.are_due():
+                        yield Part(batches.take(), _heard_s(listener), source.duration_s)
             if listener.position == 0:
-                window_s = self._classifier.spec.window_s
-                raise InputError(f"{path}: {source.duration_s:.3f} s is less than one window of {window_s:.3f} s")
-        except InputError as error:
-            return "".join(pieces), str(error)
-        return "".join(pieces), ""
+                window_s = self.plan.window_s
+                error = f"{source.duration_s:.3f} s is less than one window of {window_s:.3f} s"
+                raise InputError(f"{path}: {error}")
+        except InputError as problem:
+            error = str(problem)
+        finally:
+            if source is not None:
+                source.close()
+        if listener is not None:
+            batches.extend(rows.ended(listener.switch_off()))
+        heard_s = _heard_s(listener)
+        duration_s = source.duration_s if source is not None else 0.0
+        yield Part(batches.take(), max(heard_s, duration_s), duration_s, ended=True, error=error)
 
 
-def _predictions(listener: Listener) -> Iterator[Prediction]:
-    while not listener.ended:
-        heard = listener.next()
-        if heard is not None and heard.prediction is not None:
-            yield heard.prediction
-
-
-def _json_lines(path: Path, predictions: Iterable[Prediction], scores: int) -> Iterator[str]:
-    for prediction in predictions:
-        fields = {"type": "prediction", "file": str(path), **prediction_fields(prediction, scores)}
-        yield msgspec.json.encode(fields).decode() + "\n"
-
-
-def _csv_rows(path: Path, predictions: Iterable[Prediction]) -> Iterator[str]:
-    for prediction in predictions:
-        scores = [f"{score:.9g}" for score in prediction.scores]
-        yield _csv_row([path, f"{prediction.position_s:.6f}", prediction.label, f"{prediction.score:.9g}", *scores])
-
-
-def _csv_row(cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
-def _spans(path: Path, predictions: Iterable[Prediction], window_s: float) -> Iterator[str]:
-    """Join neighbours of one label: from the first window's beginning to the last one's end, with the mean score."""
-    yield f"{path}\n"
-    span: list[Prediction] = []
-    for prediction in predictions:
-        if span and span[-1].label != prediction.label:
-            yield _span_line(span, window_s)
-            span = []
-        span.append(prediction)
-    if span:
-        yield _span_line(span, window_s)
-
-
-def _span_line(span: list[Prediction], window_s: float) -> str:
-    begin_s = max(0.0, span[0].position_s - window_s)
-    score = sum(prediction.score for prediction in span) / len(span)
-    return f"  {begin_s:8.2f} - {span[-1].position_s:8.2f} s  {span[0].label:<16} {score:.2f} {bar(score)}\n"
-
-
-# Set in each worker process by the pool, which has no other way to hand over what every task needs.
-_report: _Report
-
-
-def _start_process(package: ModelPackage, backend: Any, threads: int, *rest: Any) -> None:
-    global _report  # noqa: PLW0603
-    _report = _Report(Classifier(package, backend, threads), *rest)
-
-
-def _write_in_process(path: Path) -> tuple[str, str]:
-    return _report.write(path)
-
-
-def _in_order(files: tuple[Path, ...], report: _Report, jobs: int) -> Iterator[tuple[Path, str, str]]:
-    """Classify all files, several at a time; results come in the order of the files."""
-    if jobs == 1:
-        for path in files:
-            yield (path, *report.write(path))
-        return
-    # Spawned, not forked: an interpreter's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_process, report.parts()) as pool:
-        for path, (text, error) in zip(files, pool.map(_write_in_process, files), strict=True):
-            yield path, text, error
-
-
-def _progress(files: tuple[Path, ...]) -> Any:
-    """A bar by files, where someone is watching and the results go elsewhere; else something that draws nothing."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        return nullcontext(lambda _path: None)
-    return _Bar(files)
-
-
-class _Bar:
-    """A progress bar that advances by one file."""
-
-    def __init__(self, files: tuple[Path, ...]) -> None:
-        self._bar: Any = click.progressbar(
-            length=len(files),
-            label="Classifying",
-            file=sys.stderr,
-            item_show_func=lambda path: path and Path(path).name,
-        )
-
-    def __enter__(self) -> Callable[[Path], None]:
-        self._bar.__enter__()
-        return lambda path: self._bar.update(1, path)
-
-    def __exit__(self, *details: object) -> None:
-        self._bar.__exit__(*details)
+def _heard_s(listener: Listener | None) -> float:
+    return 0.0 if listener is None else listener.position / listener.source.sample_rate

@@ -8,6 +8,7 @@ import click
 
 from audiomon.cli.settings import labels_option
 from audiomon.lab.convert import PRECISIONS, Precision
+from audiomon.lab.convert_input import inferred_features
 from audiomon.lab.convert_package import STAGES, Request, check_request, convert_package
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 from audiomon.models.importing.describe import describe
@@ -35,6 +36,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option(
     "--activation", type=click.Choice(["softmax", "sigmoid", "logits", "sigmoid-logits"]), help="What the scores are."
 )
+@click.option("--output", default="", metavar="NAME", help="Which output has the scores, if it has several.")
 @click.option("--license", "licence", help="Licence of the weights, and of what they were made from.")
 @click.option("--audio", type=_FOLDER, help="Folder of recordings: for the proof, and to calibrate int8.")
 @click.option("--labelled", type=_FOLDER, help="Folder with a folder of recordings for each label: for accuracy.")
@@ -52,6 +54,7 @@ def convert(
     sample_rate: int | None,
     features: tuple[str, ...],
     activation: str | None,
+    output: str,
     licence: str | None,
     audio: Path | None,
     labelled: Path | None,
@@ -82,16 +85,20 @@ def convert(
         "output": None if activation is None else {"activation": activation},
         "license": licence,
     }
-    described = describe(description, options, features)
     first = choose_backend(interpreter)
     backends = [first, *(other for other in installed_backends() if other != first and interpreter == "auto")]
-    request = Request(model, weights, target, precision, described, audio, labelled, backends, replace)
-    check_request(request)
-    with (
-        TensorFlowProcess() as tensorflow,
-        click.progressbar(length=STAGES, file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=_stage) as bar,
-    ):
-        report = convert_package(request, tensorflow, lambda stage: bar.update(1, stage))
+    with TensorFlowProcess() as tensorflow:
+        inferred = inferred_features(tensorflow, model, weights, description, features, output)
+        for key, value in inferred.items():
+            click.echo(f"{f'input.{key}':<20} {value}  {click.style('[inferred: the shape of its input]', dim=True)}")
+        features = (*features, *(f"{key}={value}" for key, value in inferred.items()))
+        described = describe(description, options, features)
+        request = Request(model, weights, target, precision, described, audio, labelled, backends, replace, output)
+        check_request(request)
+        with click.progressbar(
+            length=STAGES, file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=_stage
+        ) as bar:
+            report = convert_package(request, tensorflow, lambda stage: bar.update(1, stage))
     click.echo(report.text)
     click.echo(f"\n{target}: written; try it: audiomon classify --model {_as_model(target)} FILE.wav")
 

@@ -8,13 +8,13 @@ import click
 from audiomon.cli.settings import config_option, instance_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import SYSTEM_CONFIG, Settings, load_settings
-from audiomon.daemon.runtime_files import FIRST_INSTANCE, find_runtime, read_runtime, unit_of
 from audiomon.diagnostics.doctor.bundle import bundle_contents, write_bundle
 from audiomon.diagnostics.doctor.finding import Finding
 from audiomon.diagnostics.doctor.listening import look_at_microphone, look_at_model
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError, UserError
 from audiomon.outputs.snapshot import FILE, Snapshot
+from audiomon.runtime_files import FIRST_INSTANCE, find_runtime, read_runtime, unit_of
 
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 # The sample rate to listen to a microphone at when there is no model to ask.

@@ -1,11 +1,13 @@
 """A group of commands each of which is imported only when it is the one that was asked for."""
 
+import difflib
 import importlib
-import os
-import sys
 from typing import Any
 
 import click
+
+from audiomon.cli.terminal_text import discard_output
+from audiomon.foreign import shown
 
 
 class LazyGroup(click.Group):
@@ -32,14 +34,28 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was asked for.
+
+        Raises:
+            UsageError: there is none of that name; says which one is like it.
+        """
+        asked = args[0]
+        if asked not in self._lazy and not asked.startswith("-"):
+            alike = difflib.get_close_matches(asked.lower(), self._lazy, n=1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; there are {', '.join(self._lazy)}"
+            raise click.UsageError(f"there is no command {shown(asked)!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # The reader went away (`| head`), which is no failure; click would make it one, and Python would complain
-            # once more when it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader went away (`| head`), which is no failure; click would make it one.
+            discard_output()
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

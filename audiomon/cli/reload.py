@@ -6,7 +6,7 @@ import click
 
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.reload_request import FILE, request_reload
-from audiomon.daemon.runtime_files import find_runtime
+from audiomon.runtime_files import find_runtime
 
 
 @click.command()

@@ -31,7 +31,7 @@ from audiomon.pipeline.worker import STOP_WAIT_S, InferenceWorker
 if TYPE_CHECKING:
     from audiomon.daemon.running import Running
     from audiomon.daemon.startup import Startup
-    from audiomon.daemon.systemd import ServiceManager
+    from audiomon.systemd import ServiceManager
 
 _CLOCK = SystemClock()
 # How often the end of a recording is looked for, should its wake-up be missed.
@@ -130,9 +130,9 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
     """Listen to the microphone, or wait for one; as a service, wait for a configuration that holds as well."""
     from audiomon.daemon.model_record import read_record
     from audiomon.daemon.running import Running
-    from audiomon.daemon.runtime_files import runtime_folder
     from audiomon.daemon.startup import Startup
-    from audiomon.daemon.systemd import ServiceManager
+    from audiomon.runtime_files import runtime_folder
+    from audiomon.systemd import ServiceManager
 
     manager = ServiceManager()
     is_service = in_service(options) or "NOTIFY_SOCKET" in os.environ

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from audiomon.daemon.runtime_files import FIRST_INSTANCE
 from audiomon.outputs.selection import SCORES_WRITTEN
+from audiomon.runtime_files import FIRST_INSTANCE
 
 
 def _installed_models(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:

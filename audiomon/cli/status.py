@@ -9,9 +9,9 @@ import msgspec
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
-from audiomon.daemon.runtime_files import find_runtime, read_runtime
 from audiomon.errors import AudiomonError, UserError
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
+from audiomon.runtime_files import find_runtime, read_runtime
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
 _STALE_S = 4 * WRITE_S

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import msgspec
 
-from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, Threshold, decision_rules
+from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, LabelPatterns, Threshold, decision_rules
 from audiomon.config.document import Document, read_document
-from audiomon.config.schema import ALTERNATIVES, Config, Feed, Journal, Microphone, json_schema
+from audiomon.config.schema import ALTERNATIVES, Config, Feed, Journal, Microphone, json_schema, settings_schema
 from audiomon.config.validation import convert, validate
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Feed",
     "Journal",
     "LabelDecisions",
+    "LabelPatterns",
     "Microphone",
     "Threshold",
     "convert",
@@ -26,6 +27,7 @@ __all__ = [
     "load_config",
     "read_document",
     "read_settings_file",
+    "settings_schema",
     "validate",
 ]
 

@@ -118,7 +118,7 @@ def decision_rules(labels: tuple[str, ...], defaults: Decisions, overrides: Deci
     return DecisionRules(smoothing_s, thresholds)
 
 
-class _Patterns:
+class LabelPatterns:
     """Labels and wildcards: ``*`` is any text, ``?`` any character."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
@@ -164,8 +164,8 @@ def _chosen(labels: tuple[str, ...], layers: tuple[Decisions, ...]) -> list[str]
             allow, deny = layer.allow, ()
         if layer.deny is not UNSET:
             deny = layer.deny
-    allowed = None if allow is UNSET else _Patterns(allow)
-    denied = _Patterns(deny)
+    allowed = None if allow is UNSET else LabelPatterns(allow)
+    denied = LabelPatterns(deny)
     return [label for label in labels if (allowed is None or allowed.match(label)) and not denied.match(label)]
 
 

@@ -92,13 +92,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of ``audiomon.yaml``, for editors; ``python -m audiomon.config`` prints it."""
-    schema = msgspec.json.schema(Config)
-    for group in schema["$defs"].values():
-        for name, described in group["properties"].items():
-            group["properties"][name] = _empty_group_allowed(described)
+    schema = settings_schema(Config, "audiomon.yaml")
     both = {"required": list(ALTERNATIVES), "properties": {key: {"type": "number"} for key in ALTERNATIVES}}
     schema["$defs"]["Config"]["not"] = both
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "audiomon.yaml", **schema}
+    return schema
+
+
+def settings_schema(model: type[msgspec.Struct], title: str) -> dict[str, Any]:
+    """Return the JSON schema of a settings file, for editors.
+
+    Args:
+        model: whose fields are its keys.
+        title: name of the file.
+    """
+    schema = msgspec.json.schema(model)
+    for group in schema["$defs"].values():
+        for name, described in group.get("properties", {}).items():
+            group["properties"][name] = _empty_group_allowed(described)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}
 
 
 def _empty_group_allowed(described: dict[str, Any]) -> dict[str, Any]:

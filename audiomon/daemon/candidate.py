@@ -50,8 +50,7 @@ class Candidate:
         self.swaps = package.fingerprint != before.fingerprint or any(c.key in _LOADED_BY for c in self.changes)
         self._rules = rules_for(package, settings)
         self._loading = LoadingModel(settings, package) if self.swaps else None
-        rate_differs = package.manifest.input.sample_rate != before.manifest.input.sample_rate
-        self.reopens = rate_differs or any(change.reload == "reopen" for change in self.changes)
+        self.reopens = any(change.reload == "reopen" for change in self.changes)
         self._checked_s = 0.0
         self._loaded_s = 0.0
 

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from audiomon.daemon.running import Running
-from audiomon.daemon.runtime_files import read_runtime
 from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import MAX_SHOWN, shown
 from audiomon.models.package import ModelPackage, read_package
+from audiomon.runtime_files import read_runtime
 
 FILE = "model.json"
 

@@ -14,7 +14,6 @@ from audiomon.daemon.candidate import Candidate
 from audiomon.daemon.exposure import exposures
 from audiomon.daemon.messages import refusal_facts
 from audiomon.daemon.reload_request import FILE, ReloadState
-from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.sessions import Change, Reversion, Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
@@ -22,6 +21,7 @@ from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
+from audiomon.runtime_files import RuntimeFiles
 
 # How often to look whether the checking process has ended.
 _CHECKING_NS = 20_000_000

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from audiomon.daemon.runtime_files import read_runtime
 from audiomon.errors import AudiomonError, UserError
+from audiomon.runtime_files import read_runtime
 
 FILE = "reload.json"
 

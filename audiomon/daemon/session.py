@@ -7,6 +7,7 @@ such. It opens nothing and decides nothing; `audiomon.daemon.sessions` does.
 from collections.abc import Callable
 
 from audiomon.audio.level import LevelMeter
+from audiomon.audio.mono import can_convert
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.daemon.inbox import TookOver, WorkerEnded
@@ -76,6 +77,10 @@ class Session:
             on_end=lambda error: post(WorkerEnded(self, error)),
         )
         self._opened_ns = clock.monotonic_ns()
+
+    def can_hear_for(self, running: Running) -> bool:
+        """Say whether another model can listen to this stream, so that no sample is lost between the two."""
+        return can_convert(self.source.sample_rate, running.classifier.spec.sample_rate)
 
     @property
     def heard_s(self) -> float:

@@ -202,7 +202,7 @@ class Sessions:
     def apply(self, change: Change) -> None:
         """Put something else in force; its ``outcome`` or ``error`` is set by a later `step`, or here."""
         self._change = change
-        if isinstance(self._held, Session) and not change.reopens:
+        if isinstance(self._held, Session) and not change.reopens and self._held.can_hear_for(change.running):
             self._change_announce = messages.Changed(change.status, None)
             self._adopt(change.running)
             self._held.replace(change.running, self._change_announce)

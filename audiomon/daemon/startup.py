@@ -13,13 +13,13 @@ from audiomon.config.settings import Settings
 from audiomon.daemon import messages
 from audiomon.daemon.model_record import ModelRecord, proven_package
 from audiomon.daemon.running import Running
-from audiomon.daemon.systemd import ServiceManager
 from audiomon.daemon.wakeups import Wakeups
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.pipeline.loading import LoadingModel, named_package
 from audiomon.pipeline.output import Output
+from audiomon.systemd import ServiceManager
 
 # Files are watched; this is for what cannot be: a disk that is mounted late, a package on the network.
 _RETRIES_S = (2.0, 5.0, 15.0, 60.0)

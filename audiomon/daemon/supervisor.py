@@ -19,15 +19,15 @@ from audiomon.daemon.opening import OpenSource
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.running import Running
-from audiomon.daemon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.daemon.sessions import Sessions
-from audiomon.daemon.systemd import ServiceManager
 from audiomon.daemon.wakeups import Wakeups
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.observations import Level, ModelInForce
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
 from audiomon.pipeline.prediction import Audience, Status, StatusKind
 from audiomon.pipeline.statuses import period_summary, summary
+from audiomon.runtime_files import RuntimeFiles, runtime_folder
+from audiomon.systemd import ServiceManager
 
 _LOOK_ROUND_NS = 1_000_000_000
 

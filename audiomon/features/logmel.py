@@ -218,10 +218,9 @@ def _decibels(frames: Float32, spec: LogMelSpec) -> Float32:
     """Return what `LogMel.frames` gave in dB, whatever logarithm the spec asks for."""
     if spec.log == "db":
         return frames
-    if spec.log == "none":
-        powers = np.maximum(frames, np.float32(spec.amin))
-        return np.float32(20 / spec.power) * np.log10(powers)
-    return np.float32(20 / spec.power / (np.log(10) if spec.log == "ln" else 1)) * frames
+    logarithms = np.log10(np.maximum(frames, np.float32(spec.amin))) if spec.log == "none" else frames
+    decibels: Float32 = logarithms * np.float32(20 / spec.power / (np.log(10) if spec.log == "ln" else 1))
+    return decibels
 
 
 def _log_scale_and_shift(spec: LogMelSpec) -> tuple[np.float32, np.float32]:

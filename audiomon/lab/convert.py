@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
-from audiomon.lab.original import OriginalModel
+from audiomon.lab.original import OriginalModel, in_short
 from audiomon.lab.tensorflow_process import import_tensorflow
 
 Float32 = NDArray[np.float32]
 Precision = Literal["float32", "float16", "dynamic", "int8"]
+# Numbers of TensorFlow's types.
+_OTHER_FLOATS = {2: "float64", 14: "bfloat16", 19: "float16"}
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
@@ -84,8 +86,27 @@ def _frozen(original: OriginalModel, batch: int | None) -> Any:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     window = tensorflow.TensorSpec((batch, *original.input_shape), tensorflow.float32, name="window")
-    function = tensorflow.function(original.call).get_concrete_function(window)
-    return convert_variables_to_constants_v2(function)
+    try:
+        function = tensorflow.function(original.call).get_concrete_function(window)
+        _refuse_state(function, original)
+        return convert_variables_to_constants_v2(function)
+    except ModelError:
+        raise
+    except Exception as error:  # TensorFlow raises whatever comes to hand
+        raise ModelError(f"TensorFlow cannot trace the model: {in_short(error)}") from None
+
+
+def _refuse_state(function: Any, original: OriginalModel) -> None:
+    """Refuse a graph that keeps something from one window to the next: order would change its answers."""
+    nodes = _nodes(function)
+    scopes = {scope: name for name, scope in _scopes(nodes, [layer.name for layer in original.layers]).items()}
+    for node in nodes:
+        if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
+            name = next((scopes[part] for part in node.name.split("/") if part in scopes), node.name.split("/")[0])
+            raise ModelError(
+                f"layer {name!r} keeps state between windows, so that their order would change its answers; build it "
+                f"without (stateful=False), load the weights, and save again"
+            )
 
 
 def _nodes(frozen: Any) -> list[Any]:
@@ -118,6 +139,13 @@ def _explained(message: str, nodes: list[Any], scopes: dict[str, str], original:
     kinds = {layer.name: layer.kind for layer in original.layers}
     layer_of = {scope: name for name, scope in scopes.items()}
     culprits: dict[str, set[str]] = {}
+    types = {node.attr["T"].type for node in nodes if node.op in unsupported}
+    others = {name for number, name in _OTHER_FLOATS.items() if number in types}
+    if others:
+        return ModelError(
+            f"it calculates in {' and '.join(sorted(others))}, which TFLite does not; the weights are fine: "
+            f"build it with the policy float32, load them, and save again, or convert the Keras file itself"
+        )
     for node in nodes:
         if node.op in unsupported:
             name = next((layer_of[part] for part in node.name.split("/") if part in layer_of), node.name)

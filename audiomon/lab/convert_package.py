@@ -56,6 +56,7 @@ class Request:
         labelled: folder of recordings in folders named for labels, or None.
         backends: runtimes to prove it on; the first answers the self-test.
         replace: whether a package that is there may be replaced.
+        output: name or number of the output that has the scores; empty if there is one.
     """
 
     model: Path
@@ -67,6 +68,7 @@ class Request:
     labelled: Path | None
     backends: list[Backend]
     replace: bool
+    output: str = ""
 
     @property
     def source(self) -> str:
@@ -185,9 +187,9 @@ def _arranged(windows: Float32, spec: FrontEnd) -> Float32:
 def _convert(progress: Progress, request: Request, sounds: _Sounds) -> _Converted:
     """Do what needs TensorFlow. Runs in its process."""
     progress("loading TensorFlow and the model")
-    original = read_keras(request.model, request.weights)
-    random = random_windows(original.input_shape, PROOF_WINDOWS)
     description = request.described.description
+    original = read_keras(request.model, request.weights, output=request.output, window=window_shape(description.input))
+    random = random_windows(original.input_shape, PROOF_WINDOWS)
     check_shapes(description, original.input_shape, original.answers(random[:1]).shape[1])
     progress("converting")
     calibration = sounds.calibration
@@ -205,6 +207,11 @@ def _convert(progress: Progress, request: Request, sounds: _Sounds) -> _Converte
         windows, right = sounds.labelled
         labelled = Labelled(_answered(original, windows), right)
     return _Converted(original.origin, original.layers, conversion.content, inside, output, compared, labelled)
+
+
+def window_shape(spec: FrontEnd) -> tuple[int, ...]:
+    """Return the shape of a window as the model reads it."""
+    return tuple(spec.shape[axis] for axis in spec.axis_order)
 
 
 def _answered(original: OriginalModel, windows: Float32) -> Answered:

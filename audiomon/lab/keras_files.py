@@ -7,45 +7,81 @@
 | whole model ``.h5`` | either | by its ``keras_version`` |
 | ``.keras`` | either | by its ``keras_version`` |
 | SavedModel folder | ``model.save``, ``model.export`` | ``tf.saved_model``, see `audiomon.lab.saved_model` |
+
+A file is what its first bytes say, whatever it is called: up to TF 2.11, ``model.save("x.keras")`` wrote HDF5.
 """
 
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from audiomon.errors import ModelError
-from audiomon.lab.original import Layer, OriginalModel
+from audiomon.lab.keras_adapting import adapted, with_architecture
+from audiomon.lab.original import Layer, OriginalModel, chosen_output, fitted
 from audiomon.lab.saved_model import read_saved_model
 from audiomon.lab.tensorflow_process import import_legacy_keras, import_tensorflow
+from audiomon.models.importing.describe import times
 
 _FORMS = "an architecture .json (with --weights), a whole-model .h5, a .keras file or a SavedModel folder"
 
 
-def read_keras(path: Path, weights: Path | None = None) -> OriginalModel:
+_Window = tuple[int, ...] | None
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+
+
+def read_keras(path: Path, weights: Path | None = None, *, output: str = "", window: _Window = None) -> OriginalModel:
     """Read a trained model.
 
     Args:
         path: one of the forms above.
         weights: the .h5 that belongs to an architecture .json; None for the other forms.
+        output: name or number of the output that has the scores; empty if there is one.
+        window: shape of a window, if it is known: for a SavedModel whose own input is of any size.
 
     Raises:
         ModelError: it is none of these, is damaged, has a layer that cannot be rebuilt, or does not fit its weights.
         UserError: TensorFlow or tf-keras is not installed.
     """
     check_existence(path, weights)
-    if weights is not None and path.suffix != ".json":
-        raise ModelError(f"{path}: holds its own weights; --weights goes with an architecture .json")
+    if path.suffix == ".pb" and path.is_file():
+        path = path.parent
     if path.is_dir():
-        return read_saved_model(path)
-    match path.suffix:
+        return read_saved_model(path, output=output, window=window)
+    form = _form(path)
+    if weights is not None and form != ".json":
+        raise ModelError(f"{path}: holds its own weights; --weights goes with an architecture .json")
+    match form:
         case ".json":
-            return _read_architecture(path, weights)
-        case ".h5" | ".hdf5":
-            return _read_h5(path)
+            return _read_architecture(path, weights, output, window)
+        case ".h5":
+            return _read_h5(path, output, window)
         case ".keras":
-            return _read_archive(path)
+            return _read_archive(path, output, window)
+        case ".tflite":
+            raise ModelError(f"{path}: is converted already: audiomon models add {path.name}")
     raise ModelError(f"{path}: is not a Keras model that can be read here; give {_FORMS}")
+
+
+def _form(path: Path) -> str:
+    """Return the suffix that a file's contents deserve; the one it has where they say nothing."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    if head.startswith(_HDF5):
+        return ".h5"
+    if head.startswith(_ZIP):
+        return ".keras"
+    if head[4:8] == b"TFL3":
+        return ".tflite"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b'"')):
+        return ".json"
+    suffix = path.suffix.lower()
+    return ".h5" if suffix in (".hdf5", ".hdf") else suffix
 
 
 def check_existence(path: Path, weights: Path | None) -> None:
@@ -59,7 +95,7 @@ def check_existence(path: Path, weights: Path | None) -> None:
             raise ModelError(f"{file}: no such file")
 
 
-def _read_architecture(path: Path, weights: Path | None) -> OriginalModel:
+def _read_architecture(path: Path, weights: Path | None, output: str, window: _Window) -> OriginalModel:
     if weights is None:
         raise ModelError(f"{path}: is an architecture; its weights are missing: --weights model.h5")
     architecture = _parse(path, _read_text(path))
@@ -67,16 +103,17 @@ def _read_architecture(path: Path, weights: Path | None) -> OriginalModel:
     version = str(architecture.get("keras_version", "3" if "module" in architecture else "2"))
     keras = _keras_for(version)
     _refuse_code(path, architecture)
+    architecture, changes = adapted(architecture)
     model = _rebuild(path, architecture, lambda: keras.models.model_from_json(json.dumps(architecture)))
     _check_h5(weights)
     try:
         model.load_weights(str(weights))
     except Exception as error:  # Keras raises whatever comes to hand
         raise ModelError(f"{path.name} and {weights.name} do not belong together: {_in_short(error)}") from None
-    return _original(path, model, f"Keras {version} architecture and weights")
+    return _original(path, model, window, _origin(f"Keras {version} architecture and weights", changes), output)
 
 
-def _read_h5(path: Path) -> OriginalModel:
+def _read_h5(path: Path, output: str, window: _Window) -> OriginalModel:
     attributes = _check_h5(path)
     if "model_config" not in attributes:
         raise ModelError(
@@ -86,11 +123,11 @@ def _read_h5(path: Path) -> OriginalModel:
     architecture = _parse(path, str(attributes["model_config"]))
     keras = _keras_for(version)
     _refuse_code(path, architecture)
-    model = _rebuild(path, architecture, lambda: keras.models.load_model(str(path), compile=False))
-    return _original(path, model, f"Keras {version} whole-model HDF5")
+    model, changes = _load(path, architecture, keras, ".h5")
+    return _original(path, model, window, _origin(f"Keras {version} whole-model HDF5", changes), output)
 
 
-def _read_archive(path: Path) -> OriginalModel:
+def _read_archive(path: Path, output: str, window: _Window) -> OriginalModel:
     try:
         with zipfile.ZipFile(path) as archive:
             architecture = _parse(path, archive.read("config.json").decode())
@@ -99,8 +136,23 @@ def _read_archive(path: Path) -> OriginalModel:
         raise ModelError(f"{path}: is damaged, or not a .keras file") from None
     keras = _keras_for(version)
     _refuse_code(path, architecture)
-    model = _rebuild(path, architecture, lambda: keras.models.load_model(str(path), compile=False))
-    return _original(path, model, f"Keras {version} .keras file")
+    model, changes = _load(path, architecture, keras, ".keras")
+    return _original(path, model, window, _origin(f"Keras {version} .keras file", changes), output)
+
+
+def _load(path: Path, architecture: dict[str, Any], keras: Any, suffix: str) -> tuple[Any, list[str]]:
+    """Load a whole model, with its architecture adapted; what was changed."""
+    architecture, changes = adapted(architecture)
+    with tempfile.TemporaryDirectory() as folder:
+        # Keras, too, goes by the suffix.
+        readable = path
+        if changes or path.suffix != suffix:
+            readable = with_architecture(path, architecture, Path(folder))
+        return _rebuild(path, architecture, lambda: keras.models.load_model(str(readable), compile=False)), changes
+
+
+def _origin(form: str, changes: list[str]) -> str:
+    return "; ".join([form, *changes])
 
 
 def _keras_for(version: str) -> Any:
@@ -113,24 +165,30 @@ def _keras_for(version: str) -> Any:
     return import_legacy_keras()
 
 
-def _original(path: Path, model: Any, origin: str) -> OriginalModel:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(
-            f"{path}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            f"a model that listens has one of each"
-        )
+def _original(path: Path, model: Any, window: _Window, origin: str, output: str) -> OriginalModel:
+    if len(model.inputs) != 1:
+        raise ModelError(f"{path}: has {len(model.inputs)} inputs; a model that listens has one")
+    names = [str(name) for name in getattr(model, "output_names", None) or range(len(model.outputs))]
+    number = chosen_output(path, names, output)
     shape = tuple(model.inputs[0].shape)[1:]
     if any(size is None for size in shape):
-        raise ModelError(
-            f"{path}: its input has no fixed size ({shape}); build it with "
-            f"Input(shape=(frames, n_mels, 1)) and save again"
-        )
+        if window is None or (fixed := fitted(shape, window)) is None:
+            raise ModelError(
+                f"{path}: its input has no fixed size ({times(shape)}); say it, with --feature samples=… or "
+                f"--feature frames=…, or build it with Input(shape=(frames, n_mels, 1)) and save again"
+            )
+        shape = fixed
     layers = tuple(
         Layer(layer.name, type(layer).__name__, _output_shape(layer), int(layer.count_params()))
         for layer in model.layers
         if type(layer).__name__ != "InputLayer"
     )
-    return OriginalModel(origin, lambda x: model(x, training=False), tuple(map(int, shape)), layers, model)
+    tensorflow = import_tensorflow()
+
+    def call(windows: Any) -> Any:
+        return tensorflow.nest.flatten(model(windows, training=False))[number]
+
+    return OriginalModel(origin, call, tuple(map(int, shape)), layers, model)
 
 
 def _output_shape(layer: Any) -> tuple[int | None, ...] | None:
@@ -230,5 +288,6 @@ def _layers_module() -> Any:
 
 
 def _in_short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    # Keras quotes a layer's whole configuration before it comes to the point.
+    text = " ".join(str(error).rsplit("Exception encountered: ", 1)[-1].split())
     return text if len(text) <= 240 else text[:239] + "…"

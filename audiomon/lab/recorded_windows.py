@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.audio.file import FileSource
+from audiomon.audio.folder import audio_files
 from audiomon.audio.mono import MonoStream
 from audiomon.clock import SystemClock
 from audiomon.errors import InputError
@@ -13,22 +14,6 @@ from audiomon.features import InputSpec
 from audiomon.pipeline.windows import open_windows
 
 Float32 = NDArray[np.float32]
-
-_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".caf", ".au"}
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """List the recordings in a folder and those below it, in order.
-
-    Raises:
-        InputError: there is no such folder, or no audio in it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    if not files:
-        raise InputError(f"{folder}: holds no audio (WAV, FLAC, Ogg, MP3 …)")
-    return files
 
 
 def read_windows(folder: Path, spec: InputSpec, most: int) -> Float32:

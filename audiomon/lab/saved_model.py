@@ -5,19 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from audiomon.errors import ModelError
-from audiomon.lab.original import Layer, OriginalModel
+from audiomon.lab.original import Layer, OriginalModel, chosen_output, fitted, in_short
 from audiomon.lab.tensorflow_process import import_tensorflow
+from audiomon.models.importing.describe import times
 
 _SERVING = ("serving_default", "serve")
 # Operations that only carry values about; a layer is not known by them.
 _PLUMBING = {"Const", "Identity", "NoOp", "ReadVariableOp", "Placeholder", "StatefulPartitionedCall", "PartitionedCall"}
 
 
-def read_saved_model(folder: Path) -> OriginalModel:
+def read_saved_model(folder: Path, *, output: str = "", window: tuple[int, ...] | None = None) -> OriginalModel:
     """Read a SavedModel.
 
+    Args:
+        folder: of it.
+        output: name or number of the output that has the scores; empty if there is one.
+        window: shape of a window, if it is known: for an input of any size or rank.
+
     Raises:
-        ModelError: it is damaged, or has no serving function of one input and one output.
+        ModelError: it is damaged, or has no function of one input that fits the window.
     """
     if not (folder / "saved_model.pb").exists():
         raise ModelError(f"{folder}: is a folder, but no SavedModel: it has no saved_model.pb")
@@ -25,46 +31,90 @@ def read_saved_model(folder: Path) -> OriginalModel:
     try:
         loaded = tensorflow.saved_model.load(str(folder))
     except Exception as error:  # whatever comes out of a damaged protocol buffer or checkpoint
-        raise ModelError(f"{folder}: is a damaged SavedModel: {' '.join(str(error).split())[:200]}") from None
-    signatures = loaded.signatures
-    name = next((name for name in _SERVING if name in signatures), None)
-    if name is None:
-        raise ModelError(
-            f"{folder}: has no serving function ({' or '.join(_SERVING)}); save it with model.export('folder')"
-        )
-    function = signatures[name]
-    inputs = function.structured_input_signature[1]
-    outputs = function.structured_outputs
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ModelError(
-            f"{folder}: its serving function has {len(inputs)} inputs and {len(outputs)} outputs; "
-            f"a model that listens has one of each"
-        )
-    (argument, spec), result = next(iter(inputs.items())), next(iter(outputs))
-    shape = tuple(spec.shape)[1:]
-    if any(size is None for size in shape):
-        raise ModelError(f"{folder}: its input has no fixed size ({spec.shape}); save it with a fixed one")
+        raise ModelError(f"{folder}: is a damaged SavedModel: {in_short(error)}") from None
+    function = _function(folder, loaded)
+    inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+    if len(inputs) != 1:
+        raise ModelError(f"{folder}: its function has {len(inputs)} inputs; a model that listens has one")
+    names = sorted(outputs)
+    result = names[chosen_output(folder, names, output)]
+    argument, spec = next(iter(inputs.items()))
+    shape, has_batch = _window_shape(folder, spec.shape, window)
+    graph = function.graph.as_graph_def()
     return OriginalModel(
         origin="SavedModel",
-        call=_Serving(loaded, function, argument, result),
-        input_shape=tuple(map(int, shape)),
-        layers=scoped_layers(function.graph.as_graph_def()),
+        call=_Serving(loaded, function, argument, result, spec.dtype, None if has_batch else shape),
+        input_shape=shape,
+        layers=scoped_layers(graph),
         keras_model=None,
     )
+
+
+def _function(folder: Path, loaded: Any) -> Any:
+    """Return the function that serves: the one of that name, or the only one."""
+    signatures = dict(loaded.signatures)
+    name = next((name for name in _SERVING if name in signatures), None)
+    if name is None and len(signatures) == 1:
+        name = next(iter(signatures))
+    if name is not None:
+        return signatures[name]
+    if signatures:
+        raise ModelError(
+            f"{folder}: has the functions {', '.join(sorted(signatures))}, and none is called {_SERVING[0]}; save the "
+            f"one that listens under that name"
+        )
+    raise ModelError(
+        f"{folder}: has no function that can be called ({' or '.join(_SERVING)}); save it with "
+        f"model.export('folder'), or with tf.saved_model.save(model, 'folder', signatures=model.call)"
+    )
+
+
+def _window_shape(folder: Path, spec: Any, window: tuple[int, ...] | None) -> tuple[tuple[int, ...], bool]:
+    """Return the shape of one window, and whether the function wants a batch of them."""
+    hint = "say what it reads, with --feature samples=… or --feature frames=… and --feature n_mels=…"
+    if spec.rank is None:
+        if window is None:
+            raise ModelError(f"{folder}: its input is of any shape; {hint}")
+        return window, True
+    sizes = [None if size is None else int(size) for size in spec.as_list()]
+    # One dimension is samples in a row; several that are all fixed, and a window, lack a batch.
+    bare = [size for size in sizes if size != 1]
+    if len(sizes) == 1 or (
+        window is not None and None not in sizes and sizes[0] != 1 and bare == _without_ones(window)
+    ):
+        shape = fitted(sizes, window) if None in sizes and window else tuple(size for size in sizes if size)
+        if shape and len(shape) == len(sizes):
+            return shape, False
+    elif None not in sizes[1:]:
+        return tuple(size or 1 for size in sizes[1:]), True
+    elif window is not None and (found := fitted(sizes[1:], window)) is not None:
+        return found, True
+    raise ModelError(f"{folder}: its input has no fixed size ({times(tuple(sizes))}); {hint}")
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 class _Serving:
     """A serving function as a plain call; holds on to the loaded object, without which its variables vanish."""
 
-    def __init__(self, loaded: Any, function: Any, argument: str, result: str) -> None:
+    def __init__(
+        self, loaded: Any, function: Any, argument: str, result: str, dtype: Any, bare: tuple[int, ...] | None
+    ) -> None:
         self._loaded = loaded
+        self._dtype = dtype
+        self._bare = bare  # shape of a window where the function wants no batch
         self._function = function
         self._argument = argument
         self._result = result
 
     def __call__(self, windows: Any) -> Any:
         tensorflow = import_tensorflow()
-        return self._function(**{self._argument: tensorflow.convert_to_tensor(windows)})[self._result]
+        given = tensorflow.cast(tensorflow.convert_to_tensor(windows), self._dtype)
+        if self._bare is not None:
+            given = tensorflow.reshape(given, self._bare)
+        return tensorflow.cast(self._function(**{self._argument: given})[self._result], tensorflow.float32)
 
 
 def scoped_layers(graph: Any) -> tuple[Layer, ...]:

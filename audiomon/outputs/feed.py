@@ -4,7 +4,6 @@ Called by the inference worker and the supervisor, like every live output, and w
 waits for a client: each has a bounded backlog (`audiomon.outputs.feed_connection`).
 """
 
-import base64
 import contextlib
 import select
 import socket
@@ -17,7 +16,7 @@ import msgspec
 from audiomon import __version__
 from audiomon.clock import Clock
 from audiomon.config import Config
-from audiomon.outputs.feed_connection import ClientGone, Connection
+from audiomon.outputs.feed_connection import ClientGoneError, Connection
 from audiomon.outputs.feed_protocol import (
     PROTOCOL,
     ColumnsLine,
@@ -57,6 +56,7 @@ class Feed:
     gone = False  # there may be a client at any time
     # What a client has not taken is its own affair, and it is told: nothing is lost to anybody else.
     waiting = lost = 0
+    error: Exception | None = None
 
     def __init__(self, listening: socket.socket, instance: str, clock: Clock, *, made: Path | None = None) -> None:
         self._listening = listening
@@ -195,7 +195,7 @@ class Feed:
         try:
             call(connection)
             self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.waiting else 0))
-        except ClientGone:
+        except ClientGoneError:
             del self._clients[fd]
             connection.hang_up()
             self._note_wanted()
@@ -219,5 +219,5 @@ def open_feed(path: Path, instance: str, clock: Clock) -> Feed:
 
 
 def _columns_line(columns: Columns) -> ColumnsLine:
-    data = base64.b64encode(columns.levels.tobytes())
-    return ColumnsLine(columns.levels.shape[1], round(columns.duration_s, 6), columns.gap, data)
+    levels = columns.levels
+    return ColumnsLine(levels.shape[1], round(columns.duration_s, 6), columns.gap, levels.tobytes())

@@ -4,6 +4,7 @@ A client that does not read costs 256 kB and its own lines. It learns how many i
 that holds then.
 """
 
+import contextlib
 import socket
 from collections import deque
 
@@ -20,7 +21,7 @@ _MAX_WANTS = 20
 _WANT_EVERY_NS = 1_000_000_000
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """It hung up, or has to be hung up on."""
 
 
@@ -68,7 +69,7 @@ class Connection:
         """Send a line, or keep it until it is taken; drop it where too much waits.
 
         Raises:
-            ClientGone: nobody will take it.
+            ClientGoneError: nobody will take it.
         """
         if self.dropped or self._backlog_bytes + len(line) > MAX_BACKLOG_BYTES:
             self.dropped += 1
@@ -80,7 +81,7 @@ class Connection:
         """Say how many lines it missed, and greet it with what holds now.
 
         Raises:
-            ClientGone: nobody will take it.
+            ClientGoneError: nobody will take it.
         """
         if self.dropped:
             self._append(encode(Dropped(self.dropped)) + b"\n")
@@ -92,7 +93,7 @@ class Connection:
         """Send what is waiting, as far as it is taken now.
 
         Raises:
-            ClientGone: nobody will take it.
+            ClientGoneError: nobody will take it.
         """
         try:
             while self._backlog:
@@ -105,22 +106,22 @@ class Connection:
         except BlockingIOError:
             pass
         except OSError:
-            raise ClientGone from None
+            raise ClientGoneError from None
 
     def receive(self) -> bool:
         """Read what it wants; True if it wants something else than before.
 
         Raises:
-            ClientGone: it hung up, or does not speak the feed's language.
+            ClientGoneError: it hung up, or does not speak the feed's language.
         """
         try:
             received = self._socket.recv(MAX_WANT_BYTES)
         except BlockingIOError:
             return False
         except OSError:
-            raise ClientGone from None
+            raise ClientGoneError from None
         if not received:
-            raise ClientGone
+            raise ClientGoneError
         *lines, self._received = (self._received + received).split(b"\n")
         if max(map(len, [*lines, self._received])) > MAX_WANT_BYTES:
             self._refuse(f"a line of more than {MAX_WANT_BYTES} bytes")
@@ -133,10 +134,8 @@ class Connection:
         """Close the connection; say why, if it can be said now."""
         if reason and not self.dropped:
             self._append(encode(Goodbye(reason)) + b"\n")
-            try:
+            with contextlib.suppress(ClientGoneError):
                 self.send()
-            except ClientGone:
-                pass
         self._socket.close()
 
     def _take_want(self, line: bytes) -> None:
@@ -153,7 +152,7 @@ class Connection:
 
     def _refuse(self, reason: str) -> None:
         self.hang_up(reason)
-        raise ClientGone
+        raise ClientGoneError
 
     def _append(self, line: bytes) -> None:
         self._backlog.append(memoryview(line))

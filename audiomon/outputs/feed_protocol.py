@@ -4,11 +4,16 @@ The feed is a Unix stream socket of the listener's. ``audiomon/link/FEED.md`` de
 languages. Sound never goes over it.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from audiomon.outputs.snapshot import Snapshot
+
+# Where systemd puts the sockets: audiomon.sock is audiomon.service's, NAME.sock is audiomon@NAME.service's.
+FEED_FOLDER = Path("/run/audiomon-feed")
+SOCKET_SUFFIX = ".sock"
 
 # Goes up when a reader of an older version would misread what is sent. Keys and types of lines may be added without.
 PROTOCOL = 1
@@ -171,7 +176,7 @@ class ColumnsLine(msgspec.Struct, frozen=True, tag_field="type", tag="columns"):
         bands: of a column; the lowest first.
         duration_s: of all columns in this line.
         gap: whether they do not follow on the columns before.
-        data: base64; column after column. 0 is `MIN_COLUMN_DB` or less, 255 is `MAX_COLUMN_DB` or more.
+        data: in base64; column after column. 0 is `MIN_COLUMN_DB` or less, 255 is `MAX_COLUMN_DB` or more.
     """
 
     bands: int
@@ -202,6 +207,31 @@ class Goodbye(msgspec.Struct, frozen=True, tag_field="type", tag="goodbye"):
 
 Line = Hello | PredictionLine | EventLine | StatusLine | StateLine | LevelLine | ColumnsLine | Dropped | Goodbye
 
+
+def socket_of(instance: str, folder: Path = FEED_FOLDER) -> Path:
+    """Return the feed's socket of one listener."""
+    return folder / f"{instance}{SOCKET_SUFFIX}"
+
+
+def decode(line: bytes) -> Line:
+    """Read a line of the listener's.
+
+    Raises:
+        msgspec.DecodeError: it is none, or of a type that this version does not know.
+    """
+    read: Line = _decoder.decode(line)
+    return read
+
+
+def decode_want(line: bytes) -> Want:
+    """Read a line of a client's.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _want_decoder.decode(line)
+
+
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Line).decode
-decode_want = msgspec.json.Decoder(Want).decode
+_decoder = msgspec.json.Decoder(Line)
+_want_decoder = msgspec.json.Decoder(Want)

@@ -33,4 +33,12 @@ MESSAGE_IDS = {
     "waiting": "db58ad4082ee4abe8c928b5b2801ac0f",
     "failed": "426cf61e007e4dbd8e720393fedd7912",
     "stopped": "ab2f947a7dda4dc99f97f0f696bb47f9",
+    "link-listener-up": "2c145d6549e6480596464906db4e6175",
+    "link-listener-down": "ef8216d2f67b4a32a861218a962c2d90",
+    "link-part-failed": "32657986c6094ecb82f77906c43f9151",
+    "link-applied": "61e3f9d2024e4d32b71371302fadc864",
+    "link-refused": "9bd775f136cc4464a0ccb18b2e1b25e4",
+    "link-broker-up": "12923c4104a84a73b53a38f3803149ee",
+    "link-broker-down": "c259a5749df64cb6b5fdc58a04506beb",
+    "link-labels-left-out": "1845b8fba2b34ad48ba5dd788944b0a6",
 }

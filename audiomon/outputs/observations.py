@@ -1,4 +1,4 @@
-"""What outputs are shown of the listener besides predictions, events and statuses: what is so, rather than what happened.
+"""What outputs are shown besides predictions, events and statuses: what is so, rather than what happened.
 
 The supervisor shows them; most outputs look away.
 """

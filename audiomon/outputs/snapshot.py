@@ -1,6 +1,4 @@
-"""The state of a running listener at one moment: what systemd's status line, ``audiomon status`` and
-the feed's ``state`` are made of.
-"""
+"""The state of a running listener at one moment, as ``audiomon status``, systemd's status line and the feed show it."""
 
 import msgspec
 

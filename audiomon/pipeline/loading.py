@@ -32,14 +32,25 @@ class LoadingModel:
         """Whether the checking process has ended, well or not."""
         return self._checking.ended
 
-    def classifier(self) -> Classifier:
-        """Wait for the check, load the model and warm it.
+    def wait(self) -> None:
+        """Wait for the check.
 
         Raises:
             ModelError, ConfigError: it did not pass.
         """
         try:
             self._checking.wait()
+        except ModelError as error:
+            raise _at_model_key(error, self._settings) from None
+
+    def classifier(self) -> Classifier:
+        """Wait for the check, load the model and warm it.
+
+        Raises:
+            ModelError, ConfigError: it did not pass.
+        """
+        self.wait()
+        try:
             classifier = Classifier(self.package, self._backend, self._settings.config.threads)
         except ModelError as error:
             raise _at_model_key(error, self._settings) from None

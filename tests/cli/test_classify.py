@@ -1,5 +1,10 @@
 import csv
 import io
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +108,7 @@ def bad_files(audiomon):
     ("name", "reason"),
     [
         ("absent.wav", "no such file"),
-        ("folder.wav", "is a folder"),
+        ("folder.wav", "holds no audio"),
         ("empty.wav", "is empty"),
         ("text.wav", "is not audio"),
         ("truncated.flac", "truncated|damaged"),
@@ -126,3 +131,100 @@ def test_what_a_truncated_file_still_holds_is_classified_all_the_same(audiomon):
     finished = audiomon("classify", "--json", audiomon.folder / "truncated.wav")
     assert finished.status == 2
     assert finished.json[-1]["position_s"] == pytest.approx(1.0, abs=0.5)
+
+
+def test_what_a_damaged_file_gave_is_said_in_text_too(audiomon):
+    bad_files(audiomon)
+    finished = audiomon("classify", audiomon.folder / "truncated.wav")
+    assert finished.status == 2
+    assert len(finished.out.splitlines()) == 2
+    assert "truncated" in finished.refused()
+
+
+def test_a_folder_stands_for_the_recordings_in_it_hidden_ones_left_out(audiomon):
+    folder = audiomon.folder / "archive" / "2026"
+    folder.mkdir(parents=True)
+    for name in ("b.wav", "a.flac"):
+        audiomon.write_audio(f"archive/2026/{name}", noise(1.5))
+    (folder / "._a.flac").write_bytes(b"\0\5\x16\7" + bytes(60))
+    (folder / "notes.txt").write_text("none")
+    finished = audiomon("classify", "archive")
+    assert finished.status == 0, finished
+    names = [line for line in finished.out.splitlines() if not line.startswith(" ")]
+    assert names == ["archive/2026/a.flac", "archive/2026/b.wav"]
+
+
+def test_names_that_are_not_utf_8_are_escaped_and_the_others_go_on(audiomon, recording):
+    strange = os.fsencode(audiomon.folder) + b"/K\xfcche.wav"
+    shutil.copy(recording, os.fsdecode(strange))
+    for form in ((), ("--json",), ("--csv", "-j", "2")):
+        finished = audiomon("classify", *form, os.fsdecode(strange), recording)
+        assert finished.status == 0, finished
+        assert "K\\xfcche.wav" in finished.out.replace("\\\\", "\\")
+        assert str(recording) in finished.out
+
+
+def test_a_recording_comes_through_a_pipe_or_standard_input(audiomon, recording):
+    expected = audiomon("classify", recording).out.splitlines()[1:]
+    piped = audiomon("classify", "-", stdin=recording.read_bytes())
+    assert piped.out.splitlines() == ["-", *expected]
+    fifo = audiomon.folder / "fifo.wav"
+    os.mkfifo(fifo)
+    with audiomon.start("classify", fifo) as process:
+        fifo.write_bytes(recording.read_bytes())
+        assert process.communicate(timeout=60)[0].decode().splitlines()[1:] == expected
+    assert "is empty" in audiomon("classify", "-").refused()
+
+
+def test_two_forms_at_once_are_refused(audiomon, recording):
+    assert "--json and --csv are two forms" in audiomon("classify", "--json", "--csv", recording).refused()
+    assert "of one file" in audiomon("classify", "--audacity", recording, recording).refused()
+
+
+def test_rows_come_while_the_file_is_still_being_heard(audiomon):
+    path = audiomon.write_audio("long.wav", noise(600.0))
+    with audiomon.start("classify", "--json", "--hop", "0.05", path) as process:
+        assert json.loads(process.stdout.readline())["position_s"] < 2
+        assert process.poll() is None
+        process.stdout.close()  # as `| head -1` does
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_is_quiet_and_leaves_no_processes(audiomon):
+    path = audiomon.write_audio("long.wav", noise(600.0))
+    arguments = ("classify", "--json", "--hop", "0.05", "-j", "2", path, path)
+    with audiomon.start(*arguments, start_new_session=True) as process:
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read().strip() == b""
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+
+def test_a_killed_process_costs_its_own_file_only(audiomon, recording):
+    path = audiomon.write_audio("long.wav", noise(600.0))
+    with audiomon.start("classify", "--json", "--hop", "0.05", "-j", "2", path, recording) as process:
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert (
+        err.decode()
+        == f"audiomon: {path}: the process that read it was killed (SIGKILL); the rest of it is not heard\n"
+    )
+    assert json.loads(out.splitlines()[-1])["file"] == str(recording)
+
+
+def test_events_are_said_with_their_beginning_and_end(audiomon, recording):
+    config = audiomon.folder / "keen.yaml"
+    config.write_text("decisions: {on: 0.01, off: 0.005}\n")
+    events = audiomon("classify", "--json", "--events", "--config", config, recording).json
+    assert events
+    for event in events:
+        assert event.keys() == {"type", "file", "label", "begin_s", "end_s", "score"}
+        assert 0 <= event["begin_s"] < event["end_s"] <= 3
+    table = audiomon("classify", "--raven", "--config", config, recording).out.splitlines()
+    assert len(table) == 1 + len(events)

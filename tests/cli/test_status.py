@@ -8,8 +8,8 @@ import time
 import msgspec
 import pytest
 
-from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.outputs.snapshot import FILE, Snapshot
+from audiomon.runtime_files import RuntimeFiles
 from tests.cli.command import Audiomon
 
 STANDING = Snapshot(

@@ -12,7 +12,17 @@ import msgspec
 import pytest
 import yaml
 
-from audiomon.config import Config, Decisions, Journal, LabelDecisions, Microphone, Threshold, json_schema, load_config
+from audiomon.config import (
+    Config,
+    Decisions,
+    Feed,
+    Journal,
+    LabelDecisions,
+    Microphone,
+    Threshold,
+    json_schema,
+    load_config,
+)
 from audiomon.config.validation import allowed
 from audiomon.errors import ConfigError
 
@@ -20,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = REPOSITORY / "config" / "audiomon.yaml"
 SCHEMA = REPOSITORY / "config" / "audiomon.schema.json"
 
-GROUPS = {"": Config, "microphone": Microphone, "decisions": Decisions, "journal": Journal}
+GROUPS = {"": Config, "microphone": Microphone, "decisions": Decisions, "journal": Journal, "feed": Feed}
 # What applies where neither the configuration nor the model says anything.
 LAST_RESORT = {"smoothing_s": "1", "allow": "every label", "deny": "none", "labels": "none"} | {
     field: f"{getattr(Threshold(), field):g}" for field in Threshold.__slots__

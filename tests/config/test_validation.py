@@ -91,7 +91,7 @@ def test_what_is_left_out_is_as_by_default(path, text):
         (
             "zzz: 1\n",
             "1: zzz: is not a key that is known here; known here: "
-            "decisions, gate_dbfs, hop_fraction, hop_s, interpreter, journal, microphone, model, threads",
+            "decisions, feed, gate_dbfs, hop_fraction, hop_s, interpreter, journal, microphone, model, threads",
         ),
         (
             "microphone:\n  device: x\n  chanel: 1\n",

@@ -9,10 +9,10 @@ from audiomon.config.settings import Settings
 from audiomon.daemon import reload
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import FILE, ReloadState
-from audiomon.daemon.runtime_files import RuntimeFiles, read_runtime
 from audiomon.daemon.sessions import Reversion
 from audiomon.errors import ConfigError, DeviceError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S
+from audiomon.runtime_files import RuntimeFiles, read_runtime
 from tests.daemon.stubs import RULES, KeptOutput, Running, StubClassifier
 from tests.manual_clock import ManualClock
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from audiomon.daemon.reload_request import FILE, ReloadState, request_reload
-from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.errors import AudiomonError, UserError
+from audiomon.runtime_files import RuntimeFiles
 
 
 def write_state(folder, state):

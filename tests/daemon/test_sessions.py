@@ -341,6 +341,30 @@ def test_a_change_that_reopens_says_what_the_gap_cost(house):
     assert house.sessions.running.model == "B"
 
 
+def test_a_model_of_a_lower_rate_takes_over_on_the_same_stream_and_loses_nothing(house):
+    source = house.begin()
+    lower = StubClassifier("B", sample_rate=RATE // 2)
+    change = house.change(lower)
+    house.listen(source, 3.0)
+    assert change.outcome == "Changed, 0 samples lost"
+    assert not source.closed
+    assert models(house.output.entries)[-1] == "B"
+    house.end()
+    assert house.sessions.counting.total.lost == 0
+    assert house.total() == source.captured_end
+
+
+def test_a_model_of_a_higher_rate_has_the_source_reopened_for_it(house):
+    source = house.begin()
+    change = house.change(StubClassifier("B", sample_rate=2 * RATE))
+    assert source.closed
+    other = house.source(sample_rate=2 * RATE)
+    house.will_open(other)
+    other.wait_heard()
+    house.listen(other, 0.3)
+    assert change.outcome.startswith("Changed, ")
+
+
 def test_a_change_whose_source_cannot_be_opened_is_refused_and_the_one_before_comes_back(house):
     house.begin()
     change = house.change(StubClassifier("B"), reopens=True)

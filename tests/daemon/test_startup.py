@@ -11,12 +11,12 @@ from audiomon.config.settings import Settings
 from audiomon.daemon import startup as startup_module
 from audiomon.daemon.model_record import FILE, ModelRecord, proven_package, read_record, record_of
 from audiomon.daemon.running import Running
-from audiomon.daemon.runtime_files import RuntimeFiles
 from audiomon.daemon.startup import Startup
-from audiomon.daemon.systemd import ServiceManager
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models.package import read_package
 from audiomon.pipeline.loading import named_package
+from audiomon.runtime_files import RuntimeFiles
+from audiomon.systemd import ServiceManager
 from tests.daemon.stubs import PATIENCE_S, KeptOutput
 from tests.models.tiny import write_tiny
 

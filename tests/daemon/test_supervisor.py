@@ -68,7 +68,7 @@ def test_a_model_with_other_windows_takes_over_without_a_gap(daemon):
     assert daemon.predictions()[-1]["model"] == "float32"
 
 
-def test_a_model_for_another_sample_rate_opens_the_microphone_again_and_says_what_that_cost(daemon):
+def test_a_model_of_a_higher_sample_rate_reopens_the_microphone_and_says_what_that_cost(daemon):
     daemon.edit(CONFIG.replace("float32", "faster"))
     swapped = daemon.wait_for("model-swapped")
     assert [one["sample_rate"] for one in daemon.of_kind("listening")] == [16_000, 22_050]

@@ -10,11 +10,11 @@ import soundfile
 from click.testing import CliRunner
 
 from audiomon.cli import cli
-from audiomon.daemon.runtime_files import RuntimeFiles
-from audiomon.outputs.snapshot import FILE
 from audiomon.diagnostics.doctor.bundle import without_secrets, write_bundle
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError
+from audiomon.outputs.snapshot import FILE
+from audiomon.runtime_files import RuntimeFiles
 from tests.cli.command import Audiomon
 from tests.cli.test_status import STANDING
 from tests.models.tiny import write_tiny
@@ -144,7 +144,7 @@ def audiomon(tmp_path):
 
 @pytest.mark.parametrize("name", ["kitchen", "audiomon@kitchen", "audiomon@kitchen.service"])
 def test_the_doctor_looks_at_the_listener_that_is_named(monkeypatch, tmp_path, name):
-    monkeypatch.setattr("audiomon.daemon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
+    monkeypatch.setattr("audiomon.runtime_files.SYSTEM_RUNTIME", tmp_path / "audiomon")
     monkeypatch.setattr("audiomon.cli.doctor.SYSTEM_CONFIG", tmp_path / "audiomon.yaml")
     (tmp_path / "kitchen.yaml").write_text("hops: 3\n")  # wrong, and so the last thing that is looked at
     standing = msgspec.structs.replace(STANDING, health="lost", reason="unplugged")

@@ -8,7 +8,7 @@ import pytest
 from audiomon.models.interpreter import installed_backends
 from tests.daemon.daemon import running_daemon, wait_until
 from tests.faults import CONFIG
-from tests.models.test_classifier import DAMAGED_OFFSET
+from tests.models.test_checking_process import DAMAGED_OFFSET
 from tests.models.tiny import content, replace_weights
 
 pytestmark = pytest.mark.mic

@@ -134,3 +134,67 @@ def write_other_shape(_: Any, folder: Path) -> None:
     _keras, legacy = _networks()
     model = build(legacy)
     (folder / "wider.json").write_text(as_tf_2_1(model).replace('"units": 3', '"units": 5'))
+
+
+def write_kinds(_: Any, folder: Path) -> None:
+    """Models of kinds that converters stumble over, and the same network under names that do not fit its form."""
+    import shutil
+
+    import tensorflow
+    from tf_keras.src.layers.rnn.cudnn_gru import CuDNNGRU
+    from tf_keras.src.layers.rnn.cudnn_lstm import CuDNNLSTM
+
+    keras, legacy = _networks()
+    build(legacy).save(str(folder / "plain.h5"))
+    build(keras).save(str(folder / "plain.keras"))
+    for source, name in (("plain.h5", "hdf5.keras"), ("plain.h5", "none"), ("plain.keras", "zip.H5")):
+        shutil.copy(folder / source, folder / name)
+    for policy in ("mixed_float16", "bfloat16", "float64"):
+        legacy.mixed_precision.set_global_policy(policy)
+        keras.config.set_dtype_policy(policy)
+        try:
+            build(legacy).save(str(folder / f"{policy}.h5"))
+            build(keras).save(str(folder / f"{policy}.keras"))
+        finally:
+            legacy.mixed_precision.set_global_policy("float32")
+            keras.config.set_dtype_policy("float32")
+    layers = legacy.layers
+    recurrent = [layers.LSTM(6, stateful=True, return_sequences=True, name="lstm"), layers.GRU(6, stateful=True)]
+    model = legacy.Sequential(
+        [layers.Input(SHAPE[:2], batch_size=1), *recurrent, layers.Dense(3, activation="softmax")]
+    )
+    model.save(str(folder / "stateful.h5"))
+    recurrent = [CuDNNLSTM(6, return_sequences=True, name="cudnn"), CuDNNGRU(6)]
+    model = legacy.Sequential([layers.Input(SHAPE[:2]), *recurrent, layers.Dense(3, activation="softmax")])
+    model.save(str(folder / "cudnn.h5"))
+
+    weights = tensorflow.Variable(tensorflow.random.stateless_normal((16, 1, 3), (1, 2)))
+    state = tensorflow.Variable(tensorflow.zeros((1, 3)))
+
+    def scores(samples: Any) -> Any:
+        heard = tensorflow.nn.conv1d(tensorflow.reshape(samples, (1, -1, 1)), weights, 8, "VALID")
+        return tensorflow.nn.sigmoid(tensorflow.reduce_mean(heard, 1))
+
+    def remembering(samples: Any) -> Any:
+        state.assign(0.5 * state + 0.5 * scores(samples))
+        return state + 0.0
+
+    def several(samples: Any) -> Any:
+        return {"embedding": 2 * scores(samples), "scores": scores(samples)}
+
+    for name, function, shape, serving in (
+        ("any_length", scores, [None], "serving_default"),
+        ("no_batch", scores, [2000], "predict"),
+        ("any_rank", scores, None, "serving_default"),
+        ("batch", scores, [None, None], "serving_default"),
+        ("remembering", remembering, [1, 2000], "serving_default"),
+        ("several", several, [1, 2000], "serving_default"),
+    ):
+        module = tensorflow.Module()
+        module.kept = [weights, state]
+        module.function = tensorflow.function(
+            function, input_signature=[tensorflow.TensorSpec(shape, tensorflow.float32)]
+        )
+        tensorflow.saved_model.save(module, str(folder / name), signatures={serving: module.function})
+    both = {"one": module.function, "two": module.function}
+    tensorflow.saved_model.save(module, str(folder / "two_functions"), signatures=both)

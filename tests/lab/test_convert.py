@@ -8,6 +8,7 @@ import soundfile
 
 from audiomon.errors import AudiomonError, InputError, ModelError, UserError
 from audiomon.lab.conversion_report import ConversionReport
+from audiomon.lab.convert_input import inferred_features
 from audiomon.lab.convert_package import Request, convert_package
 from audiomon.lab.proof import ProofError
 from audiomon.lab.tensorflow_process import TensorFlowProcess
@@ -82,12 +83,22 @@ class Converting:
         audio: Path | None = None,
         labelled: Path | None = None,
         backends: list[Backend] | None = None,
+        chosen: str = "",
     ) -> ConversionReport:
         output = None if activation is None else {"activation": activation}
         described = describe(None, {"labels": list(labels), "output": output}, features)
         request = Request(
-            model, weights, self.target, precision, described, audio, labelled, backends or installed_backends(), False
-        )  # type: ignore[arg-type]
+            model,
+            weights,
+            self.target,
+            precision,  # type: ignore[arg-type]
+            described,
+            audio,
+            labelled,
+            backends or installed_backends(),
+            False,
+            chosen,
+        )
         return convert_package(request, self.tensorflow, self.stages.append)
 
     def refused(self, *arguments: object, **options: object) -> str:
@@ -217,8 +228,9 @@ def test_a_custom_layer_is_named(convert, odd):
     assert "model.export" in refused
 
 
-def test_two_outputs_are_refused(convert, odd):
-    assert "1 inputs and 2 outputs" in convert.refused(odd / "two.keras")
+def test_one_of_several_outputs_must_be_named(convert, odd):
+    assert "has 2 outputs; say which one has the scores: --output" in convert.refused(odd / "two.keras")
+    assert "has no output 'third'" in convert.refused(odd / "two.keras", chosen="third")
 
 
 def test_a_model_that_does_not_say_what_its_scores_are_is_asked_about(convert, odd):
@@ -323,3 +335,72 @@ def test_errors_are_of_the_kind_that_the_command_line_turns_into_words(convert, 
     ):
         with pytest.raises(expected):
             convert(*arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def kinds(tensorflow: TensorFlowProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kinds")
+    tensorflow.call(keras_models.write_kinds, folder)
+    return folder
+
+
+WAVEFORM = ("kind=waveform", "sample_rate=8000", "samples=2000")
+
+
+@pytest.mark.parametrize("name", ["hdf5.keras", "none", "zip.H5"])
+def test_a_file_is_what_it_holds_whatever_it_is_called(tensorflow, kinds, name):
+    given = ("sample_rate=8000", "n_fft=256", "hop_length=128")
+    inferred = inferred_features(tensorflow, kinds / name, None, None, given, "")
+    assert inferred == {"kind": "log-mel", "frames": 12, "n_mels": 8, "layout": "frames-bands"}
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16", "float64"])
+def test_a_model_of_another_precision_is_rebuilt_in_float32(convert, kinds, policy, suffix):
+    report = convert(kinds / f"{policy}.{suffix}", backends=installed_backends()[:1])
+    assert "calculates in float32 instead of" in report.origin
+    assert report.proof.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("stateful.h5", "layer 'lstm' begins every window without state"),
+        ("cudnn.h5", "layer 'cudnn' is a LSTM instead of a CuDNNLSTM"),
+    ],
+)
+def test_recurrent_layers_that_tflite_cannot_have_are_rebuilt_with_their_weights(convert, kinds, name, changed):
+    report = convert(kinds / name, backends=installed_backends()[:1])
+    assert changed in report.origin
+    assert changed in report.text
+
+
+@pytest.mark.parametrize("name", ["any_length", "no_batch", "any_rank", "batch"])
+def test_a_saved_model_without_a_batch_a_length_or_a_usual_name_is_converted(convert, kinds, name):
+    convert(kinds / name, features=WAVEFORM, backends=installed_backends()[:1])
+    classifier = Classifier(read_package(convert.target), installed_backends()[0])
+    assert classifier.interpreter.input.size == 2000
+
+
+def test_a_saved_model_of_any_length_asks_for_it(tensorflow, kinds):
+    for name in ("any_length", "any_rank"):
+        with pytest.raises(ModelError, match="--feature samples="):
+            inferred_features(tensorflow, kinds / name, None, None, ("sample_rate=8000",), "")
+
+
+def test_a_model_that_keeps_state_is_refused_with_what_to_do(convert, kinds):
+    assert "keeps state between windows" in convert.refused(kinds / "remembering", features=WAVEFORM)
+
+
+def test_several_functions_are_named(convert, kinds):
+    assert "has the functions one, two" in convert.refused(kinds / "two_functions", features=WAVEFORM)
+
+
+def test_the_named_one_of_several_outputs_is_converted(convert, kinds):
+    convert(kinds / "several", features=WAVEFORM, chosen="scores", backends=installed_backends()[:1])
+    assert read_package(convert.target).manifest.output.activation == "sigmoid"
+
+
+def test_a_tflite_file_is_sent_to_models_add(convert, tmp_path):
+    (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(50))
+    assert "audiomon models add a.tflite" in convert.refused(tmp_path / "a.tflite")

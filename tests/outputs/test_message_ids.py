@@ -24,12 +24,14 @@ def test_ids_are_128_bits_and_no_two_are_the_same():
 
 def test_every_kind_of_entry_has_an_id_and_no_other_has():
     the_journals_own = {"prediction", "event-on", "event-off", "journal-lost"}
-    assert {str(kind) for kind in StatusKind} | the_journals_own == set(MESSAGE_IDS)
+    the_links = {kind for kind in MESSAGE_IDS if kind.startswith("link-")}
+    assert {str(kind) for kind in StatusKind} | the_journals_own | the_links == set(MESSAGE_IDS)
 
 
 def test_every_kind_of_status_is_written_somewhere():
     code = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "audiomon").rglob("*.py"))
     assert [kind for kind in StatusKind if f"StatusKind.{kind.name}" not in code] == []
+    assert [kind for kind in MESSAGE_IDS if kind.startswith("link-") and code.count(f'"{kind}"') < 2] == []
 
 
 def test_the_catalog_explains_every_id_and_nothing_else():

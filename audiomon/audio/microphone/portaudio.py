@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from audiomon.audio.mono import can_resample
 from audiomon.c_stderr import c_stderr_silenced
 from audiomon.errors import DeviceError, SoundSystemError
 
@@ -22,11 +23,6 @@ _MAX_CALL_S = 10.0
 
 _inside = threading.Condition(threading.RLock())
 _open_streams = 0
-
-
-def can_resample() -> bool:
-    """Whether soxr is there to convert a device's own sample rate."""
-    return importlib.util.find_spec("soxr") is not None
 
 
 @contextmanager

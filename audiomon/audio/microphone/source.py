@@ -9,7 +9,6 @@ from typing import Any
 from audiomon.audio.capture import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CapturedSource
 from audiomon.audio.microphone.devices import InputDevice, find_device, input_devices
 from audiomon.audio.microphone.portaudio import (
-    can_resample,
     code,
     forget_portaudio,
     portaudio,
@@ -17,6 +16,7 @@ from audiomon.audio.microphone.portaudio import (
     stream_closed,
     stream_opened,
 )
+from audiomon.audio.mono import can_resample
 from audiomon.audio.source import Identity
 from audiomon.clock import Clock
 from audiomon.errors import DeviceError

@@ -15,10 +15,10 @@ import msgspec
 
 from audiomon import __version__
 from audiomon.audio.microphone.devices import input_devices
-from audiomon.daemon.runtime_files import find_runtime, unit_of
 from audiomon.diagnostics.doctor.machine import model_of
 from audiomon.errors import AudiomonError, DeviceError
 from audiomon.outputs.snapshot import FILE
+from audiomon.runtime_files import find_runtime, unit_of
 
 _DISTRIBUTIONS = (
     "numpy", "sounddevice", "soundfile", "soxr", "ai-edge-litert", "tflite-runtime", "msgspec", "PyYAML", "click",

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from audiomon.audio.folder import audio_files
 from audiomon.errors import InputError, UserError
-from audiomon.lab.recorded_windows import audio_files
 
 SPLIT_TABLE = "split.csv"
 # Words of a split table that are no folds.

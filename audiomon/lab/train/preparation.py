@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiomon.audio.folder import audio_files
 from audiomon.errors import InputError
-from audiomon.lab.recorded_windows import audio_files
 from audiomon.lab.train.dataset import (
     SOURCES,
     TRAIN,

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from audiomon.daemon.runtime_files import RuntimeFiles, find_runtime, read_runtime, runtime_folder, unit_of
 from audiomon.errors import UserError
+from audiomon.runtime_files import RuntimeFiles, find_runtime, read_runtime, runtime_folder, unit_of
 
 
 class Content(msgspec.Struct, frozen=True):

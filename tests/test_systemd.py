@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from audiomon.daemon.systemd import ServiceManager
+from audiomon.systemd import ServiceManager
 
 
 @pytest.fixture

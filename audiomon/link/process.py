@@ -1,0 +1,134 @@
+"""The link's process: follows the feeds, runs the parts, and takes over what is saved in ``link.yaml``."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audiomon.errors import ConfigError
+from audiomon.link.feeds import Feeds
+from audiomon.link.machine import Machine
+from audiomon.link.parts import PARTS
+from audiomon.link.reports import Reports
+from audiomon.link.settings import LinkConfig, load_link_config
+from audiomon.link.state import State
+from audiomon.link.surroundings import PartKind, Surroundings
+from audiomon.link.toggle import Toggle
+from audiomon.systemd import ServiceManager
+
+# How often it is looked whether link.yaml was saved.
+_LOOK_S = 1.0
+# Waits before a part that failed is started again.
+_MIN_RESTART_S = 1.0
+_MAX_RESTART_S = 60.0
+
+
+class LinkProcess:
+    """Everything that the link does, in one event loop.
+
+    Args:
+        config_path: of ``link.yaml``; None for the defaults.
+        feeds: sockets, or folders of sockets, to follow.
+        reports: gets what happens.
+
+    Raises:
+        ConfigError: ``link.yaml`` is not what it should be.
+    """
+
+    def __init__(self, config_path: Path | None, feeds: Sequence[Path], reports: Reports) -> None:
+        self._path = config_path
+        self._config = LinkConfig() if config_path is None else load_link_config(config_path)
+        self._saved = _stamp(config_path)
+        self._places = feeds
+        self._reports = reports
+        self._manager = ServiceManager()
+        self._machine = Machine.this()
+        self._actions = Toggle()
+        self._running: dict[str, tuple[Any, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        state = State(self._reports)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._forget_saved)
+        feeds = asyncio.create_task(Feeds(state, self._places).run())
+        try:
+            self._apply(state)
+            self._manager.tell(READY="1")
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _LOOK_S)
+                self._look(state)
+        finally:
+            self._manager.tell(STOPPING="1")
+            tasks = [feeds, *(task for _, task in self._running.values())]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _look(self, state: State) -> None:
+        """Take over what has been saved, and tell the service manager that all is alive."""
+        saved = _stamp(self._path)
+        if saved != self._saved and self._path is not None:
+            self._saved = saved
+            self._reload(self._path, state)
+        up = [listener.name for listener in state.listeners.values() if listener.up]
+        self._manager.tell(WATCHDOG="1", STATUS=f"following {', '.join(sorted(up)) or 'nobody'}")
+
+    def _reload(self, path: Path, state: State) -> None:
+        try:
+            self._config = load_link_config(path)
+        except ConfigError as error:
+            self._reports.report("link-refused", f"Refused: {error}; goes on as before", "error", reason=str(error))
+            return
+        self._reports.report("link-applied", f"{path}: applied", file=str(path))
+        self._apply(state)
+
+    def _forget_saved(self) -> None:
+        self._saved = None
+
+    def _apply(self, state: State) -> None:
+        """Start the parts that are to be, and start those again whose settings have changed."""
+        for kind in PARTS:
+            settings = kind.settings(self._config)
+            before, task = self._running.get(kind.name, (None, None))
+            if settings == before:
+                continue
+            if task is not None:
+                task.cancel()
+                del self._running[kind.name]
+            if settings is not None:
+                surroundings = Surroundings(self._config, state, self._reports, self._machine, self._actions)
+                begun = asyncio.create_task(self._keep_running(kind, surroundings, task))
+                self._running[kind.name] = (settings, begun)
+
+    async def _keep_running(
+        self, kind: PartKind, surroundings: Surroundings, before: asyncio.Task[None] | None
+    ) -> None:
+        """Run a part, again after each failure; first let the one before it end."""
+        if before is not None:
+            await asyncio.wait([before])
+        wait_s = _MIN_RESTART_S
+        while True:
+            try:
+                await kind.start(surroundings).run()
+                return
+            except Exception as error:
+                self._reports.failure(kind.name, error)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _MAX_RESTART_S)
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """Return what is different after a file was saved; None if there is none."""
+    try:
+        found = os.stat(path or "")
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
