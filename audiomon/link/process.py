@@ -10,6 +10,7 @@ from typing import Any
 
 from audiomon.errors import ConfigError
 from audiomon.link.feeds import Feeds
+from audiomon.link.ledger import Ledger
 from audiomon.link.machine import Machine
 from audiomon.link.parts import PARTS
 from audiomon.link.reports import Reports
@@ -47,6 +48,7 @@ class LinkProcess:
         self._manager = ServiceManager()
         self._machine = Machine.this()
         self._actions = Toggle()
+        self._ledger = Ledger()
         self._running: dict[str, tuple[Any, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -104,7 +106,9 @@ class LinkProcess:
                 task.cancel()
                 del self._running[kind.name]
             if settings is not None:
-                surroundings = Surroundings(self._config, state, self._reports, self._machine, self._actions)
+                surroundings = Surroundings(
+                    self._config, state, self._reports, self._machine, self._actions, self._ledger
+                )
                 begun = asyncio.create_task(self._keep_running(kind, surroundings, task))
                 self._running[kind.name] = (settings, begun)
 
