@@ -89,10 +89,10 @@ def _text(line: bytes) -> str:
         message = decode(line)
     except ValueError:
         return ""  # of a kind that a newer listener knows
-    return _as_text(message)
+    return line_in_words(message)
 
 
-def _as_text(message: Line) -> str:
+def line_in_words(message: Line) -> str:
     """Write a line for people."""
     match message:
         case Hello():

@@ -117,7 +117,7 @@ class Follower:
         while True:
             # Systemd accepts for a listener that is not there yet, which then says nothing until it is.
             line = await asyncio.wait_for(reader.readuntil(b"\n"), _SILENT_S if greeted else None)
-            message = _read_line(line)
+            message = read_line(line)
             if isinstance(message, Hello):
                 if message.protocol != PROTOCOL:
                     return f"{self._path}: speaks version {message.protocol} of the feed, this is version {PROTOCOL}"
@@ -153,7 +153,7 @@ def instance_of(path: Path) -> str:
     return path.name.removesuffix(SOCKET_SUFFIX)
 
 
-def _read_line(line: bytes) -> Line | None:
+def read_line(line: bytes) -> Line | None:
     """Read one line; None for one of a kind that this version does not know.
 
     Raises:

@@ -8,6 +8,8 @@ import hashlib
 import io
 import os
 import random
+import re
+import socket
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,17 +24,42 @@ import yaml
 from audiomon.audio.file import FileSource
 from audiomon.audio.pipe import PipeSource
 from audiomon.audio.source import Source
+from audiomon.cli.feed import line_in_words
 from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
 from audiomon.daemon.messages import refusal_facts
 from audiomon.errors import AudiomonError
+from audiomon.link.discovery import Described, announced, discovery
+from audiomon.link.feeds import read_line
+from audiomon.link.machine import Machine
+from audiomon.link.settings import LinkConfig, load_link_config
+from audiomon.link.state import Listener
+from audiomon.link.topics import MachineTopics, slugs_of
 from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
-from audiomon.pipeline.listener import Listener
+from audiomon.outputs.feed_connection import ClientGoneError, Connection
+from audiomon.outputs.feed_protocol import (
+    MAX_WANT_BYTES,
+    ColumnsLine,
+    Dropped,
+    EventLine,
+    Goodbye,
+    Hello,
+    LevelLine,
+    Limits,
+    On,
+    PredictionLine,
+    StateLine,
+    StatusLine,
+    encode,
+)
+from audiomon.pipeline.listener import Listener as StreamListener
 from tests.fuzz.warm_check import forked_check
+from tests.manual_clock import ManualClock
 from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
+from tests.outputs.listening import snapshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,6 +73,13 @@ _YAML_TOKENS = (
     b"\x1b[31m", b"on", b"yes", b"null", b"~", b"2026-01-01", b"''", b'"', b"'", b'"\\', b'"\\x00"', b"#", b": ",
     b":", b",", b"]", b"}", b"`", b"@", b"..", b"../..", b"/", b"~nobody", b"a" * 5000, b"/" * 5000, b"mix", b"max",
     b"waveform", b"log-mel", b"{kind: waveform, samples: 16}",
+)  # fmt: skip
+
+
+_JSON_TOKENS = (
+    b"{", b"}", b"[" * 2000, b"]", b'"', b"\\u0000", b"\\ud800", b"\n", b"\x00", b"\xff", b"null", b"true", b"-0",
+    b"9" * 400, b'"type":"hello"', b'"type":"event"', b'"type":"new"', b'"labels":{}', b'"on":{"":{}}', b"\xe2\x80\xae",
+    b"\x1b[31m", b"a" * 5000, b'"want":[', b'"want":null', b"\xf0\x9f\x90\xb6", b"NaN", b"Infinity", b"1e999",
 )  # fmt: skip
 
 
@@ -184,7 +218,7 @@ def _tiny_classifier(scratch: Path) -> Classifier:
 def _listened_to(source: Source, classifier: Classifier, hop_s: float) -> None:
     """Classify a whole recording, as ``audiomon classify`` does, or the first 50 windows of it."""
     rules = decision_rules(classifier.labels, Decisions(), Decisions())
-    listener = Listener(source, classifier, rules, hop_s=hop_s, channel="mix", clock=SystemClock())
+    listener = StreamListener(source, classifier, rules, hop_s=hop_s, channel="mix", clock=SystemClock())
     for _ in range(50):
         if listener.ended:
             break
@@ -251,10 +285,92 @@ def _stdin(scratch: Path) -> Target:
     )
 
 
+def _wants(_scratch: Path) -> Target:
+    """What clients send to the feed: a listener's side of one connection."""
+
+    def read(data: bytes, _number: int) -> str:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            connection = Connection(ours, ManualClock())
+            try:
+                for start in range(0, len(data), MAX_WANT_BYTES):
+                    theirs.sendall(data[start : start + MAX_WANT_BYTES])
+                    connection.receive()
+            except ClientGoneError:
+                return "refused"
+            finally:
+                connection.hang_up()
+        return "taken"
+
+    seeds = (b'{"want": ["event", "status"]}\n', b'{"want": ["columns"]}\n{"want": []}\n', b"\n")
+    return Target(seeds, _JSON_TOKENS, read)
+
+
+def _feed(_scratch: Path) -> Target:
+    """What a listener sends: as the link reads it, keeps it, and announces it."""
+    topics = MachineTopics("audiomon/pi")
+
+    def read(data: bytes, _number: int) -> str:
+        listener = Listener("kitchen")
+        ends = set()
+        for line in data.splitlines():
+            try:
+                message = read_line(line)
+            except ValueError as refused:
+                ends.add("refused" if str(refused).isprintable() else "unprintable")
+                continue
+            if message is None:
+                continue
+            listener.take(message)
+            assert line_in_words(message).isprintable()
+            ends.add("taken")
+        if listener.hello is not None:
+            slugs = slugs_of(listener.hello.labels)
+            assert all(re.fullmatch(r"[a-z0-9_]+", slug) for slug in slugs.values())
+            assert len(set(slugs.values())) == len(slugs)
+            machine = Machine("pi", "0123456789ab")
+            described = Described(
+                machine, listener.name, listener.hello.version, topics, topics.listener(listener.name), slugs, True
+            )
+            assert announced(discovery(described, {})).keys() >= {"level", "sound"}
+        assert "unprintable" not in ends
+        return "refused" if "refused" in ends else "taken"
+
+    lines = [
+        Hello(1, "0.1.0", "kitchen", "home", "f0", {"dog": Limits(0.6, 0.4)}, {"dog": On("2026", 0.9)}, snapshot()),
+        EventLine("2026-11-26T12:00:00.000000+00:00", "dog", "on", 0.9, 12.5, 0.0),
+        PredictionLine("2026-11-26T12:00:00+00:00", "dog", 0.9, {"dog": 0.9}, 1.0, 500.0, 300.0, 50.0, 0, "home"),
+        StatusLine("2026-11-26T12:00:00+00:00", "listening", "info", "Listening", {"lost": 0, "by": {"dog": 1}}),
+        StateLine(snapshot()), LevelLine(-40.0, -20.0), ColumnsLine(2, 0.1, False, b"abcd"), Dropped(3), Goodbye("so"),
+    ]  # fmt: skip
+    seeds = tuple(encode(line) + b"\n" for line in lines)
+    return Target((*seeds, b"".join(seeds)), _JSON_TOKENS, read)
+
+
+def _link(scratch: Path) -> Target:
+    path = scratch / "link.yaml"
+
+    def read(data: bytes, _number: int) -> str:
+        path.write_bytes(data)
+        try:
+            config = load_link_config(path)
+        except AudiomonError as error:
+            return _readable(error)
+        assert isinstance(config, LinkConfig)
+        return "taken"
+
+    shipped = (REPOSITORY / "config" / "link.yaml").read_bytes()
+    plain = b"\n".join(line for line in shipped.split(b"\n") if line and not line.lstrip().startswith(b"#")) + b"\n"
+    return Target((plain, shipped, b"mqtt: {broker: 'a:1883', tls: auto, labels: ['*']}\n"), _YAML_TOKENS, read)
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "config": _config,
     "manifest": _manifest,
     "model": _model,
     "audio": _audio,
     "stdin": _stdin,
+    "wants": _wants,
+    "feed": _feed,
+    "link": _link,
 }

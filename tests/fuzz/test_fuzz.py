@@ -14,7 +14,16 @@ from tests.fuzz.targets import TARGETS, Target
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # So that each takes a second or two.
-CASES = {"config": 2000, "manifest": 500, "model": 60, "audio": 200, "stdin": 200}
+CASES = {
+    "config": 2000,
+    "manifest": 500,
+    "model": 60,
+    "audio": 200,
+    "stdin": 200,
+    "wants": 2000,
+    "feed": 2000,
+    "link": 2000,
+}
 
 
 @pytest.mark.parametrize("name", TARGETS)
