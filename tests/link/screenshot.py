@@ -18,7 +18,7 @@ def tell_a_day(heard: Heard) -> None:
     rng = random.Random(7)
     heard.hello(spectrogram=True)
     now_s = time.time()
-    times_s = sorted(now_s - 86_000 * rng.random() ** 1.4 for _ in range(46))
+    times_s = sorted(now_s - 86_000 * rng.random() ** 1.4 for _ in range(30))
     for at_s in times_s:
         hour = time.localtime(at_s).tm_hour
         label = rng.choice(("dog_bark", "dog_bark", "water_running", "doorbell") if hour > 6 else ("baby_cry", "dog_bark"))
@@ -53,7 +53,7 @@ async def take(folder: Path) -> None:
         for name, width, height, scheme in PICTURES:
             with Browser(width, height, scheme) as browser:
                 await asyncio.to_thread(browser.open, page.url)
-                for _ in range(46):
+                for _ in range(30):
                     await go_on(page.heard, page, 11 * 3)
                     await asyncio.sleep(0.2)
                 await asyncio.to_thread(browser.picture, folder / f"{name}.png")

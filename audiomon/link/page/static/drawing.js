@@ -1,6 +1,7 @@
 // The spectrogram: columns of bytes, drawn as they would have been heard, and no faster than an eye follows.
 
 const SPAN_S = 20;
+const MAX_LATE_S = 3;
 const STOPS = [
   [0, 5, 7, 15], [0.18, 20, 24, 66], [0.36, 66, 20, 108], [0.54, 150, 38, 104],
   [0.7, 219, 80, 72], [0.85, 249, 160, 46], [1, 252, 250, 190],
@@ -33,7 +34,6 @@ export class Spectrogram {
     if (bands !== this.bands) this.resize(bands);
     if (gap) this.queue.push(null);
     for (let at = 0; at < count * bands; at += bands) this.queue.push(bytes.subarray(at, at + bands));
-    // A tab in the background draws nothing: what is older than the picture is not worth catching up with.
     if (this.queue.length > this.image.width) this.queue.splice(0, this.queue.length - this.image.width);
   }
 
@@ -58,9 +58,11 @@ export class Spectrogram {
     const speed = this.queue.length > 2 * this.perSecond ? 1.3 : this.queue.length > this.perSecond ? 1.1 : 1;
     this.due = Math.min(this.due + ((now - this.before) / 1000) * this.perSecond * speed, this.perSecond);
     this.before = now;
-    const count = Math.min(Math.floor(this.due), this.queue.length);
-    if (count && !this.frozen) {
-      this.due -= count;
+    // A tab that was in the background has seconds to draw, and draws them at once.
+    const late = this.queue.length - Math.ceil(MAX_LATE_S * this.perSecond);
+    const count = Math.max(late, Math.min(Math.floor(this.due), this.queue.length));
+    if (count > 0 && !this.frozen) {
+      this.due = Math.max(0, this.due - count);
       this.draw(this.queue.splice(0, count));
     }
     requestAnimationFrame((next) => this.step(next));

@@ -184,7 +184,7 @@ function showScores(scores) {
     row.classList.toggle("is-on", label in on);
     row.meter.setAttribute("aria-valuenow", score.toFixed(2));
     row.fill.style.transform = `scaleX(${score})`;
-    row.value.textContent = score.toFixed(2);
+    row.number.textContent = score.toFixed(2);
     for (const [mark, at] of [[row.marks[0], turnsOn], [row.marks[1], turnsOff]]) {
       mark.hidden = at === null;
       if (at !== null) mark.style.left = `calc(${at * 100}% - 1px)`;
@@ -204,10 +204,10 @@ function scoreRow(label) {
   const meter = make("div", { className: "meter" }, fill, ...marks);
   const attributes = { role: "meter", "aria-label": `Score of ${label}`, "aria-valuemin": 0, "aria-valuemax": 1 };
   for (const [name, value] of Object.entries(attributes)) meter.setAttribute(name, value);
-  const value = make("span", { className: "value" });
-  const row = make("li", {}, make("span", { className: "name", textContent: label, title: label }), meter, value);
+  const number = make("span", { className: "value" });
+  const row = make("li", {}, make("span", { className: "name", textContent: label, title: label }), meter, number);
   row.dataset.label = label;
-  return Object.assign(row, { meter, fill, marks, value });
+  return Object.assign(row, { meter, fill, marks, number });
 }
 
 function showLevel(level) {
@@ -334,7 +334,7 @@ function micro(us) {
 
 function clock(seconds) {
   const at = new Date(seconds * 1000);
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   const today = at.toDateString() === new Date(now() * 1000).toDateString();
   return today ? time : `${at.toLocaleDateString([], { weekday: "short" })} ${time}`;
 }
@@ -368,7 +368,11 @@ setInterval(() => showBars(days.get(chosen)), 60_000);
 
 follow("/stream", {
   message(message) {
-    handlers[message.type]?.(message);
+    try {
+      handlers[message.type]?.(message);
+    } catch (error) {
+      reportError(error); // one message that cannot be shown is no reason to show no others
+    }
   },
   state(state, words) {
     $("link").dataset.state = state;

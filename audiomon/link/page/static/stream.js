@@ -28,7 +28,7 @@ export async function follow(path, { message, state }) {
       reason = error.status === 503 ? ": as many pages are open as there may be" : "";
     }
     since ??= new Date();
-    const time = since.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    const time = since.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     state("gone", `No connection since ${time}${reason}. Trying again…`);
     await pause(wait);
     wait = Math.min(wait * 2, MAX_WAIT_MS);
