@@ -97,7 +97,7 @@ class Sender:
             return {}
         secret = self._credential(name)
         if secret is None:
-            raise UserError(f"the credential {name} is not there: put it into /etc/credstore/{name}")
+            raise UserError(f"the credential {name} is not there: put it into /etc/credstore/audiomon.{name}")
         return {"Authorization": f"Bearer {secret}"}
 
     async def _post(self, url: str, body: Any, headers: dict[str, str]) -> Result:
