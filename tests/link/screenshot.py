@@ -21,7 +21,9 @@ def tell_a_day(heard: Heard) -> None:
     times_s = sorted(now_s - 86_000 * rng.random() ** 1.4 for _ in range(30))
     for at_s in times_s:
         hour = time.localtime(at_s).tm_hour
-        label = rng.choice(("dog_bark", "dog_bark", "water_running", "doorbell") if hour > 6 else ("baby_cry", "dog_bark"))
+        label = rng.choice(
+            ("dog_bark", "dog_bark", "water_running", "doorbell") if hour > 6 else ("baby_cry", "dog_bark")
+        )
         duration_s = rng.expovariate(1 / 6) + 0.5
         score = rng.uniform(0.62, 0.99)
         heard.event(label, score=score, at_s=at_s)

@@ -1,4 +1,4 @@
-"""The page in a real browser: drawn, quiet in the console, back after a break, behind a login, and fooled by no label."""
+"""The page in a real browser: drawn, silent in the console, back after a break, behind a login, fooled by no label."""
 
 import asyncio
 import random
@@ -67,7 +67,10 @@ def test_it_is_drawn_without_a_word_in_the_console_and_fits(browser, width):
         browser.wait_for("#scores", "0.90")
         browser.wait_for("#level-value", "-38 dBFS")
         browser.wait_for("#condition-title", "Listening")
-        began, first = time.monotonic(), browser.run("return Number(document.querySelector('#spectrogram').dataset.drawn || 0)")
+        began, first = (
+            time.monotonic(),
+            browser.run("return Number(document.querySelector('#spectrogram').dataset.drawn || 0)"),
+        )
         browser.wait("columns", lambda: drawn(browser) >= first + 40)
         assert time.monotonic() - began > 1, "40 columns are about two seconds"
         assert colours(browser) > 20
