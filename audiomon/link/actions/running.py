@@ -63,7 +63,7 @@ def _argv(action: Action, facts: Facts) -> list[str]:
 def _apprise_argv(apprise: Apprise, facts: Facts) -> list[str]:
     config = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/etc/credstore")) / APPRISE_CONFIG
     if not config.exists():
-        raise UserError(f"the credential apprise is not there: its place is /etc/credstore/audiomon.apprise")
+        raise UserError("the credential apprise is not there: its place is /etc/credstore/audiomon.apprise")
     tags = [option for tag in apprise.tags for option in ("--tag", tag)] or ["--tag", "all"]
     # Given as one word with its option, a title that begins with a dash is none.
     return ["apprise", f"--config={config}", *tags, f"--title={facts.title}", f"--body={facts.message}"]
