@@ -100,7 +100,7 @@ class PagePart:
         text = credential(TOKEN)
         if text is None and not is_loopback(self._settings.listen):
             raise UserError(
-                f"on {self._settings.listen} it needs a token in /etc/credstore/audiomon.{TOKEN}, read when the link starts",
+                f"on {self._settings.listen} it needs a token: /etc/credstore/audiomon.{TOKEN} is read at the start",
                 key="page.listen",
             )
         return None if text is None else Token(text)

@@ -120,8 +120,6 @@ def test_apprise_gets_its_own_configuration_and_no_option_from_a_label(tmp_path,
     out = tmp_path / "out"
     program = script(tmp_path, f"import json, sys; json.dump(sys.argv[1:], open({str(out)!r}, 'w'))")
     Path(program).rename(bin_folder / "apprise")
-        bin_folder / "apprise"
-    )
     monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     path = tmp_path / "link.yaml"
