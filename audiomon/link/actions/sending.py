@@ -27,8 +27,6 @@ UNIT_S = 40.0
 _MAX_SAID_BYTES = 2000
 _TOO_MANY, _SERVER_ERRORS = 429, 500
 
-# As ntfy and Apprise number them.
-_PRIORITIES = {"min": "1", "low": "2", "default": "3", "high": "4", "max": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Sender:
         body = {"topic": unquote(parts.path.strip("/")), "title": facts.title, "message": facts.message}
         headers = {}
         if ntfy.priority != "default":
-            headers["X-Priority"] = _PRIORITIES[ntfy.priority]
+            headers["X-Priority"] = ntfy.priority
         if ntfy.tags:
             headers["X-Tags"] = _header(",".join(ntfy.tags))
         return await self._post(url, body, {**headers, **self._bearer(ntfy.token)})

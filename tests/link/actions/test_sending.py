@@ -45,7 +45,7 @@ def test_a_notification_is_published_as_json_to_its_topic():
     assert result == Result(True, "200 OK")
     assert path == "/"
     assert body == {"topic": "barks", "title": "Dog bark", "message": "dog_bark is on, score 0.87"}
-    assert headers["x-priority"] == "4"
+    assert headers["x-priority"] == "high"
     assert headers["x-tags"].startswith("=?UTF-8?B?")
     assert headers["authorization"] == "Bearer tk_secret"
 
