@@ -1,5 +1,5 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
@@ -7,10 +7,13 @@
 #   --dry-run    say what would be done, and do nothing
 #   --no-start   install, but neither enable nor start the service
 #   --plots      also what `audiomon report --plot` draws with (about 60 MB); later upgrades keep it
+#   --with link  also what tells the network what is heard: MQTT and Home Assistant (audiomon-link.service; about 15 MB);
+#                later upgrades keep it
 #   --rollback   go back to the version that was installed before this one
 #
 #   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
 #   /etc/audiomon/audiomon.yaml        your configuration; never overwritten
+#   /etc/audiomon/link.yaml            with the link, what is told to whom; never overwritten
 #   /usr/local/share/audiomon/models   models; those that ship are brought up to date, yours are left alone
 #
 # deploy/uninstall.sh removes it again.
@@ -21,13 +24,20 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$(dirname "$(realpath "$0")")/places.sh"
 
-dry_run='' start=yes plots='' rollback=''
-for option; do
+dry_run='' start=yes plots='' link='' rollback=''
+while [ $# -gt 0 ]; do
+  option=$1
+  shift
   case "$option" in
     -h | --help) print_head_comment; exit 0 ;;
     --dry-run) dry_run=yes ;;
     --no-start) start='' ;;
     --plots) plots=yes ;;
+    --with)
+      [ "${1:-}" = link ] || { say "--with takes: link"; exit 2; }
+      link=yes
+      shift
+      ;;
     --rollback) rollback=yes ;;
     *) say "there is no option $option; --help lists them"; exit 2 ;;
   esac
@@ -44,10 +54,12 @@ install_release() {
   local python=$system_python packages release=$releases/$1 old_current
   require_python "$python"
   [ ! -e "$programs/current/plots" ] || plots=yes
+  [ ! -e "$programs/current/link" ] || link=yes
   mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages)
   if is_whole "$python" "$release"; then
     say "audiomon $1 is in $release already"
     [ -z "$plots" ] || [ -e "$release/plots" ] || do_it add_plots "$release"
+    [ -z "$link" ] || [ -e "$release/link" ] || do_it add_link "$release"
   elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
     [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
@@ -78,6 +90,7 @@ make_release() {
     say "installing Python packages; this can take some minutes" &&
     pip_install_locked "$release" "$source" &&
     { [ -z "$plots" ] || add_plots "$release"; } &&
+    { [ -z "$link" ] || add_link "$release"; } &&
     cp -r "$checkout"/{models,config,deploy,README.md} "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
     python_version "$python" >"$release/made-with"; } || {
@@ -96,6 +109,37 @@ add_plots() {
   install_packages "${packages[@]}" &&
     { [ "${#packages[@]}" -gt 0 ] || pip_install "$1" --no-deps --require-hashes -r "$checkout/deploy/plots.lock"; } &&
     chmod -R go+rX "$1" && touch "$1/plots"
+}
+
+# DIR: what the link is made of besides audiomon.
+add_link() {
+  pip_install "$1" --no-deps --require-hashes -r "$checkout/deploy/link.lock" && chmod -R go+rX "$1" && touch "$1/link"
+}
+
+# Whether the release that is now current, or would be, has the link.
+has_link() { [ -e "$programs/current/link" ] || { [ "$dry_run" ] && [ "$link" ]; }; }
+
+# DIR: copy what the link needs outside /opt from a release.
+install_link_files() {
+  getent group audiomon-feed >/dev/null || do_it groupadd --system audiomon-feed
+  if [ -e "$configuration/link.yaml" ]; then
+    say "keeping your $configuration/link.yaml"
+  else
+    do_it install -m 644 "$1/config/link.yaml" "$configuration/link.yaml"
+  fi
+  do_it install -m 644 "$1/config/link.schema.json" "$configuration/"
+  do_it install -d -m 700 /etc/credstore
+  do_it install -m 644 "$1"/deploy/systemd/audiomon-{feed.socket,feed@.socket,link.service} "$units/"
+  do_it install -m 644 "$1/deploy/systemd/feed.conf" "$units/audiomon.service.d/feed.conf"
+  do_it install -m 644 "$1/deploy/systemd/feed@.conf" "$units/audiomon@.service.d/feed.conf"
+}
+
+# Going back to a release without the link: its units would stay, and fail.
+remove_link_files() {
+  [ -e "$units/audiomon-link.service" ] || return 0
+  say "this version has no link: removing its units"
+  if systemd_runs; then do_it systemctl disable --now audiomon-link.service; fi
+  do_it rm -f "${link_units[@]}"
 }
 
 # Copy everything that lies outside /opt from the release that is now current.
@@ -123,6 +167,7 @@ install_files() {
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon.service.d/newer.conf"
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
   fi
+  if has_link; then install_link_files "$from"; else remove_link_files; fi
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
   # A release from before they had one of their own may be gone back to.
   [ ! -e "$from/README.md" ] || do_it install -m 644 "$from/README.md" "$documentation/"
@@ -147,6 +192,10 @@ start_service() {
   do_it systemctl restart audiomon.service
   # Instances of your own run the version they were started with until they are started again.
   do_it systemctl try-restart 'audiomon@*.service'
+  if has_link; then
+    do_it systemctl enable audiomon-link.service
+    do_it systemctl restart audiomon-link.service
+  fi
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"

@@ -2,7 +2,7 @@
 # deploy/lock.sh [UV OPTION]...
 #
 # Writes the exact versions, and the checksums of every file, that install.sh takes: service.lock, plots.lock (what
-# --plots adds) and build.lock (what sources are built with). Run it after a change of the dependencies; with --upgrade it
+# --plots adds), link.lock (what --with link adds) and build.lock (what sources are built with). Run it after a change of the dependencies; with --upgrade it
 # takes newer versions in. Needs uv and a network; installs nothing.
 set -euo pipefail
 
@@ -27,6 +27,13 @@ lock() {
     --custom-compile-command deploy/lock.sh --overrides "$debians" --output-file "$file" "$@" >/dev/null
 }
 
+# NAME: what pyproject.toml lists for an extra, one a line.
+extra() {
+  python3 -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*project["optional-dependencies"][sys.argv[1]], sep="\n")' "$1"
+}
+
 lock deploy/service.lock pyproject.toml --extra service "$@"
 lock deploy/plots.lock - --constraints deploy/service.lock "$@" <<<matplotlib
+lock deploy/link.lock - --constraints deploy/service.lock "$@" < <(extra link)
 lock deploy/build.lock - "$@" <<<$'hatchling>=1.27\nsetuptools>=80\nsetuptools-scm>=8'

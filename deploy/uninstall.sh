@@ -36,16 +36,17 @@ remove() {
 
 if [ -d /run/systemd/system ]; then
   mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
-  for unit in audiomon.service "${instances[@]}"; do
-    [ -e "$units/$unit" ] || [ "$unit" != audiomon.service ] || continue
+  for unit in audiomon-link.service audiomon.service "${instances[@]}"; do
+    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon.service.d "$units/audiomon@.service.d" \
-  "$units"/*.wants/audiomon.service "$units"/*.wants/audiomon@*.service \
+  "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service "${link_units[@]}" \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
   /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/audiomon*
+if getent group audiomon-feed >/dev/null; then quietly groupdel audiomon-feed || true; fi
 if [ "$purge" ]; then
   remove "$configuration" "$shared"
 else

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-_MACHINE_ID = Path("/etc/machine-id")
+MACHINE_ID = Path("/etc/machine-id")
 _HASHED_FOR = b"audiomon-link"
 # Host names that thousands of machines have, and that say nothing.
 _COMMON_NAMES = frozenset({"raspberrypi", "raspberry", "localhost", "debian", "ubuntu", "dietpi", "pi", "audiomon"})
@@ -26,11 +26,11 @@ class Machine:
     id: str
 
     @classmethod
-    def this(cls, machine_id: Path = _MACHINE_ID, host: str | None = None) -> "Machine":
+    def this(cls) -> "Machine":
         """Find out what this machine is called."""
-        host = socket.gethostname() if host is None else host
+        host = socket.gethostname()
         try:
-            secret = machine_id.read_bytes().strip()
+            secret = MACHINE_ID.read_bytes().strip()
         except OSError:
             secret = b""
         digest = hashlib.blake2b(secret or host.encode(), key=_HASHED_FOR, digest_size=6).hexdigest()

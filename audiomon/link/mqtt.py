@@ -6,11 +6,13 @@ reported once.
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -73,6 +75,8 @@ class MqttPart:
             try:
                 await self._stay_connected()
             except (aiomqtt.MqttError, OSError, UserError) as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError from None  # ending failed, which is an end as well
                 reason = _reason(error)
                 state.problems[PART] = f"{self._broker}: {reason}"
                 if not self._failing:
@@ -110,7 +114,8 @@ class MqttPart:
                 await Connection(client, self._surroundings, self._machine, self._topics).run()
             except asyncio.CancelledError:
                 # The will is for what ends unasked.
-                await client.publish(availability, "offline", qos=1, retain=True, timeout=_GOODBYE_S)
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await client.publish(availability, "offline", qos=1, retain=True, timeout=_GOODBYE_S)
                 raise
 
     def _note_connected(self) -> None:
@@ -238,7 +243,10 @@ class Connection:
         if described != published.described:
             self._announce(published, described)
         for label, slug in described.slugs.items():
-            self._publish_label(published.topics, slug, on=label in listener.on)
+            on = listener.on.get(label)
+            self._publish_label(published.topics, slug, on=on is not None)
+            if on is not None:
+                self._publish_attributes(published.topics, slug, {"score": on.score, "time": on.since, "duration_s": 0})
         self._clear_labels(published)
         self._publish_state(listener)
         self._publish(published.topics.online, "online")
@@ -291,10 +299,13 @@ class Connection:
         if slug is None:
             return
         self._publish_label(published.topics, slug, on=event.state == "on")
-        attributes = {"score": event.score, "time": event.time, "duration_s": event.duration_s}
+        attributes: dict[str, Any] = {"score": event.score, "time": event.time, "duration_s": event.duration_s}
         content = {"label": event.label, "state": event.state, **attributes}
         self._publish(published.topics.event, msgspec.json.encode(content), retain=False)
-        self._publish(published.topics.attributes(slug), msgspec.json.encode(attributes))
+        self._publish_attributes(published.topics, slug, attributes)
+
+    def _publish_attributes(self, topics: ListenerTopics, slug: str, attributes: dict[str, Any]) -> None:
+        self._publish(topics.attributes(slug), msgspec.json.encode(attributes))
 
     def _publish_label(self, topics: ListenerTopics, slug: str, *, on: bool) -> None:
         self._publish(topics.label(slug), "ON" if on else "OFF")

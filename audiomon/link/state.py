@@ -153,8 +153,8 @@ class State:
 
     @property
     def wanted(self) -> frozenset[Kind]:
-        """Kinds of lines that anybody wants. The state is always wanted: it shows that the listener is alive."""
-        wanted: frozenset[Kind] = frozenset({"state"})
+        """Kinds of lines that anybody wants; and always those by which this knows what is so, and who is alive."""
+        wanted: frozenset[Kind] = frozenset({"state", "event"})
         return wanted.union(*(subscription.kinds for subscription in self._subscriptions))
 
     @contextlib.contextmanager

@@ -6,7 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LOCKS = [REPOSITORY / "deploy" / name for name in ("service.lock", "plots.lock", "build.lock")]
+LOCKS = [REPOSITORY / "deploy" / name for name in ("service.lock", "plots.lock", "build.lock", "link.lock")]
 # 32-bit ARM has an interpreter of models for one Python only.
 MACHINES = [
     ("x86_64", "3.11"),
