@@ -123,6 +123,7 @@ class PagePart:
             application.make(),
             handle_signals=False,
             access_log=None,
+            handler_cancellation=True,  # a page that is closed makes room for another at once
             logger=logger,
             shutdown_timeout=1.0,
             keepalive_timeout=15.0,
