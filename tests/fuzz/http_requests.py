@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import socket
 import time
 from typing import Any
@@ -124,7 +125,7 @@ class Requests:
         self._judge(answer)
 
     def _judge(self, answer: bytes) -> None:
-        if answer and not answer.startswith(b"HTTP/1."):
+        if answer and not re.match(rb"HTTP/\d\.\d \d{3} ", answer):
             self._wrong.append(f"not an answer: {answer[:100]!r}")
         status = answer[9:12]
         if status == b"500" or b"Traceback" in answer:
