@@ -13,6 +13,8 @@ from audiomon.diagnostics.doctor.finding import Finding
 from audiomon.diagnostics.doctor.listening import look_at_microphone, look_at_model
 from audiomon.diagnostics.doctor.machine import look_at_clock, look_at_journal, look_at_power, look_at_rights
 from audiomon.errors import AudiomonError, UserError
+from audiomon.link.settings import LINK_CONFIG, load_link_config
+from audiomon.link.status import read_link_status
 from audiomon.outputs.snapshot import FILE, Snapshot
 from audiomon.runtime_files import FIRST_INSTANCE, find_runtime, read_runtime, unit_of
 
@@ -76,6 +78,7 @@ def _findings(instance: str, config_path: Path | None) -> Iterator[Finding]:
     if (rights := look_at_rights()) is not None:
         yield rights
     yield from _service(instance)
+    yield from _link()
     settings = _settings(config_path)
     if not isinstance(settings, Settings):
         yield Finding("wrong", "config", str(settings), "fix that line; `audiomon check` says when it is right")
@@ -109,3 +112,23 @@ def _service(instance: str) -> Iterator[Finding]:
     else:
         shed = f", {found.windows_shed} windows shed" if found.windows_shed else ""
         yield Finding("ok", "service", f"{found.health}, {found.lost} samples lost{shed}")
+
+
+def _link() -> Iterator[Finding]:
+    """Look at what tells the network, where that is installed."""
+    try:
+        found = read_link_status()
+        if found is None and not LINK_CONFIG.exists():
+            return
+        if LINK_CONFIG.exists():
+            load_link_config(LINK_CONFIG)
+    except UserError as error:
+        yield Finding("wrong", "link", str(error), "`journalctl -u audiomon-link -x -n 50` says more")
+        return
+    if found is None:
+        yield Finding("note", "link", "it is not running", "`sudo systemctl start audiomon-link`")
+    elif found.problems:
+        for problem in found.problems:
+            yield Finding("wrong", "link", problem, "`journalctl -u audiomon-link -x -n 50` says more")
+    else:
+        yield Finding("ok", "link", found.line)

@@ -10,11 +10,14 @@ from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
 from audiomon.errors import AudiomonError, UserError
+from audiomon.foreign import shown
+from audiomon.link.status import read_link_status
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
 from audiomon.runtime_files import find_runtime, read_runtime
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
 _STALE_S = 4 * WRITE_S
+_MAX_LINK = 1000
 
 
 @click.command()
@@ -46,9 +49,20 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
         click.echo(msgspec.json.encode(found))
     else:
         click.echo("\n".join(f"{name:<12}{text}" for name, text in _rows(found) if text))
+        if (link := _link()) is not None:
+            click.echo(f"{'link':<12}{link}")
     if silent_s > _STALE_S:
         raise AudiomonError(f"this is {silent_s:.0f} s old: process {found.pid} does not move any more")
     return 0 if found.health == Health.LISTENING else 1
+
+
+def _link() -> str | None:
+    """Return how the link stands, in one line; None where there is none."""
+    try:
+        status = read_link_status()
+    except UserError as error:
+        return str(error)
+    return None if status is None else shown(status.line, _MAX_LINK)
 
 
 def _rows(found: Snapshot) -> list[tuple[str, str]]:

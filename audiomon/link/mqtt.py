@@ -33,7 +33,6 @@ PART = "mqtt"
 PASSWORD = "mqtt-password"
 MAX_LABELS = 50
 
-_TLS_PORT, _PLAIN_PORT = 8883, 1883
 # A link that hangs is known to the broker to be gone after one and a half times this.
 _KEEPALIVE_S = 30
 # Messages that wait to be sent: more mean that the broker takes none.
@@ -59,7 +58,7 @@ class MqttPart:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._settings = surroundings.config.mqtt
-        self._host, self._port = host_and_port(self._settings)
+        self._host, self._port = self._settings.address
         self._broker = f"{self._host}:{self._port}"
         self._machine = Machine(self._settings.name or surroundings.machine.name, surroundings.machine.id)
         self._topics = MachineTopics(f"{self._settings.topic}/{level_of(self._machine.name)}")
@@ -103,7 +102,7 @@ class MqttPart:
             username=self._settings.username or None,
             password=credential(PASSWORD) if self._settings.username else None,
             will=aiomqtt.Will(availability, "offline", qos=1, retain=True),
-            tls_context=_tls(self._settings, self._port),
+            tls_context=_tls(self._settings),
             keepalive=_KEEPALIVE_S,
             timeout=_ANSWER_S,
         )
@@ -428,21 +427,13 @@ class Connection:
         raise aiomqtt.MqttError("it does not take messages in time")
 
 
-def host_and_port(settings: Mqtt) -> tuple[str, int]:
-    """Take ``broker`` apart; without a port, the usual one of the kind of connection."""
-    host, colon, port = settings.broker.rpartition(":")
-    if colon and port.isdecimal() and not (":" in host and not host.startswith("[")):
-        return host.strip("[]"), int(port)
-    return settings.broker.strip("[]"), _TLS_PORT if settings.tls is True else _PLAIN_PORT
-
-
-def _tls(settings: Mqtt, port: int) -> ssl.SSLContext | None:
+def _tls(settings: Mqtt) -> ssl.SSLContext | None:
     """Return what to encrypt with; None for no encryption.
 
     Raises:
         UserError: the file of the own authority cannot be used.
     """
-    if not (settings.tls is True or (settings.tls == "auto" and (port == _TLS_PORT or settings.ca))):
+    if not settings.encrypted:
         return None
     try:
         return ssl.create_default_context(cafile=settings.ca or None)

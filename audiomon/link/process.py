@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audiomon import __version__
 from audiomon.errors import ConfigError
 from audiomon.link.feeds import Feeds
 from audiomon.link.ledger import Ledger
@@ -16,8 +18,10 @@ from audiomon.link.parts import PARTS
 from audiomon.link.reports import Reports
 from audiomon.link.settings import LinkConfig, load_link_config
 from audiomon.link.state import State
+from audiomon.link.status import FILE, WRITE_S, FollowedListener, LinkStatus
 from audiomon.link.surroundings import PartKind, Surroundings
 from audiomon.link.toggle import Toggle
+from audiomon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.systemd import ServiceManager
 
 # How often it is looked whether link.yaml was saved.
@@ -49,6 +53,9 @@ class LinkProcess:
         self._machine = Machine.this()
         self._actions = Toggle()
         self._ledger = Ledger()
+        self._files = RuntimeFiles(runtime_folder())
+        self._refused = ""
+        self._written = (0.0, "")
         self._running: dict[str, tuple[Any, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -69,6 +76,7 @@ class LinkProcess:
                 self._look(state)
         finally:
             self._manager.tell(STOPPING="1")
+            self._files.remove(FILE)
             tasks = [feeds, *(task for _, task in self._running.values())]
             for task in tasks:
                 task.cancel()
@@ -80,15 +88,32 @@ class LinkProcess:
         if saved != self._saved and self._path is not None:
             self._saved = saved
             self._reload(self._path, state)
-        up = [listener.name for listener in state.listeners.values() if listener.up]
-        self._manager.tell(WATCHDOG="1", STATUS=f"following {', '.join(sorted(up)) or 'nobody'}")
+        self._manager.tell(WATCHDOG="1")
+        self._report(state)
+
+    def _report(self, state: State) -> None:
+        """Send systemd the status line, and write the file for ``audiomon status``, when there is news."""
+        listeners = {
+            name: FollowedListener(one.up, one.problem, one.missed) for name, one in sorted(state.listeners.items())
+        }
+        parts = {name: state.problems.get(name, "") for name in self._running}
+        now_s = time.monotonic()
+        status = LinkStatus(os.getpid(), __version__, now_s, self._refused, listeners, parts)
+        written_s, line = self._written
+        if status.line != line:
+            self._manager.tell(STATUS=status.line)
+        if status.line != line or now_s - written_s >= WRITE_S:
+            self._written = (now_s, status.line)
+            self._files.write(FILE, status)
 
     def _reload(self, path: Path, state: State) -> None:
         try:
             self._config = load_link_config(path)
         except ConfigError as error:
+            self._refused = str(error)
             self._reports.report("link-refused", f"Refused: {error}; goes on as before", "error", reason=str(error))
             return
+        self._refused = ""
         self._reports.report("link-applied", f"{path}: applied", file=str(path))
         self._apply(state)
 
@@ -124,6 +149,7 @@ class LinkProcess:
                 await kind.start(surroundings).run()
                 return
             except Exception as error:
+                surroundings.state.problems[kind.name] = f"failed: {type(error).__name__}: {error}"
                 self._reports.failure(kind.name, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_RESTART_S)

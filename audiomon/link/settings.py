@@ -3,22 +3,27 @@
 The JSON schema that editors complete by, ``config/link.schema.json``, is made from these definitions.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from audiomon.config import read_settings_file, settings_schema
 from audiomon.config.key import key
+from audiomon.errors import FieldError
+from audiomon.foreign import shown
 from audiomon.link.actions.settings import MAX_ACTIONS, Action
 from audiomon.link.page.settings import Page
 
 LINK_CONFIG = Path("/etc/audiomon/link.yaml")
 
-# A level of a topic, or several: no wildcards, and nothing that a broker keeps to itself.
-_TOPIC = r"^[^+#$/\s\x00-\x1f]+(/[^+#/\s\x00-\x1f]+)*$"
-_NAME = r"^[A-Za-z0-9_-]+$"
+_MAX_TOPIC = 100
+_TOPIC = re.compile(r"[^+#$/\s\x00-\x1f]+(/[^+#/\s\x00-\x1f]+)*")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]")
+_MAX_PORT = 65_535
+_TLS_PORT, _PLAIN_PORT = 8883, 1883
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,13 +37,13 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, key("File with the certificate of your own authority; the system's are used without one.", "live")
     ] = ""
     username: Annotated[str, key("Name to log in with; the password is the credential mqtt-password.", "live")] = ""
-    topic: Annotated[str, key("What all topics begin with.", "live", pattern=_TOPIC, max_length=100)] = "audiomon"
+    topic: Annotated[str, key("What all topics begin with.", "live")] = "audiomon"
     name: Annotated[
-        Annotated[str, Meta(pattern=_NAME, max_length=64)] | None,
+        str | None,
         key("Name of this machine in topics and in Home Assistant; its host name without one.", "live"),
     ] = None
     discovery: Annotated[
-        Annotated[str, Meta(pattern=_TOPIC, max_length=100)] | None,
+        str | None,
         key("What Home Assistant's discovery topics begin with; null for no discovery.", "live"),
     ] = "homeassistant"
     labels: Annotated[
@@ -48,6 +53,32 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_s: Annotated[
         float, key("Seconds from one message of level and state to the next.", "live", ge=1, le=3600)
     ] = 10.0
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is."""
+        return self.tls is True or (self.tls == "auto" and (self.address[1] == _TLS_PORT or bool(self.ca)))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; without a port, the usual one of the kind of connection."""
+        host, colon, port = self.broker.rpartition(":")
+        if colon and port.isdecimal() and not host.endswith(":"):
+            return host.strip("[]"), int(port[:9])
+        return self.broker.strip("[]"), _TLS_PORT if self.tls is True else _PLAIN_PORT
+
+    def __post_init__(self) -> None:
+        """Refuse what no broker could be reached at, and what is no topic."""
+        port = self.address[1]
+        if self.broker and (not _HOST.fullmatch(self.broker.removesuffix(f":{port}")) or port > _MAX_PORT):
+            raise FieldError(("broker",), f"is '{shown(self.broker)}', must be a host, or host:port")
+        for field in ("topic", "discovery"):
+            topic = getattr(self, field)
+            if topic is not None and (len(topic) > _MAX_TOPIC or not _TOPIC.fullmatch(topic)):
+                reason = f"must be words with / between them, without spaces, + and #, at most {_MAX_TOPIC} characters"
+                raise FieldError((field,), f"is '{shown(topic)}', {reason}")
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise FieldError(("name",), f"is '{shown(self.name)}', must be at most 64 letters, digits, - and _")
 
 
 class LinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -28,7 +28,6 @@ _MAX_SAID_BYTES = 2000
 _TOO_MANY, _SERVER_ERRORS = 429, 500
 
 
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """How one try went.
