@@ -78,7 +78,7 @@ class Sender:
         parts = urlsplit(ntfy.url)
         url = urlunsplit((parts.scheme, parts.netloc, "/", parts.query, ""))
         body = {"topic": unquote(parts.path.strip("/")), "title": facts.title, "message": facts.message}
-        headers = {}
+        headers: dict[str, str] = {}
         if ntfy.priority != "default":
             headers["X-Priority"] = ntfy.priority
         if ntfy.tags:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from audiomon.link.actions.facts import Facts
 from audiomon.link.actions.requests import SOCKETS
@@ -40,7 +41,7 @@ async def try_all(config: LinkConfig, credential: Callable[[str], str | None], s
         tried = []
         for number, action in enumerate(config.actions):
             rule = Rule(number, action)
-            state = "off" if action.when == "off" else "on"
+            state: Literal["on", "off"] = "off" if action.when == "off" else "on"
             label = next((pattern for pattern in action.on if not set("*?") & set(pattern)), LABEL)
             now = datetime.now(UTC).isoformat(timespec="microseconds")
             facts = Facts("audiomon", label, state, 1.0, now, 0.0, "", test=True)
