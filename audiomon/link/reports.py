@@ -6,8 +6,7 @@ It never waits.
 import sys
 from typing import Literal
 
-from audiomon.outputs.journal import writes_to_journal
-from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.outputs.journal_socket import JournalSocket, writes_to_journal
 from audiomon.outputs.message_ids import MESSAGE_IDS
 
 Severity = Literal["info", "warning", "error"]

@@ -1,7 +1,5 @@
 """Entries in systemd's journal: a line to read, and the same in fields to query by. Never waits for journald."""
 
-import os
-import stat
 import threading
 
 import msgspec
@@ -147,16 +145,6 @@ class Journal:
         if self._last and "AUDIOMON_MODEL" not in fields:
             entry["AUDIOMON_MODEL"] = self._last.model
         self._socket.send(entry | fields)
-
-
-def writes_to_journal(fd: int) -> bool:
-    """Say whether what is written to this file descriptor ends in the journal, as systemd tells its services."""
-    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
-    try:
-        there = os.fstat(fd)
-    except OSError:
-        return False
-    return stat.S_ISSOCK(there.st_mode) and (device, inode) == (str(there.st_dev), str(there.st_ino))
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -113,3 +114,13 @@ def encoded(fields: Mapping[str, str]) -> bytes:
         else:
             parts.append(b"%s=%s\n" % (name.encode(), value))
     return b"".join(parts)
+
+
+def writes_to_journal(fd: int) -> bool:
+    """Say whether what is written to this file descriptor ends in the journal, as systemd tells its services."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        there = os.fstat(fd)
+    except OSError:
+        return False
+    return stat.S_ISSOCK(there.st_mode) and (device, inode) == (str(there.st_dev), str(there.st_ino))

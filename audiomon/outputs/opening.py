@@ -6,8 +6,8 @@ from pathlib import Path
 
 from audiomon.clock import Clock
 from audiomon.outputs.feed import Feed, open_feed
-from audiomon.outputs.journal import Journal, writes_to_journal
-from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.outputs.journal import Journal
+from audiomon.outputs.journal_socket import JournalSocket, writes_to_journal
 from audiomon.outputs.json_lines import JsonLines
 from audiomon.outputs.listening_sockets import passed_socket
 from audiomon.outputs.live import Fanout, LiveOutput

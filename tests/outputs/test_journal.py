@@ -7,8 +7,8 @@ import pytest
 
 from audiomon.config import Config
 from audiomon.config.schema import Journal as JournalConfig
-from audiomon.outputs.journal import Journal, writes_to_journal
-from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.outputs.journal import Journal
+from audiomon.outputs.journal_socket import JournalSocket, writes_to_journal
 from audiomon.outputs.message_ids import MESSAGE_IDS
 from audiomon.pipeline.prediction import Event, Prediction, Status
 from tests.outputs.journald import Journald
