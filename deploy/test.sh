@@ -59,7 +59,8 @@ if [ "$all" ]; then
   for version in 3.11 3.13 3.14; do
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
-  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox shellcheck strace)
+  packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace)
+  packages+=(mosquitto mosquitto-clients)
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
   else
@@ -85,12 +86,13 @@ install_packages "${packages[@]}" || exit 1
 # Everything is set up before anything runs, so that a test's failure is never mistaken for a set-up's.
 environments=()
 for python in "${pythons[@]}"; do
-  extras=test,oracle,dev,tflite-runtime
-  [ -z "$lowest" ] || extras="test"
+  extras=test,oracle,dev,link,tflite-runtime
+  [ -z "$lowest" ] || extras="test,link"
   if [ "$all" ]; then
     extras+=,service
     # TensorFlow once is enough: what it makes, the other Python reads.
-    [ "${#environments[@]}" -gt 0 ] || extras+=,lab
+    # Archives want NumPy 2, which tflite-runtime, in the first, does not.
+    if [ "${#environments[@]}" -gt 0 ]; then extras+=,archive,archive-test; else extras+=,lab; fi
   fi
   environments+=("$checkout/.venv-test${all:+-all}${lowest:+-lowest}-$(python_version "$python")")
   make_environment "${environments[-1]}" "$python" "$extras"

@@ -18,8 +18,12 @@ FLOORS = {
     "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
     "link": {"config", "outputs"},
+    "archive": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
-    "cli": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon", "diagnostics", "lab", "link"},
+    "cli": {
+        *("audio", "config", "features", "models", "pipeline", "outputs"),
+        *("daemon", "diagnostics", "link", "archive", "lab"),
+    },
 }
 
 

@@ -94,7 +94,7 @@ class FfmpegDecoder:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call, and no lock can be held in it
             )
         except OSError as error:
-            raise InputError(f"{path}: ffmpeg cannot be run ({error.strerror})") from None
+            raise InputError(f"ffmpeg cannot be run ({error.strerror})", path=path) from None
         self._ending = weakref.finalize(self, _end, self._process)
         assert self._process.stdout is not None
         assert self._process.stderr is not None

@@ -74,7 +74,7 @@ class FileSource(Closing):
         self._decoding = threading.Lock()
         file = FileBytes(fd)
         if file.size == 0:
-            raise InputError(f"{path}: is empty")
+            raise InputError("is empty", path=path)
         self._parts = parts_of(file)
         self._part = 0
         self._decoder: _Decoder = self._first_decoder(file)
@@ -187,7 +187,7 @@ class FileSource(Closing):
         except (soundfile.SoundFileError, RuntimeError, TypeError):
             return self._other_decoder(file, is_likely=ffmpeg.is_likely(self.path, file.at(0, 64)))
         if decoder.frames == 0:
-            raise InputError(f"{self.path}: holds no samples")
+            raise InputError("holds no samples", path=self.path)
         return decoder
 
     def _other_decoder(self, file: FileBytes, *, is_likely: bool) -> _Decoder:
@@ -206,7 +206,7 @@ class FileSource(Closing):
         try:
             decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False)
         except (soundfile.SoundFileError, RuntimeError, TypeError):
-            raise InputError(f"{self.path}: what follows after {at_s:.2f} s cannot be read") from None
+            raise InputError(f"what follows after {at_s:.2f} s cannot be read", path=self.path) from None
         before, after = ((one.sample_rate, one.channels, one.is_int16) for one in (self._decoder, decoder))
         if before != after:
             raise InputError(
@@ -237,8 +237,10 @@ class FileSource(Closing):
         first = int(bad.argmax())
         at_s = (self._position + first) / self.sample_rate
         if np.isfinite(samples[first]).all():
-            raise InputError(f"{self.path}: no audio at {at_s:.3f} s: a sample of {np.abs(samples[first]).max():.3g}")
-        raise InputError(f"{self.path}: not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)")
+            raise InputError(
+                f"no audio at {at_s:.3f} s: a sample of {np.abs(samples[first]).max():.3g}", path=self.path
+            )
+        raise InputError(f"not a number at {at_s:.3f} s ({int(bad.sum())} such samples nearby)", path=self.path)
 
 
 def _open(path: Path) -> tuple[int, bool]:
@@ -246,20 +248,22 @@ def _open(path: Path) -> tuple[int, bool]:
     try:
         fd = os.dup(0) if path == STANDARD_INPUT else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise InputError(f"{path}: {_why_not(error)}") from None
+        raise InputError(f"{_why_not(error)}", path=path) from None
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
-            raise InputError(f"{path}: is a folder; name the audio files in it, as in {path}/*.wav")
+            raise InputError(f"is a folder; name the audio files in it, as in {path}/*.wav", path=path)
         if stat.S_ISREG(mode):
             return os.dup(fd), path == STANDARD_INPUT
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
             return _copied(path, fd), True
         if stat.S_ISCHR(mode) and not os.isatty(fd) and not os.read(fd, 1):
-            raise InputError(f"{path}: is empty")
-        raise InputError(f"{path}: is a {'terminal' if os.isatty(fd) else 'device'}; a recording is a file or a pipe")
+            raise InputError("is empty", path=path)
+        raise InputError(
+            f"is a {'terminal' if os.isatty(fd) else 'device'}; a recording is a file or a pipe", path=path
+        )
     except OSError as error:
-        raise InputError(f"{path}: {_why_not(error)}") from None
+        raise InputError(f"{_why_not(error)}", path=path) from None
     finally:
         os.close(fd)
 
@@ -271,7 +275,7 @@ def _copied(path: Path, fd: int) -> int:
             shutil.copyfileobj(pipe, copy, _COPY_BYTES)
             copy.flush()
         except OSError as error:
-            raise InputError(f"{path}: cannot be copied to {tempfile.gettempdir()}: {error.strerror}") from None
+            raise InputError(f"cannot be copied to {tempfile.gettempdir()}: {error.strerror}", path=path) from None
         return os.dup(copy.fileno())
 
 

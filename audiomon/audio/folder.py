@@ -22,7 +22,7 @@ def audio_files(folder: Path) -> list[Path]:
         InputError: there is no such folder, one cannot be read, or there is no audio in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise InputError("no such folder", path=folder)
     found: list[Path] = []
     try:
         for place, folders, names in os.walk(folder, onerror=_refuse):
@@ -33,7 +33,7 @@ def audio_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{os.fsdecode(error.filename or folder)}: cannot be read: {error.strerror}") from None
     if not found:
-        raise InputError(f"{folder}: holds no audio (WAV, FLAC, Ogg, MP3 …)")
+        raise InputError("holds no audio (WAV, FLAC, Ogg, MP3 …)", path=folder)
     return sorted(found)
 
 

@@ -53,6 +53,8 @@ class PipeSource(Closing):
             if not self._receive(wanted_bytes):
                 return None if self._closed else Block(self._position, self._samples[:0], 0, self._clock.monotonic_ns())
         whole = min(frames, self._held_bytes // sample_bytes)
+        if self._position == 0:
+            self._check_start()
         if whole == 0:
             if self._held_bytes:
                 at_s = self._position / self.sample_rate
@@ -75,6 +77,14 @@ class PipeSource(Closing):
     def close(self) -> None:
         """See `Source.close`."""
         self._closed = True
+
+    def _check_start(self) -> None:
+        """Refuse what is surely no raw sound, before any of it is heard."""
+        if self._held_bytes == 0:
+            raise InputError(f"{self.name}: ended without a sample; did the program that writes to it fail?")
+        start = bytes(self._bytes()[: min(12, self._held_bytes)])
+        if start[:4] in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM"):
+            raise InputError(f"{self.name}: is an audio file, not raw samples: use `audiomon classify -`")
 
     def _receive(self, wanted_bytes: int) -> bool:
         """Read once, if there is something to read soon and this source is open."""

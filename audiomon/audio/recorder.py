@@ -172,4 +172,4 @@ def write_take(take: Take, folder: Path, session: str) -> Path:
                 else:
                     return path
     except (OSError, soundfile.SoundFileError) as error:
-        raise UserError(f"{folder}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"cannot be written: {getattr(error, 'strerror', None) or error}", path=folder) from None

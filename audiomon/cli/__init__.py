@@ -33,6 +33,7 @@ _COMMANDS = {
     "link": ("audiomon.cli.link:link", "Tell the network what is heard: MQTT and Home Assistant."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),
+    "query": ("audiomon.cli.query:query", "Ask what was heard in an archive of audio files."),
     "devices": ("audiomon.cli.devices:devices", "List the microphones."),
     "doctor": ("audiomon.cli.doctor:doctor", "Say what is wrong, and what to do; pack a bug report."),
     "check": ("audiomon.cli.check:check", "Check configuration, model and microphone."),

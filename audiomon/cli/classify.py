@@ -11,6 +11,7 @@ import click
 
 from audiomon.audio.file import FileSource
 from audiomon.audio.folder import audio_files
+from audiomon.cli.archive_options import ArchiveOptions, archive_options, classify_archive
 from audiomon.cli.classify_progress import ProgressLine, is_watched
 from audiomon.cli.classify_rows import Form, Occurrence, Plan, Table, rows_of
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
@@ -31,7 +32,11 @@ from audiomon.pipeline.loading import LoadingModel
 @click.option("--audacity", is_flag=True, help="Events as a label track for Audacity; of one file.")
 @click.option("--raven", is_flag=True, help="Events as a selection table for Raven.")
 @click.option(
-    "--min-score", type=click.FloatRange(0, 1), default=0.0, metavar="SCORE", help="Leave out what scores below this."
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SCORE",
+    help="Leave out what scores below this; with --output, of a window's second and later --scores.",
 )
 @scores_option
 @model_option
@@ -39,6 +44,7 @@ from audiomon.pipeline.loading import LoadingModel
 @interpreter_option
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; otherwise as many as cores, for several files.")
 @config_option
+@archive_options
 def classify(
     files: tuple[Path, ...],
     as_json: bool,
@@ -53,6 +59,7 @@ def classify(
     interpreter: str | None,
     jobs: int | None,
     config_path: Path | None,
+    archive: ArchiveOptions | None,
 ) -> int:
     """Say what is heard in audio FILES: what libsndfile reads, and ffmpeg where it is installed, at any sample rate.
 
@@ -67,12 +74,15 @@ def classify(
       audiomon classify --json --events --min-score 0.8 recordings/
     """
     form = _form(json=as_json, csv=as_csv, audacity=audacity, raven=raven)
+    settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
+    if archive is not None:
+        asked = "events" if events else None if form == "text" else form
+        return classify_archive(files, archive, settings, form=asked, jobs=jobs)
     recordings, wrong = _recordings(files)
     if form == "audacity" and len(recordings) > 1:
         raise click.UsageError(
             "a label track for Audacity is of one file: name one, or take --raven, which names files"
         )
-    settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
     loading = LoadingModel(settings)
     spec, labels = loading.package.manifest.input, loading.package.manifest.labels
     events = events or form in ("audacity", "raven")

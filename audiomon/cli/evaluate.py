@@ -8,19 +8,21 @@ import click
 import msgspec
 
 from audiomon.cli.settings import config_option, interpreter_option
+from audiomon.cli.teaching import background_option
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
     noise_option,
     shared_threads,
     skip_bad_option,
+    teacher_option,
     training_bar,
 )
 from audiomon.config import DecisionRules
 from audiomon.config.settings import load_settings
 from audiomon.errors import InputError, ModelError, UserError
 from audiomon.lab.evaluate.hearing import HeardSound, hear
-from audiomon.lab.evaluate.judgement import Judgement, judge
+from audiomon.lab.evaluate.judgement import Judgement, check_judging, judge
 from audiomon.lab.evaluate.labelling import relabelled
 from audiomon.lab.evaluate.mistakes import export_mistakes
 from audiomon.lab.evaluate.report import plain, text
@@ -38,7 +40,7 @@ Kept = TypeVar("Kept")
 @click.command()
 @click.argument("model")
 @click.argument("dataset", type=_FOLDER)
-@click.option("--cv", "cross", is_flag=True, help="Train anew for each fold, as MODEL was trained, and judge those.")
+@click.option("--cv", "cross", is_flag=True, help="Train a model for each fold as MODEL was trained, and judge those.")
 @click.option("--held-out", is_flag=True, help="Only the recordings that MODEL's training held out.")
 @click.option("--label", "renamed", multiple=True, metavar="FOLDER=LABEL", help="What to expect in a folder.")
 @click.option("--others", metavar="LABEL", help="What to expect in folders that the model has no label for.")
@@ -47,7 +49,9 @@ Kept = TypeVar("Kept")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures too.")
 @click.option("--export-mistakes", "export", type=_FOLDER, help="Cut mistakes out as clips, into a folder per label.")
 @noise_option
+@background_option
 @skip_bad_option
+@teacher_option
 @jobs_option
 @interpreter_option
 @config_option
@@ -63,7 +67,9 @@ def evaluate(
     page: Path | None,
     export: Path | None,
     noise: Path | None,
+    background_folder: Path | None,
     skip_bad: bool,
+    teacher_folder: Path | None,
     jobs: int | None,
     interpreter: str | None,
     config_path: Path | None,
@@ -82,8 +88,9 @@ def evaluate(
     """
     if cross and (held_out or renamed or others):
         raise UserError("--cv trains on all folders as they are: it goes without --held-out, --label and --others")
-    if not cross and (noise is not None or jobs is not None):
-        raise UserError("--noise and --jobs are for the trainings of --cv")
+    if not cross and (noise is not None or jobs is not None or teacher_folder is not None):
+        raise UserError("--noise, --teacher and --jobs are for the trainings of --cv")
+    check_judging()
     if page is not None:
         from audiomon.lab.pictures import check_drawing
 
@@ -92,7 +99,13 @@ def evaluate(
     if cross:
         manifest, _ = read_manifest(find_package(settings.config.model, settings.folder))
         hop_s = settings.config.asked_hop_s(manifest.input.window_s)
-        judgement = _cross_validated(manifest, dataset, noise, skip_bad, jobs, hop_s)
+        if "taught_on" in manifest.training:
+            from audiomon.lab.teach.teaching import teach_again
+
+            with features_bar() as advance:
+                judgement = teach_again(manifest, dataset, advance, background=background_folder, skip_bad=skip_bad)
+        else:
+            judgement = _cross_validated(manifest, dataset, noise, teacher_folder, skip_bad, jobs, hop_s)
     else:
         loading = LoadingModel(settings)
         manifest = loading.package.manifest
@@ -134,24 +147,37 @@ def _heard(
 
 
 def _cross_validated(
-    manifest: Manifest, dataset: Path, noise: Path | None, skip_bad: bool, jobs: int | None, hop_s: float
+    manifest: Manifest,
+    dataset: Path,
+    noise: Path | None,
+    teacher_folder: Path | None,
+    skip_bad: bool,
+    jobs: int | None,
+    hop_s: float,
 ) -> Judgement:
     from audiomon.lab.train.cross_validation import fold_jobs, hear_folds
     from audiomon.lab.train.packaging import judge_heard
     from audiomon.lab.train.preparation import prepare
+    from audiomon.lab.train.teacher import Teacher
     from audiomon.lab.train.training import cores, forget, run_jobs
 
     settings = _trained_so(manifest, "settings", TrainingSettings)
     if manifest.training.get("noise_recordings") and noise is None:
         raise UserError(f"{manifest.name}: was trained with --noise FOLDER; name the folder here too")
+    if settings.teacher and teacher_folder is None:
+        raise UserError(f"{manifest.name}: was trained with --teacher, {settings.teacher}; name its folder here too")
+    teacher = Teacher(teacher_folder, settings.teacher_labels) if teacher_folder else None
+    if teacher is not None and teacher.fingerprint != settings.teacher:
+        raise UserError(f"--teacher: {manifest.name} was taught by {settings.teacher}, which is another package")
     split = _trained_so(manifest, "split", Split)
     with features_bar() as advance:
-        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)
+        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad, teacher=teacher)
     processes = min(jobs or cores(), len(prepared.folds))
     trainings = fold_jobs(prepared, settings, shared_threads(processes))
-    with training_bar(trainings) as told:
-        trained = run_jobs(trainings, processes, told)
-    judgement = judge_heard(hear_folds(prepared, settings, trained, hop_s), prepared.labels, settings)
+    with training_bar(trainings) as epoch_done:
+        trained = run_jobs(trainings, processes, epoch_done)
+    heard, _ = hear_folds(prepared, settings, trained, hop_s)
+    judgement = judge_heard(heard, prepared.labels, settings)
     forget(trainings)
     return judgement
 
@@ -174,7 +200,7 @@ def _held_out(manifest: Manifest, dataset: Path, sounds: list[Sound]) -> list[So
     if manifest.training.get("division", "") not in ("", division_digest(divided)) and is_dealt(dataset, split):
         raise InputError(
             f"{dataset}: its folds are dealt out by chance, and it has changed since {manifest.name} was trained, so "
-            f"nobody can tell what was held out; next time train with --folds or split.csv"
+            f"what was held out is not known; next time train with --folds or split.csv"
         )
     held = [sound for sound in divided if sound.fold == fold]
     if not held:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from audiomon.errors import UserError
+from audiomon.extras import install_extra
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +50,7 @@ def run(config_path: Path | None, feeds: tuple[Path, ...]) -> None:
     try:
         from audiomon.link.process import LinkProcess
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install 'audiomon[link]'") from None
+        raise UserError(f"{error.name} is not installed: {install_extra('link')}") from None
     asyncio.run(LinkProcess(config_path, feeds or (FEED_FOLDER,), Reports()).run())
 
 

@@ -13,6 +13,7 @@ from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import shown
 from audiomon.link.status import read_link_status
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
+from audiomon.pipeline.statuses import losses_in_words
 from audiomon.runtime_files import find_runtime, read_runtime
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
@@ -66,10 +67,10 @@ def _link() -> str | None:
 
 
 def _rows(found: Snapshot) -> list[tuple[str, str]]:
-    heard = found.classified + found.shed + found.lost + found.left_over
-    shares = f" ({found.classified / heard:.2%} of all samples heard)" if heard else ""
+    captured = found.classified + found.shed + found.lost + found.left_over
+    there_was = captured + found.away + found.reopened + found.undelivered
+    shares = f" ({found.classified / there_was:.2%} of all samples heard)" if there_was else ""
     shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""
-    undelivered = f", about {found.undelivered} never delivered" if found.undelivered else ""
     level = "" if found.peak_dbfs is None else f", peak {found.peak_dbfs:.0f} dBFS"
     entries = f"{found.entries_waiting} waiting, {found.entries_lost} lost"
     return [
@@ -83,8 +84,8 @@ def _rows(found: Snapshot) -> list[tuple[str, str]]:
         ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
         ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
-        ("lost", f"{found.lost} samples{shed}{undelivered}{shares}"),
+        ("unheard", f"{losses_in_words(found.lost, found.away, found.reopened, found.undelivered)}{shed}{shares}"),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
-        ("failures", f"{found.stage_failures} stages restarted" if found.stage_failures else ""),
+        ("failures", f"{found.stage_failures}, with the stage restarted each time" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),
     ]

@@ -8,14 +8,17 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from audiomon.cli.teaching import on_options, taken_on, teach_on
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
     noise_option,
     shared_threads,
     skip_bad_option,
+    teacher_option,
     training_bar,
 )
+from audiomon.config import Decisions
 from audiomon.errors import InputError, UserError
 from audiomon.lab.evaluate.hearing import HeardSound
 from audiomon.lab.evaluate.report import text
@@ -27,6 +30,7 @@ from audiomon.lab.train.dataset import TEST, Split
 from audiomon.lab.train.packaging import Result, check_target, hear_held, write_result
 from audiomon.lab.train.preparation import Prepared, prepare
 from audiomon.lab.train.settings import DEFAULT_SPEC, Augmentation, TrainingSettings, with_decisions, with_features
+from audiomon.lab.train.teacher import Teacher, teacher_labels
 from audiomon.lab.train.training import checkpoint_of, cores, forget, run_jobs
 from audiomon.models.importing.describe import feature_option
 
@@ -37,15 +41,18 @@ _NOT_TOLD = {"jobs", "replace", "fresh", "notes", "int8", "licence", "descriptio
 
 
 def _switches(command: Any) -> Any:
+    defaults = Augmentation()
     for name, hint in reversed(Augmentation.__annotations__.items()):
-        told = hint.__metadata__[0].description
-        command = click.option(f"--{name}/--no-{name}", default=True, help=told)(command)
+        meaning = hint.__metadata__[0].description
+        switch = click.option(f"--{name}/--no-{name}", default=getattr(defaults, name), show_default=True, help=meaning)
+        command = switch(command)
     return command
 
 
 @click.command()
 @click.argument("dataset", type=_FOLDER)
 @click.option("-o", "--output", type=_FOLDER, required=True, help="Folder of the package to write, as in models/mine.")
+@on_options
 @click.option(
     "--network", "network_name", default=_DEFAULTS.network, show_default=True, help="seed, compact, or yours."
 )
@@ -76,7 +83,22 @@ def _switches(command: Any) -> Any:
     type=click.IntRange(0),
     default=_DEFAULTS.patience,
     show_default=True,
-    help="Stop after so many epochs without a better validation loss, and keep the best weights; 0: never stop early.",
+    help="Stop after this many epochs without a better validation loss, and keep the best weights; 0: never stop.",
+)
+@teacher_option
+@click.option(
+    "--teacher-label",
+    "taught",
+    multiple=True,
+    metavar="CLASS=LABEL",
+    help="A label of the teacher's that is one of the classes, as in dog_bark=Bark. May be repeated.",
+)
+@click.option(
+    "--false-events-per-hour",
+    type=click.FloatRange(0),
+    default=_DEFAULTS.false_events_per_hour,
+    show_default=True,
+    help="With --cv: choose each label's threshold so that other recordings raise no more than this; 0: as --decision.",
 )
 @click.option("--seed", type=click.IntRange(0), default=_DEFAULTS.seed, show_default=True)
 @_switches
@@ -88,7 +110,7 @@ def _switches(command: Any) -> Any:
 @click.option("--description", help="One line for people.")
 @click.option("--notes", type=click.Path(path_type=Path, dir_okay=False), help="Markdown that ends the card.")
 @click.option("--replace", is_flag=True, help="Replace a package that is there.")
-@click.option("--fresh", is_flag=True, help="Begin anew where an interrupted training could go on.")
+@click.option("--fresh", is_flag=True, help="Start over where an interrupted training could go on.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -104,6 +126,8 @@ def train(
     cross: bool,
     noise: Path | None,
     skip_bad: bool,
+    teacher_folder: Path | None,
+    taught: tuple[str, ...],
     jobs: int | None,
     int8: bool,
     licence: str,
@@ -124,15 +148,32 @@ def train(
       audiomon train recordings -o models/mine
       audiomon train recordings -o models/mine --network compact --patience 15
       audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
+      audiomon train recordings -o models/mine --on yamnet
     """
     if cross and hold_out is not None:
         raise UserError("--cv holds out one fold after another: it goes without --hold-out")
+    on_base = taken_on(context, options)
+    if on_base is not None:
+        check_target(output, replace, int8=False)
+        teach_on(
+            on_base, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
+            skip_bad=skip_bad, command=_command(context, dataset, output), description=description, licence=licence,
+            notes=_read(notes),
+        )  # fmt: skip
+        return
+    if options["false_events_per_hour"] and not cross:
+        raise UserError("--false-events-per-hour chooses thresholds on other folds than they are judged on: add --cv")
+    if (teacher_folder is None) != (not taught):
+        raise UserError("--teacher and --teacher-label go together: who teaches, and what its labels mean")
     if not is_installed():
         raise UserError(f"training needs TensorFlow, which is not installed: {INSTALL}")
     check_drawing()
     network(network_name)
+    teacher = Teacher(teacher_folder, teacher_labels(taught)) if teacher_folder else None
     settings = TrainingSettings(
         network=network_name,
+        teacher=teacher.fingerprint if teacher else "",
+        teacher_labels=teacher.labels if teacher else {},
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
         decisions=with_decisions(decided),
         augmentation=Augmentation(**{name: options.pop(name) for name in Augmentation.__struct_fields__}),
@@ -143,7 +184,7 @@ def train(
     _read(notes)  # before minutes of work
     started_s = time.monotonic()
     with features_bar() as advance:
-        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad)
+        prepared = prepare(dataset, split, settings, advance, noise=noise, skip_bad=skip_bad, teacher=teacher)
     for reason in prepared.left_out.values():
         click.echo(f"audiomon: left out: {reason}", err=True)
     held = None if cross else _held_fold(prepared, hold_out)
@@ -154,14 +195,14 @@ def train(
     if fresh:
         forget(trainings)
     elif any(checkpoint_of(one).exists() for one in trainings):
-        click.echo("audiomon: going on with an interrupted training (--fresh to begin anew)", err=True)
+        click.echo("audiomon: going on with an interrupted training (--fresh to start over)", err=True)
     with training_bar(trainings) as epoch_done:
         trained = run_jobs(trainings, processes, epoch_done)
-    heard = _heard(prepared, settings, trained, held, cross)
+    heard, decisions = _heard(prepared, settings, trained, held, cross)
     description = description or f"Tells {len(prepared.labels)} sounds apart: {', '.join(prepared.labels)}."
     result = Result(
         output, trained[-1], prepared, settings, split, held, heard, cross, _command(context, dataset, output),
-        description, licence, _read(notes),
+        description, licence, _read(notes), decisions,
     )  # fmt: skip
     written, judgement = write_result(result)
     forget(trainings)
@@ -190,10 +231,12 @@ def _held_fold(prepared: Prepared, wanted: str | None) -> str | None:
 
 def _heard(
     prepared: Prepared, settings: TrainingSettings, trained: list[Any], held: str | None, cross: bool
-) -> list[HeardSound]:
+) -> tuple[list[HeardSound], Decisions]:
     if cross:
         return hear_folds(prepared, settings, trained[:-1])
-    return hear_held(prepared.held(held), trained[-1].contents["float32"], prepared.labels, settings)
+    held_sounds = prepared.held(held)
+    heard = hear_held(held_sounds, trained[-1].contents["float32"], prepared.labels, settings)
+    return heard, settings.decisions
 
 
 def _read(notes: Path | None) -> str:

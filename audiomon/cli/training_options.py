@@ -13,7 +13,7 @@ import click
 from audiomon.lab.train.fitting import Job
 from audiomon.lab.train.loop import Epoch
 from audiomon.lab.train.preparation import Advance
-from audiomon.lab.train.training import Told, cores
+from audiomon.lab.train.training import EpochDone, cores
 
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), help="Trainings at a time; otherwise as many as cores."
@@ -24,10 +24,16 @@ noise_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of recordings to mix in behind.",
 )
+teacher_option = click.option(
+    "--teacher",
+    "teacher_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Model package that says which windows of a recording hold its class, such as YAMNet's.",
+)
 
 
 def shared_threads(processes: int) -> int:
-    """Return threads for each of so many trainings at a time."""
+    """Return the threads of each training when ``processes`` of them run at a time."""
     return max(1, cores() // processes)
 
 
@@ -44,13 +50,13 @@ def features_bar() -> Iterator[Advance]:
 
 
 @contextmanager
-def training_bar(jobs: list[Job]) -> Iterator[Told]:
+def training_bar(jobs: list[Job]) -> Iterator[EpochDone]:
     """Show the progress of trainings, with loss and accuracy, on a terminal."""
     reached = [0] * len(jobs)
     drawing = Lock()
     with _bar(sum(job.settings.epochs for job in jobs), "Training") as bar:
 
-        def told(number: int, epoch: Epoch) -> None:
+        def show(number: int, epoch: Epoch) -> None:
             watched = ""
             if isfinite(epoch.validation_loss):
                 watched = f", validation {epoch.validation_loss:.3f} {epoch.validation_accuracy:.0%}"
@@ -60,7 +66,7 @@ def training_bar(jobs: list[Job]) -> Iterator[Told]:
                 bar.update(epoch.number - reached[number])
                 reached[number] = epoch.number
 
-        yield told
+        yield show
 
 
 def _bar(length: int, label: str) -> Any:

@@ -21,7 +21,7 @@ _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 _MAX_QUOTED = 40
 
 # ``model:home``, perhaps as a list's item, but not ``http://``.
-_NO_SPACE = re.compile(r"\s*+(?:- ++)*+([A-Za-z_]\w*+:(?![\s/:])\S*)")
+_NO_SPACE = re.compile(r"\s*+(?:- ++)*+([A-Za-z_]\w*+:(?![\s/:])\S+)")
 _KEY = re.compile(r"\s*+(?:- ++)*+[^\s#].*?:(?:\s|$)")
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.daemon.candidate import Candidate
+from audiomon.daemon.change import Change, Reversion
 from audiomon.daemon.exposure import exposures
 from audiomon.daemon.messages import refusal_facts
 from audiomon.daemon.reload_request import FILE, ReloadState
-from audiomon.daemon.sessions import Change, Reversion, Sessions
+from audiomon.daemon.sessions import Sessions
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S

@@ -4,7 +4,6 @@ Owned and stepped by one thread, which it never holds up. Other threads reach it
 capture is, and what is due when, `CaptureHealth` knows; this does what follows from it.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,25 +12,26 @@ from audiomon.audio.microphone import forget_portaudio
 from audiomon.audio.source import Identity, LiveSource
 from audiomon.clock import Clock
 from audiomon.daemon import messages
+from audiomon.daemon.change import Change, Reversion
 from audiomon.daemon.health import CaptureHealth, Stall
 from audiomon.daemon.inbox import Inbox, Message, OpeningEnded, TookOver, WorkerEnded
 from audiomon.daemon.opening import Opening, OpenSource
 from audiomon.daemon.running import Running
 from audiomon.daemon.session import Session
+from audiomon.daemon.stage_failures import StageFailures
+from audiomon.daemon.trial import Trial
 from audiomon.errors import (
-    AudiomonError,
     CaptureError,
     DeviceError,
     ModelError,
     OtherDeviceError,
     SoundSystemError,
-    StageError,
 )
 from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
 from audiomon.pipeline.output import Output
-from audiomon.pipeline.prediction import Prediction, Status
+from audiomon.pipeline.prediction import Prediction
 from audiomon.pipeline.statuses import listening
 from audiomon.pipeline.tally import Counting
 
@@ -39,49 +39,8 @@ from audiomon.pipeline.tally import Counting
 WORKER_STALLED_S = 10.0
 _WORKER_LATE_S = 5.0
 _WORKER_AWAKE_S = 2.0
-# A model that took over is on trial for this long: should the process end without a word meanwhile, the next one takes
-# the model of before.
-_TRIAL_NS = 600_000_000_000
 # How often samples are checked for whether they can be sound.
 _SOUND_NS = 1_000_000_000
-# A stage that fails for the third time within a minute fails for a reason that this process carries with it; systemd
-# then starts another one, which costs some seconds of audio.
-_MAX_FAILURES = 3
-_FAILURES_WITHIN_S = 60
-
-
-class Change:
-    """Something else to be put in force.
-
-    Args:
-        running: what.
-        reopens: whether the source has to be closed and opened again.
-        status: says that it holds, given the number of samples lost.
-
-    Attributes:
-        outcome: what came of it, in one line; None until then.
-        error: why it cannot be; what was in force before is again.
-    """
-
-    def __init__(self, running: Running, *, reopens: bool, status: Callable[[int], Status]) -> None:
-        self.running = running
-        self.reopens = reopens
-        self.status = status
-        self.outcome: str | None = None
-        self.error: AudiomonError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reversion:
-    """A model that failed while it listened, and was replaced by the one that worked before it.
-
-    Attributes:
-        fingerprint: of the package that failed.
-        reason: what it did, in one line that names it.
-    """
-
-    fingerprint: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +75,11 @@ class Sessions:
         columns: gets what there is to look at, if given.
 
     Attributes:
-        running: what is in force.
         health: of capture.
         counting: of all that was heard.
         level: of all that was heard.
         span: what the samples of about the last second were like.
-        stage_failures: how many so far.
+        failures: of stages that should not fail.
         reversion: why the model that was asked for is not in force; `Reloading` takes it.
     """
 
@@ -135,12 +93,11 @@ class Sessions:
         wake: Callable[[], None],
         columns: ColumnSink | None = None,
     ) -> None:
-        self.running = running
         self.health = CaptureHealth(clock.monotonic_ns())
         self.counting = Counting()
         self.level = LevelMeter()
         self.span = Span()
-        self.stage_failures = 0
+        self.failures = StageFailures(output, clock)
         self.reversion: Reversion | None = None
         self._open_source = open_source
         self._output = output
@@ -150,21 +107,22 @@ class Sessions:
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
-        self._failed_ns: deque[int] = deque(maxlen=_MAX_FAILURES)
+        self._trial = Trial(running, clock)
         self._fresh_model = False
         self._sound_looked_ns = 0
         self._ended_heard_s = 0.0
         # A change that does not hold yet, and what will announce it, once that is with a listener.
         self._change: Change | None = None
         self._change_announce: Announce | None = None
-        # What has predicted before the model that is in force now; that one, if it has predicted.
-        self._fallback: Running | None = None
-        self._proven: Running | None = None
-        self._adopted_ns = clock.monotonic_ns()
         # What the next first window has to account for: sound missed since when, a source that was reported gone.
         self._heard_until_ns: int | None = None
         self._gone_reported = self._other_reported = False
         self._last_heard: _LastHeard | None = None
+
+    @property
+    def running(self) -> Running:
+        """What is in force."""
+        return self._trial.running
 
     @property
     def last(self) -> Prediction | None:
@@ -183,9 +141,8 @@ class Sessions:
 
     @property
     def proven_before(self) -> Running | None:
-        """What was in force before, while the model in force now is on trial; None when it is not."""
-        on_trial = self._clock.monotonic_ns() - self._adopted_ns < _TRIAL_NS
-        return self._fallback if on_trial else None
+        """See `Trial.proven_before`."""
+        return self._trial.proven_before
 
     @property
     def next_look_ns(self) -> int | None:
@@ -204,13 +161,13 @@ class Sessions:
         self._change = change
         if isinstance(self._held, Session) and not change.reopens and self._held.can_hear_for(change.running):
             self._change_announce = messages.Changed(change.status, None)
-            self._adopt(change.running)
+            self._trial.adopt(change.running)
             self._held.replace(change.running, self._change_announce)
         elif isinstance(self._held, Session):
             self._close(self._held)
             self._open_next()
         elif self._gone_reported:
-            self._adopt(change.running)
+            self._trial.adopt(change.running)
             self._settle_unheard("; there is no microphone at the moment")
             if self._held is None:
                 self.health.retry_now(self._clock.monotonic_ns())
@@ -267,6 +224,8 @@ class Sessions:
         """Note what the first window of a replacement proves: the source is heard, and what was announced holds."""
         if not self.health.hears:
             self.health.delivers(self._clock.monotonic_ns())
+        missed = messages.missed_samples(take_over.first, self._heard_until_ns)
+        self.counting.add_missed(missed, away=self._gone_reported)
         self._heard_until_ns = None
         self._gone_reported = self._other_reported = False
         self._last_heard = _LastHeard(self.running.settings.config.microphone.device, session.source.identity)
@@ -275,15 +234,14 @@ class Sessions:
     def _note_announced(self, take_over: TakeOver) -> None:
         if self._change is not None and take_over.replacement.announce is self._change_announce:
             self._settle(take_over.statuses[-1].message)
-        if take_over.replacement.classifier is self.running.classifier:
-            self._proven = self.running
+        self._trial.note_heard(take_over.replacement.classifier)
 
     def _note_worker_end(self, session: Session, error: Exception | None) -> None:
         if error is not None and not isinstance(error, DeviceError):
             self._recover(session, f"raised {type(error).__name__}: {error}")
             return
         if isinstance(error, CaptureError):
-            self._fail("capture", f"failed: {error}")
+            self.failures.note("capture", f"failed: {error}")
         self._lose(session, str(error or f"{session.source.name}: the microphone is gone"))
 
     def _note_opening(self, message: OpeningEnded) -> None:
@@ -308,7 +266,7 @@ class Sessions:
             self._other_reported = True
             self._output.status(messages.device_other(str(error), self._clock))
         if not isinstance(error, DeviceError):
-            self._fail("opening", f"raised {type(error).__name__}: {error}")
+            self.failures.note("opening", f"raised {type(error).__name__}: {error}")
         elif self._change is not None:
             self._change.error = error
             self._change = None
@@ -401,7 +359,7 @@ class Sessions:
     def _start(self, session: Session, running: Running, announce: Announce) -> None:
         self._worker_stall.restart()
         self._held = session
-        self._adopt(running)
+        self._trial.adopt(running)
         status = listening(session.listener, running.asked_hop_s, running.settings.source, self._clock)
         if self._gone_reported and self._change is None:
             # One that was reported gone is believed to be back with its first window, however often it is opened.
@@ -415,21 +373,14 @@ class Sessions:
         last = self._last_heard
         return last.identity.name if last is not None and not source.identity.is_like(last.identity) else ""
 
-    def _adopt(self, running: Running) -> None:
-        """Take note of what is in force from here on, and of what to go back to should its model fail."""
-        before = self.running.classifier.package.fingerprint
-        if self._proven is not None and running.classifier.package.fingerprint != before:
-            self._fallback, self._proven = self._proven, None
-            self._adopted_ns = self._clock.monotonic_ns()
-        self.running = running
-
     def _recover(self, session: Session, what: str) -> None:
         """Go on after the inference stage has failed: with the model of before if there is one, else once more."""
-        fallback, self._fallback = self._fallback, None
+        failed = self.running
+        fallback = self._trial.go_back()
         if fallback is None:
-            self._fail("inference", what)
+            self.failures.note("inference", what)
         else:
-            self._go_back(fallback, what)
+            self._report_reversion(failed, fallback, what)
         if session.worker.done.is_set():
             try:
                 self._listen_on(session)
@@ -441,31 +392,15 @@ class Sessions:
             self._fresh_model = False  # the copy that a hanging worker keeps is the other model's
         self._open_next()
 
-    def _go_back(self, fallback: Running, what: str) -> None:
-        package = self.running.classifier.package
-        reason = f"the model {package.manifest.name} {what}"
-        self.stage_failures += 1
+    def _report_reversion(self, failed: Running, fallback: Running, what: str) -> None:
+        package = failed.classifier.package
+        reason = f"the model {failed.model} {what}"
+        self.failures.count += 1
         self.reversion = Reversion(package.fingerprint, reason)
         self._output.status(messages.model_reverted(package, reason, fallback.model, self._clock))
         if self._change is not None:
             self._change.error = ModelError(reason)
             self._change = None
-        self.running, self._proven = fallback, None
-
-    def _fail(self, stage: str, what: str) -> None:
-        """Report that a stage has failed and is about to be restarted.
-
-        Raises:
-            StageError: it is the third time within a minute.
-        """
-        self.stage_failures += 1
-        self._failed_ns.append(self._clock.monotonic_ns())
-        failed_ns = self._failed_ns
-        given_up = len(failed_ns) == _MAX_FAILURES and failed_ns[-1] - failed_ns[0] < _FAILURES_WITHIN_S * 1e9
-        what_now = "this is the third failure within a minute" if given_up else "restarting it"
-        self._output.status(messages.stage_failed(stage, what, what_now, self._clock))
-        if given_up:
-            raise StageError(f"the {stage} stage {what}, the third failure within {_FAILURES_WITHIN_S} s")
 
     def _lose(self, session: Session, reason: str) -> None:
         # Reported first: closing takes a moment.

@@ -188,7 +188,8 @@ class Supervisor:
 
     def _snapshot(self) -> Snapshot:
         sessions, now_ns = self._sessions, self._clock.monotonic_ns()
-        health, tally, last = sessions.health, sessions.counting.total, sessions.last
+        health, tally = sessions.health, sessions.counting.total
+        last = sessions.last if health.hears else None
         before, before_ns = self._counted
         if now_ns - before_ns >= WRITE_S * 1e9:
             self._counted = (tally.predictions, now_ns)
@@ -220,9 +221,11 @@ class Supervisor:
             windows_shed=tally.windows_shed,
             gated=tally.gated,
             undelivered=tally.undelivered,
+            away=tally.away,
+            reopened=tally.reopened,
             entries_waiting=self._output.waiting,
             entries_lost=self._output.lost,
-            stage_failures=sessions.stage_failures,
+            stage_failures=sessions.failures.count,
         )
 
     def _show_observations(self) -> None:

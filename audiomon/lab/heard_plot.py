@@ -151,7 +151,7 @@ def draw_heard(path: Path, title: str, heard: HeardColumns) -> None:
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be written: {error}") from None
+        raise UserError(f"cannot be written: {error}", path=path) from None
 
 
 def _draw_labels(panel: Any, names: list[str], heard: HeardColumns) -> Any:

@@ -52,7 +52,7 @@ def read_keras(path: Path, weights: Path | None = None, *, output: str = "", win
         return read_saved_model(path, output=output, window=window)
     form = _form(path)
     if weights is not None and form != ".json":
-        raise ModelError(f"{path}: holds its own weights; --weights goes with an architecture .json")
+        raise ModelError("holds its own weights; --weights goes with an architecture .json", path=path)
     match form:
         case ".json":
             return _read_architecture(path, weights, output, window)
@@ -61,8 +61,8 @@ def read_keras(path: Path, weights: Path | None = None, *, output: str = "", win
         case ".keras":
             return _read_archive(path, output, window)
         case ".tflite":
-            raise ModelError(f"{path}: is converted already: audiomon models add {path.name}")
-    raise ModelError(f"{path}: is not a Keras model that can be read here; give {_FORMS}")
+            raise ModelError(f"is converted already: audiomon models add {path.name}", path=path)
+    raise ModelError(f"is not a Keras model that can be read here; give {_FORMS}", path=path)
 
 
 def _form(path: Path) -> str:
@@ -71,7 +71,7 @@ def _form(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ModelError(f"cannot be read: {error.strerror}", path=path) from None
     if head.startswith(_HDF5):
         return ".h5"
     if head.startswith(_ZIP):
@@ -92,12 +92,12 @@ def check_existence(path: Path, weights: Path | None) -> None:
     """
     for file in (path, weights):
         if file is not None and not file.exists():
-            raise ModelError(f"{file}: no such file")
+            raise ModelError("no such file", path=file)
 
 
 def _read_architecture(path: Path, weights: Path | None, output: str, window: _Window) -> OriginalModel:
     if weights is None:
-        raise ModelError(f"{path}: is an architecture; its weights are missing: --weights model.h5")
+        raise ModelError("is an architecture; its weights are missing: --weights model.h5", path=path)
     architecture = _parse(path, _read_text(path))
     # Keras 3 does not write its version, but the module of each class, which Keras 2 did not at the top.
     version = str(architecture.get("keras_version", "3" if "module" in architecture else "2"))
@@ -133,7 +133,7 @@ def _read_archive(path: Path, output: str, window: _Window) -> OriginalModel:
             architecture = _parse(path, archive.read("config.json").decode())
             version = str(json.loads(archive.read("metadata.json"))["keras_version"])
     except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        raise ModelError(f"{path}: is damaged, or not a .keras file") from None
+        raise ModelError("is damaged, or not a .keras file", path=path) from None
     keras = _keras_for(version)
     _refuse_code(path, architecture)
     model, changes = _load(path, architecture, keras, ".keras")
@@ -167,7 +167,7 @@ def _keras_for(version: str) -> Any:
 
 def _original(path: Path, model: Any, window: _Window, origin: str, output: str) -> OriginalModel:
     if len(model.inputs) != 1:
-        raise ModelError(f"{path}: has {len(model.inputs)} inputs; a model that listens has one")
+        raise ModelError(f"has {len(model.inputs)} inputs; a model that listens has one", path=path)
     names = [str(name) for name in getattr(model, "output_names", None) or range(len(model.outputs))]
     number = chosen_output(path, names, output)
     shape = tuple(model.inputs[0].shape)[1:]
@@ -203,9 +203,9 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ModelError(f"cannot be read: {error.strerror}", path=path) from None
     except UnicodeDecodeError:
-        raise ModelError(f"{path}: is not text; an architecture is what model.to_json() returns") from None
+        raise ModelError("is not text; an architecture is what model.to_json() returns", path=path) from None
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -215,9 +215,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         if isinstance(architecture, str):
             architecture = json.loads(architecture)
     except ValueError as error:
-        raise ModelError(f"{path}: is not a Keras architecture: {error}") from None
+        raise ModelError(f"is not a Keras architecture: {error}", path=path) from None
     if not isinstance(architecture, dict) or "class_name" not in architecture:
-        raise ModelError(f"{path}: is not a Keras architecture; that is what model.to_json() returns")
+        raise ModelError("is not a Keras architecture; that is what model.to_json() returns", path=path)
     return architecture
 
 
@@ -232,7 +232,7 @@ def _check_h5(path: Path) -> dict[str, Any]:
             # Keras 2 wrote bytes where Keras 3 writes text.
             return {key: value.decode() if isinstance(value, bytes) else value for key, value in file.attrs.items()}
     except (OSError, RuntimeError, KeyError, ValueError):  # a UnicodeDecodeError is a ValueError
-        raise ModelError(f"{path}: is damaged, or not an HDF5 file: copy it again from where it was made") from None
+        raise ModelError("is damaged, or not an HDF5 file: copy it again from where it was made", path=path) from None
 
 
 def _read_dataset(_: str, item: Any) -> None:
@@ -280,7 +280,7 @@ def _rebuild(path: Path, architecture: dict[str, Any], build: Any) -> Any:
                 f"{path}: layer {name!r} is of the class {kind}, which Keras does not have. Save with "
                 f"model.export('folder') in the program that defines {kind}, and convert the folder"
             ) from None
-        raise ModelError(f"{path}: Keras cannot rebuild it: {_in_short(error)}") from None
+        raise ModelError(f"Keras cannot rebuild it: {_in_short(error)}", path=path) from None
 
 
 def _layers_module() -> Any:

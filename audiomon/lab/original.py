@@ -86,8 +86,8 @@ def chosen_output(path: Path, names: list[str], wanted: str) -> int:
         if wanted in (str(number), name):
             return number
     if wanted:
-        raise ModelError(f"{path}: has no output {wanted!r}; it has {listed}")
-    raise ModelError(f"{path}: has {len(names)} outputs; say which one has the scores: --output, of {listed}")
+        raise ModelError(f"has no output {wanted!r}; it has {listed}", path=path)
+    raise ModelError(f"has {len(names)} outputs; say which one has the scores: --output, of {listed}", path=path)
 
 
 def fitted(shape: Sequence[int | None], window: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -116,7 +116,7 @@ def check_plotting(path: Path) -> None:
         UserError: matplotlib is not installed, or there is no such folder or format.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"{path}: must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
+        raise UserError(f"must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}", path=path)
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder")
     if importlib.util.find_spec("matplotlib") is None:
@@ -136,6 +136,6 @@ def _save(pyplot: Any, figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, dpi=_DPI)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the picture cannot be written: {error}") from None
+        raise UserError(f"the picture cannot be written: {error}", path=path) from None
     finally:
         pyplot.close(figure)

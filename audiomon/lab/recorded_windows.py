@@ -34,7 +34,9 @@ def read_windows(folder: Path, spec: InputSpec, most: int) -> Float32:
     each = -(-most // len(files))
     windows = [window for path in files for window in _spread(_file_windows(path, spec), each)][:most]
     if not windows:
-        raise InputError(f"{folder}: all {len(files)} recordings are shorter than one window ({spec.window_s:.2f} s)")
+        raise InputError(
+            f"all {len(files)} recordings are shorter than one window ({spec.window_s:.2f} s)", path=folder
+        )
     return np.stack(windows)
 
 
@@ -50,7 +52,7 @@ def read_labelled_windows(
         InputError: a subfolder is not named for a label, or as `read_windows`.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise InputError("no such folder", path=folder)
     subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
     strangers = [path.name for path in subfolders if path.name not in labels]
     if strangers or not subfolders:

@@ -26,16 +26,16 @@ def read_saved_model(folder: Path, *, output: str = "", window: tuple[int, ...] 
         ModelError: it is damaged, or has no function of one input that fits the window.
     """
     if not (folder / "saved_model.pb").exists():
-        raise ModelError(f"{folder}: is a folder, but no SavedModel: it has no saved_model.pb")
+        raise ModelError("is a folder, but no SavedModel: it has no saved_model.pb", path=folder)
     tensorflow = import_tensorflow()
     try:
         loaded = tensorflow.saved_model.load(str(folder))
     except Exception as error:  # whatever comes out of a damaged protocol buffer or checkpoint
-        raise ModelError(f"{folder}: is a damaged SavedModel: {in_short(error)}") from None
+        raise ModelError(f"is a damaged SavedModel: {in_short(error)}", path=folder) from None
     function = _function(folder, loaded)
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1:
-        raise ModelError(f"{folder}: its function has {len(inputs)} inputs; a model that listens has one")
+        raise ModelError(f"its function has {len(inputs)} inputs; a model that listens has one", path=folder)
     names = sorted(outputs)
     result = names[chosen_output(folder, names, output)]
     argument, spec = next(iter(inputs.items()))
@@ -74,7 +74,7 @@ def _window_shape(folder: Path, spec: Any, window: tuple[int, ...] | None) -> tu
     hint = "say what it reads, with --feature samples=… or --feature frames=… and --feature n_mels=…"
     if spec.rank is None:
         if window is None:
-            raise ModelError(f"{folder}: its input is of any shape; {hint}")
+            raise ModelError(f"its input is of any shape; {hint}", path=folder)
         return window, True
     sizes = [None if size is None else int(size) for size in spec.as_list()]
     # One dimension is samples in a row; several that are all fixed, and a window, lack a batch.
@@ -89,7 +89,7 @@ def _window_shape(folder: Path, spec: Any, window: tuple[int, ...] | None) -> tu
         return tuple(size or 1 for size in sizes[1:]), True
     elif window is not None and (found := fitted(sizes[1:], window)) is not None:
         return found, True
-    raise ModelError(f"{folder}: its input has no fixed size ({times(tuple(sizes))}); {hint}")
+    raise ModelError(f"its input has no fixed size ({times(tuple(sizes))}); {hint}", path=folder)
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:

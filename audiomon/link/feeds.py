@@ -13,6 +13,7 @@ import msgspec
 
 from audiomon.foreign import shown
 from audiomon.link.state import State
+from audiomon.link.tasks import end_tasks
 from audiomon.outputs.feed_protocol import (
     FEED_FOLDER,
     MAX_LINE_BYTES,
@@ -54,9 +55,7 @@ class Feeds:
                 self._look()
                 await asyncio.sleep(_LOOK_S)
         finally:
-            for task in self._followed.values():
-                task.cancel()
-            await asyncio.gather(*self._followed.values(), return_exceptions=True)
+            await end_tasks(self._followed.values())
 
     def _look(self) -> None:
         """Begin to follow sockets that are new, and end with those that are gone."""

@@ -26,6 +26,7 @@ from audiomon.link.machine import Machine
 from audiomon.link.settings import Mqtt
 from audiomon.link.state import Listener, Lost, Message
 from audiomon.link.surroundings import Surroundings
+from audiomon.link.tasks import end_tasks
 from audiomon.link.topics import ListenerTopics, MachineTopics, level_of, slugs_of
 from audiomon.outputs.feed_protocol import EventLine, Hello, Kind, PredictionLine, StateLine
 
@@ -200,12 +201,14 @@ class Connection:
         ):
             for listener in surroundings.state.listeners.values():
                 self._show(listener)
+            work = (self._send(), self._receive(), self._keep_state(), self._fail_when_overflowed())
+            tasks = [asyncio.create_task(one) for one in work]
             try:
-                async with asyncio.TaskGroup() as group:
-                    for task in (self._send(), self._receive(), self._keep_state(), self._fail_when_overflowed()):
-                        group.create_task(task)
-            except ExceptionGroup as errors:
-                raise errors.exceptions[0] from None
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await end_tasks(tasks)
+            for task in ended:
+                task.result()
 
     def _subscribe(self) -> None:
         topics = [self._topics.of_any.online, self._topics.of_any.labels, self._topics.actions_set]
@@ -243,9 +246,9 @@ class Connection:
             self._announce(published, described)
         for label, slug in described.slugs.items():
             on = listener.on.get(label)
-            self._publish_label(published.topics, slug, on=on is not None)
             if on is not None:
                 self._publish_attributes(published.topics, slug, {"score": on.score, "time": on.since, "duration_s": 0})
+            self._publish_label(published.topics, slug, on=on is not None)
         self._clear_labels(published)
         self._publish_state(listener)
         self._publish(published.topics.online, "online")
@@ -297,11 +300,12 @@ class Connection:
         slug = published.described.slugs.get(event.label) if published.described else None
         if slug is None:
             return
-        self._publish_label(published.topics, slug, on=event.state == "on")
         attributes: dict[str, Any] = {"score": event.score, "time": event.time, "duration_s": event.duration_s}
         content = {"label": event.label, "state": event.state, **attributes}
-        self._publish(published.topics.event, msgspec.json.encode(content), retain=False)
+        # Attributes first: an automation that the state starts reads them.
         self._publish_attributes(published.topics, slug, attributes)
+        self._publish_label(published.topics, slug, on=event.state == "on")
+        self._publish(published.topics.event, msgspec.json.encode(content), retain=False)
 
     def _publish_attributes(self, topics: ListenerTopics, slug: str, attributes: dict[str, Any]) -> None:
         self._publish(topics.attributes(slug), msgspec.json.encode(attributes))
@@ -443,6 +447,8 @@ def _tls(settings: Mqtt) -> ssl.SSLContext | None:
 
 def _reason(error: Exception) -> str:
     """Write an error of the broker's in one line, without the codes that only programs know."""
+    if "Disconnected" in str(error):
+        return "it closed the connection"
     return shown(re.sub(r"^\[(code|Errno):? ?-?\w*\] ", "", str(error)) or type(error).__name__)
 
 

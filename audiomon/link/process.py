@@ -20,6 +20,7 @@ from audiomon.link.settings import LinkConfig, load_link_config
 from audiomon.link.state import State
 from audiomon.link.status import FILE, WRITE_S, FollowedListener, LinkStatus
 from audiomon.link.surroundings import PartKind, Surroundings
+from audiomon.link.tasks import end_tasks
 from audiomon.link.toggle import Toggle
 from audiomon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.systemd import ServiceManager
@@ -77,10 +78,7 @@ class LinkProcess:
         finally:
             self._manager.tell(STOPPING="1")
             self._files.remove(FILE)
-            tasks = [feeds, *(task for _, task in self._running.values())]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks([feeds, *(task for _, task in self._running.values())])
 
     def _look(self, state: State) -> None:
         """Take over what has been saved, and tell the service manager that all is alive."""
@@ -128,7 +126,7 @@ class LinkProcess:
             if settings == before:
                 continue
             if task is not None:
-                task.cancel()
+                task.cancel()  # and once more by what follows it, if that was missed
                 del self._running[kind.name]
             if settings is not None:
                 surroundings = Surroundings(
@@ -142,7 +140,7 @@ class LinkProcess:
     ) -> None:
         """Run a part, again after each failure; first let the one before it end."""
         if before is not None:
-            await asyncio.wait([before])
+            await end_tasks([before])
         wait_s = _MIN_RESTART_S
         while True:
             try:

@@ -31,47 +31,52 @@ class Snapshot(msgspec.Struct, frozen=True):
         lag_ms: from capture to prediction, median, in milliseconds.
         lag_ms_p99: the same, 99th percentile.
         peak_dbfs: highest sample of about the last second; None if nothing came.
-        classified: sample frames so far; see `audiomon.pipeline.accounts.Fates`, as for the next three.
-        shed: sample frames.
-        lost: sample frames.
-        left_over: sample frames.
+        classified: samples so far; see `audiomon.pipeline.accounts.Fates`, as for the next three.
+        shed: samples.
+        lost: samples.
+        left_over: samples.
         windows_shed: windows.
         gated: windows below the gate, for which the model was not run.
-        undelivered: sample frames, about, that never came.
+        undelivered: samples, about, that never came.
+        away: samples that there would have been while no microphone was there.
+        reopened: the same while it was reopened for a change.
         entries_waiting: for journald to take them.
         entries_lost: that journald did not take in time.
         stage_failures: so far.
     """
 
+    # Those without a default were there from the beginning; the others may be missing in what another version writes.
     pid: int
     version: str
     at_s: float
     up_s: float
     health: str
-    health_s: float
-    reason: str
-    microphone: str
-    model: str
-    config: str
-    refused: str
-    label: str
-    score: float
-    per_s: float
-    predictions: int
-    inference_us: float
-    lag_ms: float
-    lag_ms_p99: float
-    peak_dbfs: float | None
-    classified: int
-    shed: int
-    lost: int
-    left_over: int
-    windows_shed: int
-    gated: int
-    undelivered: int
-    entries_waiting: int
-    entries_lost: int
-    stage_failures: int
+    health_s: float = 0.0
+    reason: str = ""
+    microphone: str = ""
+    model: str = ""
+    config: str = ""
+    refused: str = ""
+    label: str = ""
+    score: float = 0.0
+    per_s: float = 0.0
+    predictions: int = 0
+    inference_us: float = 0.0
+    lag_ms: float = 0.0
+    lag_ms_p99: float = 0.0
+    peak_dbfs: float | None = None
+    classified: int = 0
+    shed: int = 0
+    lost: int = 0
+    left_over: int = 0
+    windows_shed: int = 0
+    gated: int = 0
+    undelivered: int = 0
+    away: int = 0
+    reopened: int = 0
+    entries_waiting: int = 0
+    entries_lost: int = 0
+    stage_failures: int = 0
 
     @property
     def line(self) -> str:

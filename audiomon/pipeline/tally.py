@@ -46,18 +46,20 @@ class Latency:
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals. ``classified + shed + lost + left_over`` is the number of sample frames captured; see `Fates`.
+    """Running totals. ``classified + shed + lost + left_over`` is the number of samples captured; see `Fates`.
 
     Attributes:
         predictions: windows classified.
         by_label: how often each label had the highest score.
         events: how often a label turned on.
-        classified: sample frames in windows classified.
-        shed: sample frames passed over, since the model was too slow.
-        lost: sample frames lost.
-        left_over: sample frames after the last window of streams that have ended.
+        classified: samples in windows classified.
+        shed: samples passed over, since the model was too slow.
+        lost: samples captured and lost: overwritten before they were read, or out of a new model's reach.
+        left_over: samples after the last window of streams that have ended.
         windows_shed: windows passed over.
-        undelivered: sample frames, about, that a device never delivered; not among those captured.
+        undelivered: samples, about, that a device never delivered; not among those captured.
+        away: samples that there would have been while no microphone was there; not among those captured.
+        reopened: the same while one was reopened for a change.
         gated: windows below the gate, for which the model was not run.
         saved_s: seconds of inference that this saved, going by the mean of what was run.
         features_us: latency of the feature stage, in microseconds.
@@ -74,6 +76,8 @@ class Tally:
     left_over: int = 0
     windows_shed: int = 0
     undelivered: int = 0
+    away: int = 0
+    reopened: int = 0
     gated: int = 0
     saved_s: float = 0.0
     features_us: Latency = field(default_factory=Latency)
@@ -81,7 +85,7 @@ class Tally:
     lag_ms: Latency = field(default_factory=Latency)
 
     def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
-        """Count one prediction, the events that it led to, and the frames since the one before."""
+        """Count one prediction, the events that it led to, and the samples since the one before."""
         self.predictions += 1
         self.events += turned_on
         self.by_label[prediction.label] = self.by_label.get(prediction.label, 0) + 1
@@ -91,7 +95,7 @@ class Tally:
         self.lag_ms.add(prediction.lag_ms)
 
     def add_fates(self, fates: Fates) -> None:
-        """Count sample frames."""
+        """Count samples."""
         self.classified += fates.classified
         self.shed += fates.shed
         self.lost += fates.lost
@@ -113,14 +117,14 @@ class Counting:
         self._lock = threading.Lock()
 
     def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
-        """Count one prediction, how many labels it turned on, and the frames since the one before."""
+        """Count one prediction, how many labels it turned on, and the samples since the one before."""
         with self._lock:
             self._inference_s += prediction.inference_us / 1e6
             self.total.add(prediction, turned_on, fates)
             self._period.add(prediction, turned_on, fates)
 
     def add_gated(self, fates: Fates) -> None:
-        """Count a window below the gate, and the frames since the window before."""
+        """Count a window below the gate, and the samples since the window before."""
         with self._lock:
             mean_s = self._inference_s / max(1, self.total.predictions)
             for tally in (self.total, self._period):
@@ -134,11 +138,25 @@ class Counting:
             self.total.add_fates(fates)
             self._period.add_fates(fates)
 
-    def add_undelivered(self, frames: int) -> None:
-        """Count sample frames that never came."""
+    def add_undelivered(self, samples: int) -> None:
+        """Count samples that never came."""
         with self._lock:
-            self.total.undelivered += frames
-            self._period.undelivered += frames
+            self.total.undelivered += samples
+            self._period.undelivered += samples
+
+    def add_missed(self, samples: int, *, away: bool) -> None:
+        """Count samples that there would have been between two streams.
+
+        Args:
+            samples: at the rate of the second one.
+            away: whether the microphone was away meanwhile; otherwise it was reopened.
+        """
+        with self._lock:
+            for tally in (self.total, self._period):
+                if away:
+                    tally.away += samples
+                else:
+                    tally.reopened += samples
 
     def take_period(self) -> Tally:
         """Return the tally of what was counted since the last call."""

@@ -27,7 +27,7 @@ def drain(source: PipeSource, sizes) -> np.ndarray:
 
 
 @given(
-    frames=st.integers(0, 300),
+    frames=st.integers(1, 300),
     channels=st.integers(1, 3),
     chunks=st.lists(st.integers(1, 97), min_size=1, max_size=20),
     data=st.data(),
@@ -90,10 +90,21 @@ def test_a_stream_that_ends_inside_a_sample_frame_is_an_error_after_all_whole_fr
     os.close(reading)
 
 
-def test_an_empty_stream_ends_at_once():
+def test_a_stream_that_ends_without_a_sample_is_no_success():
     reading, writing = os.pipe()
     os.close(writing)
-    assert PipeSource(reading, 8000).read(10) is None
+    with pytest.raises(InputError, match="ended without a sample; did the program that writes to it fail"):
+        PipeSource(reading, 8000).read(100)
+    os.close(reading)
+
+
+@pytest.mark.parametrize("start", [b"RIFF\x24\x00\x00\x00WAVE", b"fLaC" + bytes(20), b"OggS" + bytes(20)])
+def test_an_audio_file_is_not_heard_as_raw_samples(start):
+    reading, writing = os.pipe()
+    os.write(writing, start)
+    os.close(writing)
+    with pytest.raises(InputError, match="is an audio file, not raw samples"):
+        PipeSource(reading, 8000).read(100)
     os.close(reading)
 
 

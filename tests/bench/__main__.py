@@ -11,6 +11,8 @@ _COMMANDS = {
     "peers": ("tests.bench.peers.command:peers", "audiomon beside what people would use instead."),
     "stress": ("tests.bench.stress:stress", "What a machine that is busy with other things does to listening."),
     "swap": ("tests.bench.swap:swap", "How long a saved line takes to become another model's prediction."),
+    "few-clips": ("tests.bench.few_clips:few_clips", "How well a head hears that was taught with a few clips."),
+    "call-cost": ("tests.bench.call_cost:call_cost", "What a call of one package's network costs beside another's."),
     "live": ("tests.bench.live.command:live", "What listening on a microphone costs, beside its alternatives."),
 }
 

@@ -16,8 +16,8 @@ STANDING = Snapshot(
     pid=os.getpid(), version="1.2.3", at_s=0.0, up_s=7200.0, health="listening", health_s=90.0, reason="",
     microphone="kitchen", model="home", config="/etc/audiomon/audiomon.yaml", refused="", label="speech", score=0.93,
     per_s=1.96, predictions=14_000, inference_us=188.0, lag_ms=60.0, lag_ms_p99=110.0, peak_dbfs=-20.4,
-    classified=990, shed=0, lost=10, left_over=0, windows_shed=0, gated=0, undelivered=0, entries_waiting=0,
-    entries_lost=0, stage_failures=0,
+    classified=990, shed=0, lost=10, left_over=0, windows_shed=0, gated=0, undelivered=0, away=0, reopened=0,
+    entries_waiting=0,    entries_lost=0, stage_failures=0,
 )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_all_is_well(status):
         "model       home (/etc/audiomon/audiomon.yaml)",
         "hears       speech 0.93, 2.0 predictions/s",
         "latency     188 µs a call, lag 60 ms (99 %: 110 ms)",
-        "lost        10 samples (99.00% of all samples heard)",
+        "unheard     10 samples lost (99.00% of all samples heard)",
         "running     2.0 h, 14000 predictions, version 1.2.3",
     ]
 
@@ -53,7 +53,7 @@ def test_what_is_not_well_is_said_and_is_the_exit_status(status):
     assert done.status == 1
     for words in (
         "doubtful for 1.5 min: nothing but zeros", "refused     a.yaml:3: no", "4 windows shed (100 samples)",
-        "failures    1 of stages", "journal     0 waiting, 2 lost",
+        "failures    1, with the stage restarted", "journal     0 waiting, 2 lost",
     ):  # fmt: skip
         assert words in done.out
 

@@ -330,3 +330,10 @@ def assert_plain(data):
             assert_plain(value)
     else:
         assert type(data) in (str, int, float, bool, type(None))
+
+
+def test_a_key_whose_value_follows_on_the_next_line_lacks_no_space(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("hop_s: [\nmicrophone:\n  device: mic\n")
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        read_document(path)

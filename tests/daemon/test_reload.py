@@ -7,9 +7,9 @@ import pytest
 from audiomon.config import load_config
 from audiomon.config.settings import Settings
 from audiomon.daemon import reload
+from audiomon.daemon.change import Reversion
 from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import FILE, ReloadState
-from audiomon.daemon.sessions import Reversion
 from audiomon.errors import ConfigError, DeviceError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.runtime_files import RuntimeFiles, read_runtime

@@ -11,9 +11,10 @@ import pytest
 
 from audiomon.clock import Clock
 from audiomon.daemon import session as session_module
+from audiomon.daemon.change import Change
 from audiomon.daemon.health import TIMES, Health
 from audiomon.daemon.opening import Opening
-from audiomon.daemon.sessions import WORKER_STALLED_S, Change, Sessions
+from audiomon.daemon.sessions import WORKER_STALLED_S, Sessions
 from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError, StageError
 from audiomon.pipeline.prediction import Event, Prediction, Status, StatusKind
 from tests.daemon.stubs import HOP_S, PATIENCE_S, RATE, KeptOutput, StubClassifier, StubSource, running
@@ -215,13 +216,15 @@ def test_an_unplugged_source_ends_what_is_on_and_says_what_was_missed(house):
     told = house.output.of_kind("device-back")[0]
     assert told.message.startswith("mic is back after ")
     assert 5 < told.facts["lost_s"] < 6
+    total = house.sessions.counting.total
+    assert (total.lost, total.away, total.reopened) == (0, told.facts["lost"], 0)
 
 
 def test_a_capture_thread_that_raises_is_a_stage_that_failed(house):
     source = house.begin()
     house.lose(source, CaptureError("mic: capturing raised RuntimeError: boom"))
     assert house.output.kinds == ["listening", "stage-failed", "device-lost"]
-    assert house.sessions.stage_failures == 1
+    assert house.sessions.failures.count == 1
 
 
 def failing_at(*numbers: int):
@@ -258,13 +261,13 @@ def test_a_stage_that_fails_three_times_within_a_minute_is_given_up_and_all_is_c
     def fail_thrice() -> None:
         for failures in (1, 2, 3):
             source.send(1.0)
-            house.until(lambda failures=failures: house.sessions.stage_failures == failures)
+            house.until(lambda failures=failures: house.sessions.failures.count == failures)
 
     with pytest.raises(StageError, match="the inference stage raised RuntimeError: boom, the third failure"):
         fail_thrice()
     house.end()
     assert house.total() == source.captured_end
-    assert house.sessions.stage_failures == 3
+    assert house.sessions.failures.count == 3
 
 
 def test_a_change_is_announced_by_the_window_that_it_holds_from(house):
@@ -337,6 +340,7 @@ def test_a_change_that_reopens_says_what_the_gap_cost(house):
     other.wait_heard()
     house.listen(other, 0.3)
     assert change.outcome == f"Changed, {RATE // 2} samples lost"
+    assert house.sessions.counting.total.reopened == RATE // 2
     assert house.output.kinds == ["listening", "listening", "config-applied"]
     assert house.sessions.running.model == "B"
 

@@ -342,6 +342,10 @@ def test_the_daemon_never_imports_what_only_the_lab_needs(folder, own_virtual_mi
         "matplotlib",
         "sklearn",
         "tflite",
+        "aiohttp",
+        "aiomqtt",
+        "asyncio",
+        "prometheus_client",
     }
-    assert not [module for module in modules if module.startswith("audiomon.lab")]
+    assert not [module for module in modules if module.startswith(("audiomon.lab", "audiomon.link"))]
     assert "soundfile" not in modules

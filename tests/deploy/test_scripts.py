@@ -83,7 +83,7 @@ def test_the_lowest_versions_are_resolved_for_python_3_11_and_tested_without_the
     assert status == 0, said
     (call,) = two_pythons.calls("uv pip install")
     assert "--resolution lowest-direct" in call
-    assert call.endswith("[test]")
+    assert call.endswith("[test,link]")
     assert two_pythons.calls("-m mypy") == []
     assert len(two_pythons.calls("-m pytest")) == 1
 

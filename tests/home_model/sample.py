@@ -46,13 +46,17 @@ def voiced(frequency_hz: Float64, formants_hz: list[tuple[float, float, float]],
 
 
 def bark(rng: np.random.Generator) -> Float32:
-    """Return one bark: 0.2 s, the pitch up and down again, as hoarse as dogs are."""
-    time = np.linspace(0, 1, int(0.2 * SAMPLE_RATE_HZ))
-    pitch = 330 + 330 * np.sin(np.pi * time**0.7) + rng.normal(0, 8)
-    hoarse = 1 + 0.25 * coloured_noise(len(time), 1.0, rng)
-    sound = voiced(pitch * (1 + 0.01 * coloured_noise(len(time), 1.5, rng)), [(750, 250, 1.0), (1500, 400, 0.7)], 2)
-    sound = sound * hoarse + 0.25 * np.abs(sound).max() * coloured_noise(len(time), 0.5, rng)
-    envelope = np.minimum(1, time / 0.06) * np.exp(-3.5 * time) * np.minimum(1, (1 - time) / 0.1)
+    """Return one bark: 0.25 s, the pitch up and down again, as much breath as voice, both shaped by the same throat."""
+    time = np.linspace(0, 1, int(0.25 * SAMPLE_RATE_HZ))
+    throat = [(1070.0, 360.0, 1.0), (2000.0, 390.0, 0.8), (3130.0, 370.0, 0.12)]
+    pitch = (645 + 290 * np.sin(np.pi * time**0.6)) * (1 + 0.02 * coloured_noise(len(time), 1.5, rng))
+    sound = voiced(pitch, throat, 2.5) * (1 + 0.1 * coloured_noise(len(time), 0.5, rng))
+    spectrum = np.fft.rfft(coloured_noise(len(time), 0.3, rng))
+    at = np.fft.rfftfreq(len(time), 1 / SAMPLE_RATE_HZ)
+    shape = 0.05 + sum(strength / (1 + ((at - centre) / width) ** 2) for centre, width, strength in throat)
+    breath = np.fft.irfft(spectrum * shape, len(time))
+    sound = sound / np.abs(sound).max() + 0.93 * breath / np.abs(breath).max()
+    envelope = np.minimum(1, time * 0.25 / 0.03) * np.exp(-3.5 * time) * np.minimum(1, (1 - time) / 0.15)
     return _scaled(sound * envelope)
 
 

@@ -16,7 +16,13 @@ from audiomon.models.package import read_package
 HOME = Path(__file__).parents[2] / "models" / "home"
 SAMPLE = HOME / "sample.flac"
 # Seconds of the sample that hold nothing but one thing, a window's length and a bit from its edges.
-KNOWN = [("background", 0.0, 2.9), ("speech", 3.5, 7.8), ("background", 8.4, 10.3), ("baby_cry", 15.2, 18.7)]
+KNOWN = [
+    ("background", 0.0, 2.9),
+    ("speech", 3.5, 7.8),
+    ("background", 8.4, 10.3),
+    ("dog_bark", 10.4, 12.9),
+    ("baby_cry", 15.2, 18.7),
+]
 
 
 @pytest.fixture(scope="module")

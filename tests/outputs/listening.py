@@ -21,7 +21,7 @@ def snapshot(**changes) -> Snapshot:
         "pid": 1, "version": "0.1.0", "at_s": 1.0, "up_s": 1.0, "health": "listening", "health_s": 1.0, "reason": "",
         "microphone": "mic", "model": "home", "config": "audiomon.yaml", "refused": "", "label": "speech", "score": 0.5,
         "per_s": 2.0, "predictions": 1, "inference_us": 300.0, "lag_ms": 50.0, "lag_ms_p99": 60.0, "peak_dbfs": -20.0,
-        "classified": 1, "shed": 0, "lost": 0, "left_over": 0, "windows_shed": 0, "gated": 0, "undelivered": 0,
+        "classified": 1, "shed": 0, "lost": 0, "left_over": 0, "windows_shed": 0, "gated": 0, "undelivered": 0, "away": 0, "reopened": 0,
         "entries_waiting": 0, "entries_lost": 0, "stage_failures": 0,
     }  # fmt: skip
     return Snapshot(**{**plain, **changes})

@@ -18,9 +18,10 @@ import msgspec
 
 from audiomon.config import Config, Decisions, Microphone, decision_rules
 from audiomon.config.settings import Settings
+from audiomon.daemon.change import Change
 from audiomon.daemon.opening import open_microphone
 from audiomon.daemon.running import Running
-from audiomon.daemon.sessions import Change, Sessions
+from audiomon.daemon.sessions import Sessions
 from audiomon.models.classifier import Classifier
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import installed_backends

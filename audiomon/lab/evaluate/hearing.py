@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.audio.file import FileSource
-from audiomon.audio.level import LevelMeter
+from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Block, Source
 from audiomon.clock import SystemClock
 from audiomon.config import DecisionRules, Decisions, Document, decision_rules
 from audiomon.errors import InputError
+from audiomon.features import LogMelSpec
+from audiomon.lab.train.activity import ENOUGH, FramePower, activity
 from audiomon.lab.train.dataset import Sound
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
@@ -30,10 +32,11 @@ Bool = NDArray[np.bool_]
 DEFAULT_HOP_S = 0.5
 ROOM_S = 3.0
 ROOM_DBFS = -70.0
-# A window this far below the recording's loudest holds nothing of what the recording is named for.
-COUNTED_BELOW_LOUDEST_DB = 25.0
 # Part of a window (or of a recording shorter than one) that must lie within the recording.
 _INSIDE = 0.95
+# Where a recording's sound is does not depend on the model that hears it: frames of 93 ms, whatever it reads.
+_ACTIVITY_SPEC = LogMelSpec()
+_SAMPLES_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class HeardSound:
         counted: windows that lie within the recording and hold its sound, shape (n,).
         events: labels that turned on.
         window_s: length of a window.
+        sound_at_s: where the recording's sound begins, in seconds from its start.
     """
 
     sound: Sound
@@ -67,6 +71,7 @@ class HeardSound:
     counted: Bool
     events: tuple[HeardEvent, ...]
     window_s: float
+    sound_at_s: float = 0.0
 
     @property
     def clip_scores(self) -> Float32:
@@ -75,20 +80,20 @@ class HeardSound:
 
 
 class _Room:
-    """A recording with a quiet room before and after it; see `Source`."""
+    """A source: a recording with a quiet room before and after it."""
 
-    def __init__(self, inner: FileSource) -> None:
+    def __init__(self, inner: FileSource, room_s: float) -> None:
         self._inner: Source = inner
         self.name = inner.name
         self.sample_rate = inner.sample_rate
         self.channels = inner.channels
         self.live = False
         self._rng = np.random.default_rng(5)
-        self._left = [round(ROOM_S * self.sample_rate)] * 2
+        self._left = [round(room_s * self.sample_rate)] * 2
         self._position = 0
 
     def read(self, frames: int) -> Block | None:
-        """See `Source.read`."""
+        """Return noise, then the recording, then noise."""
         if self._left[0]:
             return self._noise(0, frames)
         block = self._inner.read(frames)
@@ -100,15 +105,15 @@ class _Room:
 
     @property
     def captured_end(self) -> int:
-        """See `Source`."""
+        """How many frames have been read."""
         return self._position
 
     def rewind(self, frames: int) -> int:  # noqa: ARG002  # Source's signature
-        """See `Source.rewind`. Never back."""
+        """Go nowhere: what was read is gone."""
         return 0
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """Close the recording."""
         self._inner.close()
 
     def _noise(self, side: int, frames: int) -> Block:
@@ -126,10 +131,63 @@ def unwritten(manifest: Manifest, content: bytes) -> Classifier:
     return Classifier(package, choose_backend("auto"))
 
 
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """What a model said to a recording in a quiet room; times in seconds from the recording's start.
+
+    Attributes:
+        duration_s: of the recording.
+        hop_s: between windows.
+        end_s: end of each window, shape (n,).
+        scores: shape (n, labels).
+        events: labels that turned on.
+    """
+
+    duration_s: float
+    hop_s: float
+    end_s: Float64
+    scores: Float32
+    events: tuple[HeardEvent, ...]
+
+
+def play(path: Path, classifier: Classifier, rules: DecisionRules, hop_s: float, room_s: float = ROOM_S) -> Playback:
+    """Play one recording to a model.
+
+    Args:
+        path: of the recording.
+        classifier: the model.
+        rules: when scores become events.
+        hop_s: wanted seconds between windows.
+        room_s: of quiet before the recording, and after it.
+
+    Raises:
+        InputError: the recording is damaged or empty.
+    """
+    file = FileSource(path)
+    source = _Room(file, room_s)
+    listener = Listener(source, classifier, rules, hop_s=hop_s, channel="mix", clock=SystemClock())
+    ends, scores, events = [], [], []
+    try:
+        while not listener.ended:
+            heard = listener.next()
+            if heard is None or heard.prediction is None:
+                continue
+            ends.append(heard.prediction.position_s - room_s)
+            scores.append(heard.prediction.scores)
+            events += [HeardEvent(one.label, one.position_s - room_s) for one in heard.events if one.state == "on"]
+    finally:
+        file.close()
+    if not file.duration_s:
+        raise InputError(f"{path}: is empty")
+    return Playback(
+        file.duration_s, listener.windows.hop_s, np.array(ends), np.array(scores, dtype=np.float32), tuple(events)
+    )
+
+
 def hear(
     sound: Sound, classifier: Classifier, rules: DecisionRules | None = None, hop_s: float = DEFAULT_HOP_S
 ) -> HeardSound:
-    """Play one recording.
+    """Play one labelled recording to a model, and say which of its windows count.
 
     Args:
         sound: labelled with one of the model's labels.
@@ -142,51 +200,56 @@ def hear(
     """
     manifest = classifier.package.manifest
     rules = rules or decision_rules(manifest.labels, manifest.decisions, Decisions())
-    file = FileSource(sound.path)
-    meter = LevelMeter()
-    listener = Listener(_Room(file), classifier, rules, hop_s=hop_s, channel="mix", clock=SystemClock(), level=meter)
-    ends, scores, levels, events = [], [], [], []
-    try:
-        while not listener.ended:
-            heard = listener.next()
-            if heard is None or heard.prediction is None:
-                continue
-            ends.append(heard.prediction.position_s - ROOM_S)
-            scores.append(heard.prediction.scores)
-            levels.append(meter.take_dbfs() or -120.0)
-            events += [HeardEvent(one.label, one.position_s - ROOM_S) for one in heard.events if one.state == "on"]
-    finally:
-        file.close()
-    duration_s = file.duration_s
-    if not duration_s:
-        raise InputError(f"{sound.path}: is empty")
-    end_s = np.array(ends)
-    counted = _counted(end_s, np.array(levels), classifier.spec.window_s, listener.windows.hop_s, duration_s)
+    played = play(sound.path, classifier, rules, hop_s)
+    window_s = classifier.spec.window_s
+    active = _active(sound.path)
     return HeardSound(
         sound,
-        duration_s,
-        duration_s + 2 * ROOM_S,
-        end_s,
-        np.array(scores, dtype=np.float32),
-        counted,
-        tuple(events),
-        classifier.spec.window_s,
+        played.duration_s,
+        played.duration_s + 2 * ROOM_S,
+        played.end_s,
+        played.scores,
+        _counted(played, window_s, active),
+        played.events,
+        window_s,
+        float(active.argmax()) * _ACTIVITY_SPEC.hop_length / _ACTIVITY_SPEC.sample_rate,
     )
 
 
-def _counted(end_s: Float64, hop_dbfs: Float64, window_s: float, hop_s: float, duration_s: float) -> Bool:
-    """Choose the windows that lie within a recording and are not silent beside its loudest.
+def _active(path: Path) -> Bool:
+    """Say in which frames of `_ACTIVITY_SPEC` a recording holds its sound: shape (frames,)."""
+    power = FramePower(_ACTIVITY_SPEC)
+    waiting = np.empty(0, dtype=np.float32)
+    levels = []
+    file = FileSource(path)
+    try:
+        stream = MonoStream(file, _ACTIVITY_SPEC.sample_rate)
+        while (stretch := stream.read(_SAMPLES_AT_ONCE)) is not None:
+            waiting = np.concatenate([waiting, stretch.samples])
+            levels.append(power.mean_square(power.frames(waiting)))
+            waiting = waiting[len(levels[-1]) * _ACTIVITY_SPEC.hop_length :]
+    finally:
+        file.close()
+    mean_square = np.concatenate(levels)
+    return activity(mean_square) if len(mean_square) else np.ones(1, dtype=bool)
+
+
+def _counted(played: Playback, window_s: float, active: Bool) -> Bool:
+    """Choose the windows that lie within the recording and hold its sound, as training draws them.
 
     Args:
-        end_s: of the windows, from the recording's start.
-        hop_dbfs: level of what each window has that the one before had not.
+        played: windows and the recording's length.
         window_s: length of a window.
-        hop_s: between windows.
-        duration_s: of the recording.
+        active: frames with sound.
     """
+    end_s, duration_s = played.end_s, played.duration_s
     overlap = np.minimum(end_s, duration_s) - np.maximum(end_s - window_s, 0)
     inside = overlap >= min(_INSIDE * min(window_s, duration_s), overlap.max() - 1e-9)
-    hops = max(1, round(window_s / hop_s))
-    power = np.convolve(10 ** (hop_dbfs / 10), np.ones(hops) / hops)[: len(end_s)]
-    loud = power >= power[inside].max() * 10 ** (-COUNTED_BELOW_LOUDEST_DB / 10)
-    return np.asarray(inside & loud)
+    middle_s = (np.arange(len(active)) * _ACTIVITY_SPEC.hop_length + _ACTIVITY_SPEC.n_fft / 2) / (
+        _ACTIVITY_SPEC.sample_rate
+    )
+    until = np.concatenate([[0], np.cumsum(active)])
+    held = until[np.searchsorted(middle_s, end_s)] - until[np.searchsorted(middle_s, end_s - window_s)]
+    frame_s = _ACTIVITY_SPEC.hop_length / _ACTIVITY_SPEC.sample_rate
+    enough = min(round(ENOUGH * window_s / frame_s), int(held[inside].max()))
+    return np.asarray(inside & (held >= enough))

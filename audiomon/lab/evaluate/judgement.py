@@ -1,13 +1,15 @@
-"""Figures from what was heard: accuracy, precision, recall, calibration, and events through the decision stage."""
+"""Figures from what was heard: events, then accuracy, precision, recall and calibration by recordings and windows."""
 
-import math
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.errors import UserError
+from audiomon.extras import install_extra
+from audiomon.lab.evaluate.events import Events, count_events
 from audiomon.lab.evaluate.hearing import HeardSound
 
 Float64 = NDArray[np.float64]
@@ -44,18 +46,28 @@ class Answers:
     @property
     def confusion(self) -> Int64:
         """How many of each label (row) were taken for which (column)."""
-        counts = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
-        np.add.at(counts, (self.right, self.taken), 1)
-        return counts
+        from sklearn.metrics import confusion_matrix
+
+        return np.asarray(confusion_matrix(self.right, self.taken, labels=range(len(self.labels))))
 
     @property
     def per_class(self) -> list["ClassFigures"]:
         """Precision, recall and F1 of each label."""
-        counts = self.confusion
-        found, said, there = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+        from sklearn.metrics import precision_recall_fscore_support
+
+        numbers = range(len(self.labels))
+        figures = precision_recall_fscore_support(self.right, self.taken, labels=numbers, zero_division=0)
+        said = np.bincount(self.taken, minlength=len(self.labels))
+        nothing = float("nan")
         return [
-            ClassFigures(label, int(there[n]), _part(found[n], said[n]), _part(found[n], there[n]))
-            for n, label in enumerate(self.labels)
+            ClassFigures(
+                label,
+                int(count),
+                float(precision) if said[number] else nothing,
+                float(recall) if count else nothing,
+                float(f1) if count and said[number] else nothing,
+            )
+            for number, (label, precision, recall, f1, count) in enumerate(zip(self.labels, *figures, strict=True))
         ]
 
     @property
@@ -65,7 +77,10 @@ class Answers:
 
     @property
     def calibration(self) -> list[tuple[float, float, int]]:
-        """By tenths of the highest score: mean score, share that was right, how many; empty tenths left out."""
+        """By tenths of the highest score: mean score, share that was right, how many; empty tenths left out.
+
+        scikit-learn's `calibration_curve` does not say how many, which the error below and the picture need.
+        """
         highest = self.scores.max(axis=1)
         right = self.taken == self.right
         tenth = np.minimum((highest * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
@@ -84,46 +99,13 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """How well one class is told from the others; shares are NaN where there is nothing to divide by."""
+    """How well one class is told from the others; a figure without anything to divide by is NaN."""
 
     label: str
     count: int
     precision: float
     recall: float
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both > 0 else (0.0 if both == 0 else float("nan"))
-
-
-@dataclass(frozen=True, slots=True)
-class EventFigures:
-    """What the decision stage made of the recordings of one label.
-
-    Attributes:
-        label: which.
-        recordings: how many.
-        heard: those with an event of their own label.
-        false_events: events of another label.
-        hours: of sound, the quiet room around each recording included.
-        delay_s: median time from a recording's start to its event; NaN without any.
-        makes_events: whether the label has a threshold at all.
-    """
-
-    label: str
-    recordings: int
-    heard: int
-    false_events: int
-    hours: float
-    delay_s: float
-    makes_events: bool
-
-    @property
-    def missed(self) -> int:
-        """Recordings whose label was never on."""
-        return self.recordings - self.heard if self.makes_events else 0
+    f1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,49 +135,29 @@ class Judgement:
 
     Attributes:
         labels: of the model.
+        events: what a user notices.
         clips: one answer a recording.
         windows: one a counted window.
-        events: by label, those that there are recordings of.
         folds: accuracy over the recordings of each fold, where there are several models.
         mistakes: worst first.
     """
 
     labels: tuple[str, ...]
+    events: Events
     clips: Answers
     windows: Answers
-    events: tuple[EventFigures, ...]
     folds: dict[str, float]
     mistakes: tuple[Mistake, ...]
 
-    @property
-    def false_events(self) -> int:
-        """False events in all."""
-        return sum(one.false_events for one in self.events)
 
-    @property
-    def hours(self) -> float:
-        """Hours of sound listened to."""
-        return sum(one.hours for one in self.events)
+def check_judging() -> None:
+    """Check that figures can be worked out, before what they are of is heard.
 
-    @property
-    def false_events_per_hour(self) -> float:
-        """Of all labels."""
-        return self.false_events / self.hours
-
-    @property
-    def most_false_events_per_hour(self) -> float:
-        """Below this, with 95 % confidence, if false events come by chance: Poisson's upper bound."""
-        return poisson_bound(self.false_events) / self.hours
-
-
-def poisson_bound(count: int) -> float:
-    """Return the mean of a Poisson distribution of which so few, or fewer, come in one case of 20: 3.0 for none."""
-    low, high = 0.0, count + 10.0 + 5 * math.sqrt(count)
-    for _ in range(60):
-        mean = (low + high) / 2
-        terms = (math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
-        low, high = (mean, high) if sum(terms) > 0.05 else (low, mean)
-    return high
+    Raises:
+        UserError: scikit-learn is not installed.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise UserError(f"figures need scikit-learn, which is not installed: {install_extra('lab')}")
 
 
 def judge(heard: Sequence[HeardSound], labels: tuple[str, ...], event_labels: Sequence[str]) -> Judgement:
@@ -211,28 +173,18 @@ def judge(heard: Sequence[HeardSound], labels: tuple[str, ...], event_labels: Se
     clips = Answers(labels, right, np.stack([one.clip_scores for one in heard]))
     counts = [int(one.counted.sum()) for one in heard]
     windows = Answers(labels, np.repeat(right, counts), np.concatenate([one.scores[one.counted] for one in heard]))
-    present = [label for label in labels if (right == numbers[label]).any()]
-    events = tuple(
-        _events(label, [one for one in heard if one.sound.label == label], label in event_labels) for label in present
-    )
     folds = {
         fold: float(np.mean([clips.taken[n] == right[n] for n, one in enumerate(heard) if one.sound.fold == fold]))
         for fold in sorted({one.sound.fold for one in heard} - {""})
     }
     mistakes = sorted((mistake for one in heard for mistake in _mistakes(one, labels)), key=lambda one: -one.score)
-    return Judgement(labels, clips, windows, events, folds if len(folds) > 1 else {}, tuple(mistakes))
-
-
-def _events(label: str, heard: list[HeardSound], makes_events: bool) -> EventFigures:
-    own = [[event.at_s for event in one.events if event.label == label] for one in heard]
-    return EventFigures(
-        label,
-        len(heard),
-        sum(1 for times in own if times),
-        sum(event.label != label for one in heard for event in one.events),
-        sum(one.heard_s for one in heard) / 3600,
-        float(np.median([times[0] for times in own if times])) if any(own) else float("nan"),
-        makes_events,
+    return Judgement(
+        labels,
+        count_events(heard, labels, event_labels),
+        clips,
+        windows,
+        folds if len(folds) > 1 else {},
+        tuple(mistakes),
     )
 
 
@@ -250,7 +202,3 @@ def _mistakes(heard: HeardSound, labels: tuple[str, ...]) -> list[Mistake]:
         score = float(heard.scores[worst].max())
         found.append(Mistake(heard.sound.name, begin_s, end_s, heard.sound.label, labels[taken[worst]], score))
     return found
-
-
-def _part(some: Any, of_all: Any) -> float:
-    return float(some / of_all) if of_all else float("nan")

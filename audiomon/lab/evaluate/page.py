@@ -7,11 +7,12 @@ from html import escape
 from pathlib import Path
 
 from audiomon.errors import UserError
+from audiomon.lab.evaluate.events import Events
 from audiomon.lab.evaluate.judgement import Answers, Judgement
-from audiomon.lab.evaluate.report import percent
+from audiomon.lab.evaluate.report import EXPLANATION, heard, late, per_hour, percent
 from audiomon.lab.pictures import confusion_picture, precision_recall_picture, reliability_picture
 
-_MOST_MISTAKES = 200
+_MAX_MISTAKES = 200
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222;
        background: #fff; }
@@ -64,21 +65,22 @@ def page(judgement: Judgement, title: str, command: str) -> str:
 <style>{_STYLE}</style></head>
 <body>
 <h1>{escape(title)}</h1>
+<h2>What you will notice</h2>
+{_events(judgement.events)}
+<p>{escape(" ".join(EXPLANATION))} Each recording is played once in a quiet room, to the same windows and decisions as
+those of the service.</p>
+<h2>What the model says</h2>
 <div class="figures">
 <div><span>recordings right</span><b class="big">{percent(clips.accuracy)}</b> of {len(clips.right)}{folds}</div>
-<div><span>windows right</span><b class="big">{percent(windows.accuracy)}</b> of {len(windows.right)}</div>
-<div><span>false events an hour</span><b class="big">{judgement.false_events_per_hour:.1f}</b>
-below {judgement.most_false_events_per_hour:.1f} with 95 % confidence</div>
+<div><span>windows with the sound right</span>
+<b class="big">{percent(windows.accuracy)}</b> of {len(windows.right)}</div>
 </div>
-<h2>Classes</h2>
 {_classes(clips, "recordings")}
-{_classes(windows, "windows")}
+{_classes(windows, "windows with the sound")}
 <h2>Pictures</h2>
 <div class="pictures">
 {images}
 </div>
-<h2>Events, as the daemon makes them</h2>
-{_events(judgement)}
 <h2>Worst mistakes</h2>
 {_mistakes(judgement)}
 <p>Made by <code>{escape(command)}</code></p>
@@ -101,23 +103,17 @@ def _classes(answers: Answers, what: str) -> str:
     return _table(("class", what, "precision", "recall", "F1"), rows)
 
 
-def _events(judgement: Judgement) -> str:
-    rows = [
-        (
-            one.label,
-            f"{one.missed} of {one.recordings}" if one.makes_events else "–",
-            str(one.false_events),
-            f"{one.hours * 60:.1f}",
-        )
-        for one in judgement.events
-    ]
-    return _table(("recordings of", "missed", "false events", "minutes"), rows)
+def _events(events: Events) -> str:
+    rows = [(one.label, heard(one), late(one), per_hour(one.false), str(one.mistaken)) for one in events.labels]
+    if events.background.hours:
+        rows.append(("all labels", "", "", per_hour(events.background), ""))
+    return _table(("label", "heard", "how late", "false in background", "mistaken"), rows)
 
 
 def _mistakes(judgement: Judgement) -> str:
     rows = [
         (one.name, f"{one.begin_s:.1f}–{one.end_s:.1f} s", one.label, one.taken, f"{one.score:.2f}")
-        for one in judgement.mistakes[:_MOST_MISTAKES]
+        for one in judgement.mistakes[:_MAX_MISTAKES]
     ]
     if not rows:
         return "<p>None.</p>"

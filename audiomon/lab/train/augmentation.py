@@ -8,6 +8,9 @@ frames, n_mels).
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomon.features import LogMelSpec
+from audiomon.features.mel import hz_to_mel, mel_to_hz
+
 Float32 = NDArray[np.float32]
 
 
@@ -43,6 +46,30 @@ def equalize(windows: Float32, rng: np.random.Generator) -> Float32:
     high_pass = np.where(rng.random(count) < 0.3, rng.uniform(0, 5, count), -1)[:, np.newaxis]
     curve_db -= np.clip((high_pass - np.arange(bands)) * 6, 0, 30)
     return np.asarray(windows * (10 ** (curve_db / 10)).astype(np.float32)[:, np.newaxis, :])
+
+
+def warp_matrices(spec: LogMelSpec, factors: tuple[float, ...]) -> Float32:
+    """Return matrices that move the bands of mel powers, as a longer or shorter throat would.
+
+    Args:
+        spec: of the bands.
+        factors: by which frequencies are multiplied.
+
+    Returns:
+        Shape (factors, n_mels, n_mels); windows @ one of them are moved.
+    """
+    fmax = spec.sample_rate / 2 if spec.fmax is None else spec.fmax
+    low, high = hz_to_mel(np.array([spec.fmin, fmax]), spec.mel_scale)
+    centres = np.linspace(low, high, spec.n_mels + 2)[1:-1]
+    bands = np.arange(spec.n_mels)
+    matrices = np.zeros((len(factors), spec.n_mels, spec.n_mels), dtype=np.float32)
+    for matrix, factor in zip(matrices, factors, strict=True):
+        sources = hz_to_mel(mel_to_hz(centres, spec.mel_scale) / factor, spec.mel_scale)
+        at = np.interp(sources, centres, bands)
+        below = np.minimum(at.astype(int), spec.n_mels - 2)
+        matrix[below, bands] = 1 - (at - below)
+        matrix[below + 1, bands] += at - below
+    return matrices
 
 
 def steady_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:

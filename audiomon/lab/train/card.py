@@ -1,11 +1,10 @@
 """The model card that training writes: Markdown, every figure with the command that makes it again. Words only."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from audiomon.lab.evaluate.hearing import COUNTED_BELOW_LOUDEST_DB, ROOM_DBFS
+from audiomon.lab.evaluate.hearing import ROOM_DBFS
 from audiomon.lab.evaluate.judgement import Judgement
-from audiomon.lab.evaluate.report import percent
+from audiomon.lab.evaluate.report import EXPLANATION, events_table, percent
 from audiomon.lab.proof import Proof
 from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.lab.train.preparation import Prepared
@@ -19,7 +18,7 @@ _OBVIOUS = ("kind", "center", "normalization")
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card tells.
+    """What a card says.
 
     Attributes:
         name: of the package.
@@ -112,29 +111,29 @@ def _seconds(facts: CardFacts) -> str:
 
 def _judged(facts: CardFacts, judgement: Judgement) -> str:
     rows = zip(judgement.clips.per_class, judgement.windows.per_class, judgement.labels, strict=True)
-    events = {one.label: one for one in judgement.events}
     table = "\n".join(
         f"| {label} | {clip.count} | {percent(clip.precision)} | {percent(clip.recall)} | {percent(clip.f1)} "
-        f"| {window.count} | {percent(window.precision)} | {percent(window.recall)} | {percent(window.f1)} "
-        f"| {_missed(events.get(label))} | {events[label].false_events if label in events else '–'} |"
+        f"| {window.count} | {percent(window.precision)} | {percent(window.recall)} | {percent(window.f1)} |"
         for clip, window, label in rows
     )
     return f"""
-Judged on {facts.judged_on}. {_headline(judgement)}
-Made again by
+Judged on {facts.judged_on}. These figures come from
 
     {facts.check}
 
-| class | recordings | precision | recall | F1 | windows | precision | recall | F1 | missed | false events |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{events_table(judgement.events)}
+
+{" ".join(EXPLANATION)} Each recording is played once in a quiet room
+({ROOM_DBFS:g} dBFS), to the daemon's windows and decisions.
+
+What tells a trainer more than a user: {_headline(judgement)}
+
+| class | recordings | precision | recall | F1 | windows | precision | recall | F1 |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {table}
 
-A recording's answer is the mean over its windows, without those more than
-{COUNTED_BELOW_LOUDEST_DB:g} dB quieter than its loudest. {_calibration(judgement)}
-"Missed" and "false events" are those of the daemon's decision stage with this package's thresholds: each recording is
-played once in a quiet room ({ROOM_DBFS:g} dBFS); a false event is of another class than the recording.
-{judgement.false_events} false events in {judgement.hours * 60:.0f} minutes: with 95 % confidence below
-{judgement.most_false_events_per_hour:.1f} an hour, for sounds like these.
+Windows are those that hold their recording's sound, by its A-weighted level; a recording's answer is the mean over
+them. {_calibration(judgement)}
 """
 
 
@@ -155,10 +154,6 @@ def _headline(judgement: Judgement) -> str:
 def _calibration(judgement: Judgement) -> str:
     clips, windows = judgement.clips.calibration_error, judgement.windows.calibration_error
     return f"Calibration error: {clips:.3f} over recordings, {windows:.3f} over windows."
-
-
-def _missed(event: Any) -> str:
-    return f"{event.missed} of {event.recordings}" if event is not None and event.makes_events else "–"
 
 
 def _settings(settings: TrainingSettings) -> str:

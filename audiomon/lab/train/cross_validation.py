@@ -1,12 +1,14 @@
 """Cross-validation: for each fold, a model that never heard it, and what that model says to it."""
 
+from audiomon.config import Decisions, decision_rules
 from audiomon.errors import InputError
 from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound
 from audiomon.lab.train.dataset import BACKGROUND
 from audiomon.lab.train.fitting import Job, Trained
-from audiomon.lab.train.packaging import hear_held
+from audiomon.lab.train.packaging import hear_held, manifest_of
 from audiomon.lab.train.preparation import Prepared
 from audiomon.lab.train.settings import TrainingSettings
+from audiomon.lab.train.thresholds import chosen_decisions, decided_again
 
 
 def fold_jobs(prepared: Prepared, settings: TrainingSettings, threads: int) -> list[Job]:
@@ -41,10 +43,29 @@ def job(prepared: Prepared, settings: TrainingSettings, held: str | None, thread
 
 def hear_folds(
     prepared: Prepared, settings: TrainingSettings, trained: list[Trained], hop_s: float = DEFAULT_HOP_S
-) -> list[HeardSound]:
-    """Play each fold to the model that was trained without it."""
-    return [
-        heard
+) -> tuple[list[HeardSound], Decisions]:
+    """Play each fold to the model that was trained without it.
+
+    Returns:
+        What was heard, and the decisions for a model that has learned from all folds. Where thresholds are chosen, each
+        fold's events are made by those that the other folds chose.
+    """
+    folds = [
+        hear_held(prepared.held(fold), one.contents["float32"], prepared.labels, settings, hop_s)
         for fold, one in zip(prepared.folds, trained, strict=True)
-        for heard in hear_held(prepared.held(fold), one.contents["float32"], prepared.labels, settings, hop_s)
     ]
+    everything = [heard for fold in folds for heard in fold]
+    if not settings.false_events_per_hour:
+        return everything, settings.decisions
+    labels = prepared.labels
+    own = manifest_of("trained", labels, settings).decisions
+
+    def chosen(heard: list[HeardSound]) -> Decisions:
+        return chosen_decisions(heard, labels, own, settings.false_events_per_hour)
+
+    decided = []
+    for fold in folds:
+        others = [heard for other in folds if other is not fold for heard in other]
+        rules = decision_rules(labels, chosen(others), Decisions())
+        decided += [decided_again(heard, labels, rules) for heard in fold]
+    return decided, chosen(everything)

@@ -22,7 +22,7 @@ from audiomon.errors import InputError, UserError
 SPLIT_TABLE = "split.csv"
 # Words of a split table that are no folds.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-FEWEST_PER_CLASS = 5
+MIN_PER_CLASS = 5
 SOURCES = "record every class in more than one session, or say what belongs together with --groups or split.csv"
 # The class that makes no events.
 BACKGROUND = "background"
@@ -30,7 +30,7 @@ BACKGROUND = "background"
 _RECORDED = re.compile(r"^(\d{8}-\d{6})-\d+$")
 # What `cut_out_name` gives.
 _CUT_OUT = re.compile(r"^(.+)-at-\d+\.\ds-taken-for-.+$")
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def named(names: Iterable[str]) -> str:
     """List names for a message: a few, and how many more."""
     listed = list(names)
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return ", ".join(listed[:_MOST_NAMED]) + more
+    more = f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else ""
+    return ", ".join(listed[:_MAX_NAMED]) + more
 
 
 def find_sounds(folder: Path) -> list[Sound]:
@@ -111,10 +111,10 @@ def check_classes(folder: Path, sounds: list[Sound]) -> None:
             f"{folder}: has one class, {next(iter(counts))!r}; a model tells at least two apart: add a folder of what "
             f"is usually heard, such as 'background'"
         )
-    small = [f"{folder / label} ({count})" for label, count in sorted(counts.items()) if count < FEWEST_PER_CLASS]
+    small = [f"{folder / label} ({count})" for label, count in sorted(counts.items()) if count < MIN_PER_CLASS]
     if small:
         raise InputError(
-            f"too few recordings in {named(small)}: a class needs at least {FEWEST_PER_CLASS}, better 50; "
+            f"too few recordings in {named(small)}: a class needs at least {MIN_PER_CLASS}, better 50; "
             f"audiomon record makes them"
         )
 
@@ -142,7 +142,7 @@ def divide(folder: Path, sounds: list[Sound], split: Split) -> list[Sound]:
 
 
 def is_dealt(folder: Path, split: Split) -> bool:
-    """Return whether chance divides a data set, for want of a rule and of a table."""
+    """Return whether chance divides a data set, because no rule and no table does."""
     return split.folds is None and not (folder / SPLIT_TABLE).exists()
 
 
@@ -164,8 +164,8 @@ def cut_out_name(stem: str, begin_s: float, taken: str) -> str:
 
 def division_digest(sounds: list[Sound]) -> str:
     """Return a digest of which recording is in which fold."""
-    told = "".join(sorted(f"{sound.name}\t{sound.fold}\n" for sound in sounds))
-    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+    division = "".join(sorted(f"{sound.name}\t{sound.fold}\n" for sound in sounds))
+    return hashlib.blake2b(division.encode(), digest_size=8).hexdigest()
 
 
 def _group(sound: Sound, rule: str | None, parents: Mapping[str, Sound]) -> str:

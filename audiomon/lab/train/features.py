@@ -177,7 +177,7 @@ def refuse(folder: Path, refused: dict[str, str], pairs: list[tuple[Sound, Sound
         count = f"{len(reasons)} recordings" if len(reasons) > 1 else "a recording"
         raise InputError(
             f"{folder}: {count} cannot be used: {'; '.join(reasons[:8])}{' …' if len(reasons) > 8 else ''}; "
-            f"delete or mend {'them' if len(reasons) > 1 else 'it'}, or --skip-bad to train without"
+            f"delete or fix {'them' if len(reasons) > 1 else 'it'}, or --skip-bad to train without"
         )
 
 
@@ -200,9 +200,9 @@ def _frames(path: Path, spec: LogMelSpec, speed: float, folder: Path) -> Frames:
                 os.unlink(draft.name)
                 raise
         # Last, and at once: what has notes is whole, also to another training that reads them now.
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as told:
-            told.write(msgspec.json.encode(measured))
-        os.replace(told.name, notes)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as written:
+            written.write(msgspec.json.encode(measured))
+        os.replace(written.name, notes)
     else:
         measured = msgspec.json.decode(notes.read_bytes(), type=_Measured)
     return Frames(frames, spec.n_mels, measured.digest, measured.samples / spec.sample_rate, measured.peak)

@@ -16,7 +16,7 @@ from audiomon.lab.original import OriginalModel
 from audiomon.lab.proof import Answered, Labelled, random_windows
 from audiomon.lab.tensorflow_process import Progress, import_tensorflow
 from audiomon.lab.train.drawing import Drawer, Material, plain_windows
-from audiomon.lab.train.loop import Epoch, Fit, Validation
+from audiomon.lab.train.loop import Epoch, Validation, fit
 from audiomon.lab.train.settings import TrainingSettings
 
 _CALIBRATION_WINDOWS = 400
@@ -56,9 +56,9 @@ class Job:
             [(one.label, one.takes[0].digest, len(one.takes)) for one in materials]
             for materials in (self.training, self.validation, self.noise)
         ]
-        settings = msgspec.structs.replace(self.settings, decisions=Decisions())
-        told = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
-        return hashlib.blake2b(told + network_source(settings.network), digest_size=12).hexdigest()
+        settings = msgspec.structs.replace(self.settings, decisions=Decisions(), false_events_per_hour=0)
+        decisive = msgspec.json.encode([__version__, settings, self.classes, self.background, sounds])
+        return hashlib.blake2b(decisive + network_source(settings.network), digest_size=12).hexdigest()
 
     @property
     def steps(self) -> int:
@@ -86,12 +86,12 @@ class Trained:
 
 
 def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
-    """Train one network and convert it. Runs in TensorFlow's process; ``progress`` is told every `Epoch`.
+    """Train one network and convert it. Runs in TensorFlow's process; ``progress`` gets every `Epoch`.
 
     Args:
         progress: called after every epoch.
         job: what to do.
-        checkpoint: written after every epoch, and continued from.
+        checkpoint: folder that is written after every epoch, and continued from.
     """
     tensorflow = import_tensorflow(gpu=True)
     with contextlib.suppress(RuntimeError):  # in use already: a second training in this process
@@ -105,9 +105,7 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     if job.validation and job.settings.patience:
         windows, labels = plain_windows(job.validation, spec, _VALIDATION_WINDOWS_EACH)
         validation = Validation(windows, labels)
-    fit = Fit(drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation)
-    fit.run(progress)
-    model = fit.model
+    model, epochs = fit(drawer.draw, spec.shape, job.classes, job.settings, job.steps, checkpoint, validation, progress)
     original = OriginalModel("trained here", lambda x: model(x, training=False), (*spec.shape, 1), (), model)
     each = max(1, _CALIBRATION_WINDOWS // len(job.training))
     windows, labels = plain_windows(job.training, spec, each)
@@ -117,4 +115,4 @@ def fit_network(progress: Progress, job: Job, checkpoint: Path) -> Trained:
     recorded = Answered(windows[chosen], original.answers(windows[chosen]))
     random = random_windows(original.input_shape, _PROOF_WINDOWS)
     compared = {"random": Answered(random, original.answers(random)), "recorded": recorded}
-    return Trained(tuple(fit.epochs), model.count_params(), contents, compared, Labelled(recorded, labels[chosen]))
+    return Trained(tuple(epochs), model.count_params(), contents, compared, Labelled(recorded, labels[chosen]))

@@ -1,10 +1,12 @@
-"""The training loop: Keras, a running mean of the weights, early stopping, and a checkpoint after every epoch.
+"""One network fitted to windows that are drawn as it learns: Keras, with a checkpoint after every epoch.
 
-Runs in the process that has TensorFlow. Knows windows and targets, and nothing of recordings.
+Runs in the process that has TensorFlow. It knows windows and targets, and nothing of recordings.
 """
 
+import csv
 import json
-import os
+import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,10 @@ Int64 = NDArray[np.int64]
 Draw = Callable[[int, np.random.Generator], tuple[Float32, Float32]]
 
 _WARM_UP = 0.05  # part of the steps in which the learning rate rises
+_FIRST_RATE = 0.01  # of the highest learning rate
+# The weights that are kept are a running mean over this many steps, and at most this part of them all.
 _MEAN_OVER_STEPS = 200
+_MEAN_OVER_PART = 0.1
 
 
 class Epoch(NamedTuple):
@@ -50,8 +55,20 @@ class Validation:
     labels: Int64
 
 
-class Fit:
-    """One network's training.
+def fit(
+    draw: Draw,
+    shape: tuple[int, int],
+    classes: int,
+    settings: TrainingSettings,
+    steps: int,
+    checkpoint: Path,
+    validation: Validation | None,
+    progress: Callable[[Epoch], None],
+) -> tuple[Any, list[Epoch]]:
+    """Train a network to the end, from the checkpoint if there is one.
+
+    An interrupted training ends with the weights that it would have had without. Only early stopping counts its
+    patience from the interruption: it may run for longer, and loses no best weights.
 
     Args:
         draw: gives any number of training windows and wanted scores.
@@ -59,145 +76,154 @@ class Fit:
         classes: how many.
         settings: of the training.
         steps: batches in an epoch.
-        checkpoint: file that is written after every epoch and continued from; None for none.
+        checkpoint: folder that is written after every epoch.
         validation: None to keep the last weights, else those of the best epoch.
+        progress: called after every epoch.
 
-    Attributes:
-        model: keras.Model, with the weights to use once `run` is through.
-        epochs: those done so far.
+    Returns:
+        keras.Model, and how its epochs went.
     """
+    from tensorflow import keras
 
-    def __init__(
-        self,
-        draw: Draw,
-        shape: tuple[int, int],
-        classes: int,
-        settings: TrainingSettings,
-        steps: int,
-        checkpoint: Path | None,
-        validation: Validation | None,
-    ) -> None:
-        from tensorflow import keras
+    keras.utils.set_random_seed(settings.seed)
+    model = network(settings.network)(shape, classes)
+    # XLA is slower at convolutions on a CPU than TensorFlow's own kernels.
+    model.compile(
+        _optimizer(settings, steps * settings.epochs),
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    _drop_torn(checkpoint)
+    log = checkpoint / "epochs.csv"
+    best = checkpoint / "best.weights.h5"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    windows = _drawn_windows(draw, settings, steps)
+    # What draws dropout. Keras's backup leaves it out, so each epoch begins with the state that it has there anyway.
+    drawing = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
 
-        keras.utils.set_random_seed(settings.seed)
-        self._draw = draw
-        self._settings = settings
-        self._steps = steps
-        self._checkpoint = checkpoint
-        self._validation = validation
-        self._rng = np.random.default_rng(settings.seed)
-        self.model: Any = network(settings.network)(shape, classes)
-        self._optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
-        self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self._optimizer.build(self.model.trainable_variables)
-        self._mean = [value.copy() for value in self.model.get_weights()]
-        self._best = [value.copy() for value in self._mean]
-        self.epochs: list[Epoch] = []
-        self._train, self._answer = _compiled(self.model, self._optimizer)
+    def begin(epoch: int) -> None:
+        windows.begin(epoch)
+        for state in drawing:
+            state.assign([int(state.numpy()[0]), epoch * steps])
 
-    def run(self, progress: Callable[[Epoch], None]) -> None:
-        """Train to the end, from the checkpoint if there is one."""
-        self._restore()
-        while len(self.epochs) < self._settings.epochs and not self._stopped():
-            self.epochs.append(self._epoch())
-            self._save()
-            progress(self.epochs[-1])
-        self.model.set_weights(self._best)
-
-    def _best_epoch(self) -> int:
-        return int(np.argmin([epoch.validation_loss for epoch in self.epochs]))
-
-    def _stopped(self) -> bool:
-        patience = self._settings.patience
-        if not patience or self._validation is None or not self.epochs:
-            return False
-        return len(self.epochs) - 1 - self._best_epoch() >= patience
-
-    def _epoch(self) -> Epoch:
-        windows, targets = self._draw(self._steps * self._settings.batch, self._rng)
-        results = []
-        for step in range(self._steps):
-            batch = slice(step * self._settings.batch, (step + 1) * self._settings.batch)
-            done = len(self.epochs) * self._steps + step
-            self._optimizer.learning_rate.assign(self._learning_rate(done))
-            loss, scores = self._train(windows[batch, ..., np.newaxis], targets[batch])
-            right = (scores.numpy().argmax(axis=1) == targets[batch].argmax(axis=1)).mean()
-            results.append((float(loss), float(right)))
-            part = max(1 / _MEAN_OVER_STEPS, 1 / (done + 1))
-            for n, value in enumerate(self.model.get_weights()):
-                self._mean[n] += part * (value - self._mean[n])
-        loss, accuracy = np.mean(results, axis=0)
-        judged = self._judge()
-        epoch = Epoch(len(self.epochs) + 1, float(loss), float(accuracy), *judged)
-        if self._validation is None or all(not judged[0] > other.validation_loss for other in self.epochs):
-            self._best = [value.copy() for value in self._mean]
-        return epoch
-
-    def _learning_rate(self, step: int) -> float:
-        """Return the rate of a step: up along a line, down along a cosine."""
-        part = step / (self._settings.epochs * self._steps)
-        return self._settings.learning_rate * min(1.0, part / _WARM_UP + 0.01) * (1 + float(np.cos(np.pi * part))) / 2
-
-    def _judge(self) -> tuple[float, float]:
-        if self._validation is None:
-            return float("nan"), float("nan")
-        weights = self.model.get_weights()
-        self.model.set_weights(self._mean)
-        windows, labels = self._validation.windows, self._validation.labels
-        scores = np.concatenate(
-            [self._answer(windows[at : at + 256, ..., np.newaxis]).numpy() for at in range(0, len(windows), 256)]
-        )
-        self.model.set_weights(weights)
-        chosen = scores[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(chosen, 1e-7)).mean()), float((scores.argmax(axis=1) == labels).mean())
-
-    def _save(self) -> None:
-        if self._checkpoint is None:
-            return
-        kept = {"model": self._variables(), "optimizer": [one.numpy() for one in self._optimizer.variables]}
-        arrays = {f"{name}{n}": value for name, values in kept.items() for n, value in enumerate(values)}
-        arrays |= {f"mean{n}": value for n, value in enumerate(self._mean)}
-        arrays |= {f"best{n}": value for n, value in enumerate(self._best)}
-        notes = json.dumps({"epochs": self.epochs, "rng": self._rng.bit_generator.state})
-        draft = self._checkpoint.with_suffix(".draft.npz")
-        np.savez(draft, notes=np.array(notes), **arrays)
-        os.replace(draft, self._checkpoint)
-
-    def _restore(self) -> None:
-        if self._checkpoint is None or not self._checkpoint.exists():
-            return
-        with np.load(self._checkpoint) as kept:
-            notes = json.loads(str(kept["notes"]))
-            for n, variable in enumerate(self.model.variables):
-                variable.assign(kept[f"model{n}"])
-            for n, variable in enumerate(self._optimizer.variables):
-                variable.assign(kept[f"optimizer{n}"])
-            self._mean = [kept[f"mean{n}"] for n in range(len(self._mean))]
-            self._best = [kept[f"best{n}"] for n in range(len(self._best))]
-        self.epochs = [Epoch(*epoch) for epoch in notes["epochs"]]
-        self._rng.bit_generator.state = notes["rng"]
-
-    def _variables(self) -> list[Any]:
-        """The weights, and the states of what draws dropout: with both, a continued training is the same training."""
-        return [variable.numpy() for variable in self.model.variables]
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: begin(epoch)),
+        keras.callbacks.CSVLogger(str(log), append=True),
+        # Before the mean weights are put in the place of those that learn.
+        keras.callbacks.BackupAndRestore(str(checkpoint / "backup"), double_checkpoint=True, delete_checkpoint=False),
+    ]
+    if validation is not None:
+        callbacks += _stopping_early(settings, best, _lowest(_epochs(log)))
+    callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(_epoch(epoch, logs))))
+    model.fit(
+        windows,
+        epochs=settings.epochs,
+        shuffle=False,  # the windows are drawn at random, and their order must follow from the epoch alone
+        validation_data=_watched(validation, classes) if validation is not None else None,
+        validation_batch_size=256,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    if best.exists():
+        model.load_weights(best)
+    return model, _epochs(log)
 
 
-def _compiled(model: Any, optimizer: Any) -> tuple[Any, Any]:
-    """Return a training step and an answer as TensorFlow graphs."""
-    import tensorflow
+def _optimizer(settings: TrainingSettings, steps: int) -> Any:
+    """AdamW with a learning rate that rises along a line and falls along a cosine; keeps a running mean of weights."""
+    from tensorflow import keras
 
-    @tensorflow.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def train(windows: Any, targets: Any) -> tuple[Any, Any]:
-        with tensorflow.GradientTape() as tape:
-            scores = model(windows, training=True)
-            logs = tensorflow.math.log(tensorflow.clip_by_value(scores, 1e-7, 1.0))
-            loss = -tensorflow.reduce_mean(tensorflow.reduce_sum(targets * logs, axis=-1))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss, scores
+    warm_up = max(1, round(_WARM_UP * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate * _FIRST_RATE,
+        max(1, steps - warm_up),
+        warmup_target=settings.learning_rate,
+        warmup_steps=warm_up,
+    )
+    mean_over = min(_MEAN_OVER_STEPS, max(2.0, _MEAN_OVER_PART * steps))
+    optimizer = keras.optimizers.AdamW(
+        rate, weight_decay=settings.weight_decay, use_ema=True, ema_momentum=1 - 1 / mean_over
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
-    @tensorflow.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def answer(windows: Any) -> Any:
-        return model(windows, training=False)
 
-    return train, answer
+def _drawn_windows(draw: Draw, settings: TrainingSettings, steps: int) -> Any:
+    """Return the training windows as Keras takes them.
+
+    A batch follows from the seed, the epoch and its number alone, so that an interrupted training goes on with the
+    windows that it would have drawn.
+    """
+    from tensorflow import keras
+
+    class DrawnWindows(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self._epoch = 0
+
+        def begin(self, epoch: int) -> None:
+            self._epoch = epoch
+
+        def __len__(self) -> int:
+            return steps
+
+        def __getitem__(self, index: int) -> tuple[Float32, Float32]:
+            windows, targets = draw(settings.batch, np.random.default_rng((settings.seed, self._epoch, index)))
+            return windows[..., np.newaxis], targets
+
+    return DrawnWindows()
+
+
+def _stopping_early(settings: TrainingSettings, best: Path, lowest: float) -> list[Any]:
+    """Keep the mean weights of the epoch with the lowest validation loss, and stop when it does not get lower.
+
+    Keras's own ``restore_best_weights`` forgets them when a training is interrupted; a file does not.
+    """
+    from tensorflow import keras
+
+    so_far = lowest if math.isfinite(lowest) and best.exists() else None
+    return [
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        keras.callbacks.ModelCheckpoint(
+            str(best), save_best_only=True, save_weights_only=True, initial_value_threshold=so_far
+        ),
+        keras.callbacks.EarlyStopping(patience=settings.patience, baseline=so_far),
+    ]
+
+
+def _watched(validation: Validation, classes: int) -> tuple[Float32, Float32]:
+    return validation.windows[..., np.newaxis], np.eye(classes, dtype=np.float32)[validation.labels]
+
+
+def _drop_torn(checkpoint: Path) -> None:
+    """Delete a checkpoint whose notes were cut off by a crash; torn weights are Keras's to replace."""
+    notes = checkpoint / "backup" / "training_metadata.json"
+    try:
+        json.loads(notes.read_bytes())
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        shutil.rmtree(checkpoint)
+
+
+def _epoch(number: int, logs: dict[str, float]) -> Epoch:
+    nothing = float("nan")
+    return Epoch(
+        number + 1, logs["loss"], logs["accuracy"], logs.get("val_loss", nothing), logs.get("val_accuracy", nothing)
+    )
+
+
+def _epochs(log: Path) -> list[Epoch]:
+    """Read how all epochs went, also those before an interruption; an epoch that was begun twice counts once."""
+    if not log.exists():
+        return []
+    with log.open(encoding="utf-8", newline="") as file:
+        # Keras writes NA for what an epoch has no figure of.
+        rows = [{key: float(value) for key, value in row.items() if value != "NA"} for row in csv.DictReader(file)]
+    found = {int(row["epoch"]): _epoch(int(row["epoch"]), row) for row in rows}
+    return [found[number] for number in sorted(found)]
+
+
+def _lowest(epochs: list[Epoch]) -> float:
+    return min((epoch.validation_loss for epoch in epochs), default=float("nan"))

@@ -41,7 +41,7 @@ _INT8 = "-int8"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A training and all that is to be told of it.
+    """A training and all that its package says of it.
 
     Attributes:
         output: folder of the package.
@@ -56,6 +56,7 @@ class Result:
         description: one line.
         license: of weights and data.
         notes: Markdown that ends the card, such as credits; or nothing.
+        decisions: that the package will have; None for those of the settings.
     """
 
     output: Path
@@ -70,6 +71,7 @@ class Result:
     description: str
     license: str
     notes: str
+    decisions: Decisions | None = None
 
 
 def int8_folder(output: Path) -> Path:
@@ -177,6 +179,8 @@ def _facts(result: Result, judgement: Judgement | None, proofs: dict[Precision, 
         )
         judged_on = f"{which}, by models trained on the other folds"
         check = f"audiomon evaluate models/{name} {folder} --cv"
+        if result.settings.teacher:
+            check += f" --teacher models/{result.settings.teacher.partition('@')[0]}"
     elif held is not None:
         judged_on = f"fold {held}, which it did not learn from"
         check = f"audiomon evaluate models/{name} {folder} --held-out"
@@ -210,7 +214,8 @@ def _manifest(result: Result, name: str, precision: Precision, proof: Proof, jud
         "split": msgspec.to_builtins(result.split),
         "settings": result.settings.plain(),
     }
-    base = manifest_of(name, result.prepared.labels, result.settings)
+    settings = msgspec.structs.replace(result.settings, decisions=result.decisions or result.settings.decisions)
+    base = manifest_of(name, result.prepared.labels, settings)
     return msgspec.structs.replace(base, description=result.description, license=result.license, training=training)
 
 

@@ -21,7 +21,9 @@ from audiomon.lab.train.dataset import (
 )
 from audiomon.lab.train.drawing import SPEEDS, Material
 from audiomon.lab.train.features import Frames, check_spec, compute_frames, duplicates, refuse
+from audiomon.lab.train.lesson import Lesson
 from audiomon.lab.train.settings import TrainingSettings
+from audiomon.lab.train.teacher import Teacher, lessons
 
 # Called with what is being done, how many steps that has, and how many are done now.
 Advance = Callable[[str, int, int], None]
@@ -106,6 +108,7 @@ def prepare(
     *,
     noise: Path | None = None,
     skip_bad: bool = False,
+    teacher: Teacher | None = None,
 ) -> Prepared:
     """Find, check and divide a data set's recordings, and compute their frames.
 
@@ -113,12 +116,14 @@ def prepare(
         folder: a subfolder for each class.
         split: how it is divided.
         settings: what the frames are.
-        advance: told of every recording done.
+        advance: called after every recording.
         noise: folder of recordings to mix in behind, or None.
         skip_bad: leave out what cannot be used instead of refusing.
+        teacher: says which windows hold their recording's class; None: their level does.
 
     Raises:
         InputError: the data set cannot be trained on; the message names files and reasons.
+        UserError: the teacher has labels for a class that the data set does not have.
     """
     check_spec(settings.spec)
     found = find_sounds(folder)
@@ -126,13 +131,14 @@ def prepare(
     sounds = divide(folder, found, split)
     division = division_digest(sounds)
     speeds = (1.0, *(speed for speed in SPEEDS if speed != 1.0)) if settings.augmentation.speed else (1.0,)
-    total = len(sounds) * len(speeds)
+    total = len(sounds) * (len(speeds) + (teacher is not None))
     done = 0
+    doing = "Features"
 
     def count(one: int) -> None:
         nonlocal done
         done += one
-        advance("Features", total, done)
+        advance(doing, total, done)
 
     first, refused = compute_frames(sounds, settings.spec, 1.0, count)
     pairs = duplicates(
@@ -147,9 +153,14 @@ def prepare(
     takes = [[one for _, one in usable]]
     takes += [_taken(sounds, settings, speed, count) for speed in speeds[1:]]
     labels = tuple(sorted({sound.label for sound in sounds}))
+    taught: list[Lesson | None] = [None] * len(sounds)
+    if teacher is not None:
+        teacher.check_classes(labels)
+        doing = "Teacher"
+        taught = lessons(teacher, sounds, count)
     materials = tuple(
-        Material(labels.index(sound.label), tuple(takes_of_one), takes_of_one[0].duration_s)
-        for sound, *takes_of_one in zip(sounds, *takes, strict=True)
+        Material(labels.index(sound.label), tuple(takes_of_one), takes_of_one[0].duration_s, lesson)
+        for sound, lesson, *takes_of_one in zip(sounds, taught, *takes, strict=True)
     )
     return Prepared(folder, labels, tuple(sounds), materials, _noise(noise, settings), left_out, division)
 

@@ -29,6 +29,9 @@ class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     background: Annotated[bool, Meta(description="Noise behind it, at a random signal-to-noise ratio.")] = True
     shift: Annotated[bool, Meta(description="The sound anywhere in the window, not only as it was cut.")] = True
     speed: Annotated[bool, Meta(description="Played slower and faster.")] = True
+    warp: Annotated[
+        bool, Meta(description="Bands moved up and down: a part of what speed does, at a part of its cost.")
+    ] = False
     mask: Annotated[bool, Meta(description="SpecAugment: bands and frames blanked out.")] = True
     mixup: Annotated[bool, Meta(description="Two recordings at once, with both labels in their proportion.")] = True
 
@@ -49,6 +52,14 @@ class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=0, description="Epochs without a better validation loss before it stops; 0: never stops early.")
     ] = 0
     seed: Annotated[int, Meta(ge=0)] = 1
+    teacher: Annotated[
+        str, Meta(description="Fingerprint of the package that says which windows hold a class; empty for none.")
+    ] = ""
+    teacher_labels: Annotated[dict[str, tuple[str, ...]], Meta(description="Its labels, by class.")] = {}
+    false_events_per_hour: Annotated[
+        float,
+        Meta(ge=0, description="What each label's threshold is chosen for, on other folds; 0: as in decisions."),
+    ] = 0
     decisions: Annotated[
         Decisions, Meta(description="When a score becomes an event; the weights do not depend on it.")
     ] = Decisions()

@@ -1,6 +1,7 @@
 """Trainings in processes of their own: one for a package, or one for each fold, several at a time."""
 
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,16 +13,16 @@ from audiomon.lab.train.features import cache_folder
 from audiomon.lab.train.fitting import Job, Trained, fit_network
 from audiomon.lab.train.loop import Epoch
 
-# Told of every epoch: which job, and the epoch.
-Told = Callable[[int, Epoch], None]
+# Called after every epoch: which job, and the epoch.
+EpochDone = Callable[[int, Epoch], None]
 
 
 def checkpoint_of(job: Job) -> Path:
-    """Return where an unfinished training is kept."""
-    return cache_folder() / "training" / f"{job.fingerprint}.npz"
+    """Return the folder of an unfinished training."""
+    return cache_folder() / "training" / job.fingerprint
 
 
-def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
+def run_jobs(jobs: list[Job], processes: int, done: EpochDone) -> list[Trained]:
     """Train all, ``processes`` at a time; what an interrupted run has done is taken up again.
 
     Returns:
@@ -40,7 +41,7 @@ def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
         free: SimpleQueue[TensorFlowProcess] = SimpleQueue()
         for process in running:
             free.put(process)
-        futures = [pool.submit(_run, jobs[number], number, free, told) for number in range(len(jobs))]
+        futures = [pool.submit(_run, jobs[number], number, free, done) for number in range(len(jobs))]
         try:
             return [future.result() for future in futures]
         finally:
@@ -48,10 +49,10 @@ def run_jobs(jobs: list[Job], processes: int, told: Told) -> list[Trained]:
                 future.cancel()
 
 
-def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", told: Told) -> Trained:
+def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", done: EpochDone) -> Trained:
     process = free.get()
     try:
-        return process.call(fit_network, job, checkpoint_of(job), progress=lambda epoch: told(number, epoch))
+        return process.call(fit_network, job, checkpoint_of(job), progress=lambda epoch: done(number, epoch))
     finally:
         free.put(process)
 
@@ -59,7 +60,7 @@ def _run(job: Job, number: int, free: "SimpleQueue[TensorFlowProcess]", told: To
 def forget(jobs: list[Job]) -> None:
     """Delete the checkpoints of trainings whose results are safe."""
     for job in jobs:
-        checkpoint_of(job).unlink(missing_ok=True)
+        shutil.rmtree(checkpoint_of(job), ignore_errors=True)
 
 
 def cores() -> int:

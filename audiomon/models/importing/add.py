@@ -142,7 +142,7 @@ def examine(path: Path, content: bytes, asked: Asked) -> Addition:
             _labels(known, model.outputs[number], note, content, asked)
             _scores(known, model.outputs[number], note, content, asked)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{error}", path=path) from None
     if known.missing:
         raise IncompleteError(f"{path}: still to be said: {'; '.join(known.missing)}", known.items)
     return _addition(path, model, embedded, known, said)

@@ -59,7 +59,7 @@ def write_package(
     try:
         return _write_package(folder, content, manifest, card, tolerance, backend, progress)
     except OSError as error:
-        raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
+        raise ModelError(f"cannot be written: {error.strerror}", path=folder) from None
 
 
 def _write_package(
@@ -89,7 +89,7 @@ def _write_package(
     with contextlib.suppress(ConfigError, ModelError):
         if read_package(folder).fingerprint == written:
             return clipped
-    raise ModelError(f"{folder}: another process wrote it at the same time; run this again")
+    raise ModelError("another process wrote it at the same time; run this again", path=folder)
 
 
 def _self_tested(manifest: Manifest, name: str, content: bytes, tolerance: float) -> Manifest:

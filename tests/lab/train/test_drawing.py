@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from audiomon.features import LogMelSpec
 from audiomon.lab.train import drawing
-from audiomon.lab.train.augmentation import equalize, mask, reverberate, steady_noise
+from audiomon.lab.train.augmentation import equalize, mask, reverberate, steady_noise, warp_matrices
 from audiomon.lab.train.cross_validation import job
 from audiomon.lab.train.dataset import Split
 from audiomon.lab.train.drawing import Drawer, plain_windows
@@ -65,6 +66,29 @@ def test_mixed_sounds_keep_both_labels_in_their_proportion(draw):
     (_, targets), _ = draw(256, mixup=True)
     assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert (np.sort(targets, axis=1)[:, -2] > 0.05).any()
+
+
+def test_background_in_front_of_a_sound_takes_nothing_from_it(dataset, settings):
+    (dataset / "hiss").rename(dataset / "background")
+    found = prepare(dataset, Split(folds=r"(\d)-"), settings, lambda *_: None)
+    mixed = msgspec.structs.replace(NONE, mixup=True)
+    chosen = msgspec.structs.replace(settings, augmentation=mixed, label_smoothing=0.0)
+    drawer = Drawer(list(found.materials), 3, chosen, [], found.labels.index("background"))
+    _, targets = drawer.draw(400, np.random.default_rng(1))
+    assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    # Half of them are drawn as sounds, and none is background in part unless it was drawn as background.
+    sounds = targets[:, found.labels.index("background")] == 0
+    assert sounds.sum() >= 200
+    assert (np.sort(targets[sounds], axis=1)[:, -2] > 0.05).any()
+
+
+def test_warped_bands_move_down_and_up():
+    spec = LogMelSpec(fmin=150.0, fmax=7000.0)
+    down, same, up = warp_matrices(spec, (0.88, 1.0, 1.12))
+    tone = np.zeros(40, dtype=np.float32)
+    tone[20] = 1
+    assert same == pytest.approx(np.eye(40), abs=1e-5)
+    assert (tone @ down).argmax() < 20 < (tone @ up).argmax()
 
 
 def test_a_room_only_adds_to_what_comes_after():

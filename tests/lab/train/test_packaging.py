@@ -80,6 +80,7 @@ def test_a_package_its_int8_sister_a_card_and_pictures_are_written(four, tmp_pat
         assert (tmp_path / "models" / "mine" / picture).read_bytes().startswith(b"\x89PNG")
     for label in LABELS:
         assert f"| {label} | 3 |" in card
+    assert card.index("| label | heard | how late |") < card.index("recordings right")
     manifest = read_package(tmp_path / "models" / "mine").manifest
     assert manifest.training["clip_accuracy"] == pytest.approx(judgement.clips.accuracy, abs=1e-4)
     assert manifest.decisions.deny == ("background",)
@@ -141,5 +142,5 @@ def test_a_network_is_a_file(tmp_path, monkeypatch):
 
 
 def test_an_unknown_network_is_refused_with_those_there_are():
-    with pytest.raises(UserError, match="no network 'huge'; there are: compact, seed"):
+    with pytest.raises(UserError, match="no network 'huge'; there are: compact, seed, wide"):
         network("huge")
