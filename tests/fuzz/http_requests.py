@@ -143,5 +143,5 @@ class _Noting(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error: Any = record.exc_info[1] if record.exc_info else None
         # What is malformed it answers with 400, and calls that an error.
-        if not isinstance(error, HttpProcessingError):
+        if not isinstance(error, HttpProcessingError | web.RequestPayloadError):
             self._notes.append(f"{record.getMessage()}: {error!r}")

@@ -193,6 +193,19 @@ def test_a_scraper_sends_the_token_and_a_browser_logs_in(token):
     run(script)
 
 
+@pytest.mark.parametrize("body", [b"token=w\xf2ong", b"\xff" * 100, b"&" * 100, b"token", b"", b"token=%ff%00"])
+def test_a_form_that_is_damaged_holds_a_wrong_token(token, body):
+    async def script(page, client):
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}
+        async with client.post(f"{page.url}/login", data=body, headers=headers) as answer:
+            assert answer.status == 401
+        headers["Content-Encoding"] = "gzip"
+        async with client.post(f"{page.url}/login", data=b"no gzip", headers=headers) as answer:
+            assert answer.status == 400
+
+    run(script)
+
+
 def test_behind_https_the_cookie_stays_there(token):
     async def script(page, client):
         headers = {"X-Forwarded-Proto": "https"}
