@@ -135,6 +135,10 @@ class Application:
             return _text(403, "sent from another site")
         if self._token is not None and request.path not in _OPEN and (refusal := self._refusal(request, self._token)):
             return refusal
+        return await self._answered(request, handler)
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer, whatever happens."""
         try:
             return await handler(request)
         except (web.HTTPException, asyncio.CancelledError, ConnectionError):
