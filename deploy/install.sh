@@ -126,7 +126,10 @@ has_link() { [ -e "$programs/current/link" ] || { [ "$dry_run" ] && [ "$link" ];
 
 # DIR: copy what the link needs outside /opt from a release.
 install_link_files() {
-  getent group audiomon-feed >/dev/null || do_it groupadd --system audiomon-feed
+  local group
+  for group in audiomon-feed audiomon-actions; do
+    getent group "$group" >/dev/null || do_it groupadd --system "$group"
+  done
   if [ -e "$configuration/link.yaml" ]; then
     say "keeping your $configuration/link.yaml"
   else
@@ -135,6 +138,8 @@ install_link_files() {
   do_it install -m 644 "$1/config/link.schema.json" "$configuration/"
   do_it install -d -m 700 /etc/credstore
   do_it install -m 644 "$1"/deploy/systemd/audiomon-{feed.socket,feed@.socket,link.service} "$units/"
+  # What actions run, once you enable their sockets.
+  do_it install -m 644 "$1"/deploy/systemd/audiomon-{command,apprise}{.socket,@.service} "$units/"
   do_it install -m 644 "$1/deploy/systemd/feed.conf" "$units/audiomon.service.d/feed.conf"
   do_it install -m 644 "$1/deploy/systemd/feed@.conf" "$units/audiomon@.service.d/feed.conf"
 }

@@ -68,8 +68,12 @@ if [ "$all" ]; then
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace zstd rsync)
-  packages+=(mosquitto mosquitto-clients)
-  [ ! "$long" ] || packages+=(lintian minisign ansible-core systemd-journal-remote)
+  packages+=(mosquitto mosquitto-clients chromium chromium-driver)
+  if [ "$long" ]; then
+    packages+=(lintian minisign ansible-core systemd-journal-remote prometheus nginx-light caddy)
+  else
+    leave_out prometheus "--all --long runs them"
+  fi
   if [ -n "$(missing_packages pulseaudio)" ] && [ -z "$(missing_packages pipewire-pulse)" ]; then
     leave_out mic "PulseAudio would take the place of this machine's pipewire-pulse"
   else
@@ -79,7 +83,7 @@ if [ "$all" ]; then
 else
   leave_out mic "--all runs them"
   leave_out root "--all runs them"
-  leave_out tensorflow "--all runs them"
+  for marker in tensorflow archive chromium prometheus homeassistant; do leave_out "$marker" "--all runs them"; done
 fi
 if [ "$lowest" ]; then
   pythons=("$(find_python 3.11)") || fail "--lowest needs Python 3.11: newer ones have no wheels of versions that old"

@@ -37,14 +37,15 @@ remove() {
 
 if [ -d /run/systemd/system ]; then
   mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
-  for unit in audiomon-link.service audiomon.service "${instances[@]}"; do
+  for unit in audiomon-command.socket audiomon-apprise.socket audiomon-link.service audiomon.service "${instances[@]}"; do
     [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
-  "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service "${link_units[@]}" \
+  "$units"/*.wants/audiomon-{command,apprise}.socket "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service \
+  "${link_units[@]}" \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
   /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
 # Drop-ins are people's own, those of instances too.
@@ -57,7 +58,9 @@ for path in "${kept[@]}"; do
     rmdir "$path" 2>/dev/null || say "keeping $path (--purge removes it)"
   fi
 done
-if getent group audiomon-feed >/dev/null; then quietly groupdel audiomon-feed || true; fi
+for group in audiomon-feed audiomon-actions; do
+  if getent group "$group" >/dev/null; then quietly groupdel "$group" || true; fi
+done
 if [ -d /run/systemd/system ]; then
   quietly systemctl daemon-reload
   quietly systemctl reset-failed 'audiomon*' || true

@@ -57,3 +57,40 @@ def run(config_path: Path | None, feeds: tuple[Path, ...]) -> None:
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: {install_extra('link')}") from None
     asyncio.run(LinkProcess(config_path, feeds or (FEED_FOLDER,), Reports()).run())
+
+
+@link.command()
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="Whose actions. Otherwise /etc/audiomon/link.yaml.",
+)
+def test(config_path: Path | None) -> int:
+    """Do every action once, with an event that is made up, and show what came back.
+
+    Labels, scores, cooldowns, quiet hours and the switch that pauses actions do not matter here.
+
+    Exit status 0: all were done. 1: some were not.
+
+    \b
+    Examples:
+      sudo audiomon link test
+      audiomon link test --config link.yaml
+    """
+    from audiomon.link.credentials import stored_credential
+    from audiomon.link.settings import LINK_CONFIG, load_link_config
+
+    path = config_path or LINK_CONFIG
+    config = load_link_config(path)
+    if not config.actions:
+        raise UserError("has no actions to try", path=path, key="actions")
+    try:
+        from audiomon.link.actions.trying import try_all
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install 'audiomon[link]'") from None
+    tried = asyncio.run(try_all(config, stored_credential))
+    for one in tried:
+        click.echo(f"{one.rule:<12}{'done' if one.result.done else 'FAILED':<8}{one.result.said}")
+    return 0 if all(one.result.done for one in tried) else 1

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from audiomon.errors import UserError
 
+# Where the units take them from: a file audiomon.NAME each.
+STORE = Path("/etc/credstore")
 # More is no password or token.
 _MAX_BYTES = 4096
 
@@ -19,7 +21,19 @@ def credential(name: str, environment: Mapping[str, str] = os.environ) -> str | 
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
         return None
-    path = Path(folder) / name
+    return _secret(Path(folder) / name)
+
+
+def stored_credential(name: str) -> str | None:
+    """Return a secret from where systemd takes it, for commands that root runs; see `credential`.
+
+    Raises:
+        UserError: there is one that cannot be used.
+    """
+    return _secret(STORE / f"audiomon.{name}")
+
+
+def _secret(path: Path) -> str | None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from typing import Any
 from audiomon import __version__
 from audiomon.errors import ConfigError
 from audiomon.link.feeds import Feeds
+from audiomon.link.ledger import Ledger
 from audiomon.link.machine import Machine
 from audiomon.link.parts import PARTS
 from audiomon.link.reports import Reports
@@ -52,6 +53,7 @@ class LinkProcess:
         self._manager = ServiceManager()
         self._machine = Machine.this()
         self._actions = Toggle()
+        self._ledger = Ledger()
         self._files = RuntimeFiles(runtime_folder())
         self._refused = ""
         self._written = (0.0, "")
@@ -127,7 +129,9 @@ class LinkProcess:
                 task.cancel()  # and once more by what follows it, if that was missed
                 del self._running[kind.name]
             if settings is not None:
-                surroundings = Surroundings(self._config, state, self._reports, self._machine, self._actions)
+                surroundings = Surroundings(
+                    self._config, state, self._reports, self._machine, self._actions, self._ledger
+                )
                 begun = asyncio.create_task(self._keep_running(kind, surroundings, task))
                 self._running[kind.name] = (settings, begun)
 

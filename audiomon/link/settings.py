@@ -13,6 +13,8 @@ from audiomon.config import read_settings_file, settings_schema
 from audiomon.config.key import key
 from audiomon.errors import FieldError
 from audiomon.foreign import shown
+from audiomon.link.actions.settings import MAX_ACTIONS, Action
+from audiomon.link.page.settings import Page
 
 LINK_CONFIG = Path("/etc/audiomon/link.yaml")
 
@@ -83,6 +85,10 @@ class LinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``link.yaml``."""
 
     mqtt: Annotated[Mqtt, key("MQTT and Home Assistant.", "live")] = Mqtt()
+    page: Annotated[Page, key("The live page, and the metrics beside it.", "live")] = Page()
+    actions: Annotated[
+        tuple[Action, ...], key("What is done when a label turns on or off.", "live", max_length=MAX_ACTIONS)
+    ] = ()
 
 
 def load_link_config(path: Path) -> LinkConfig:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from audiomon.link.ledger import Ledger
 from audiomon.link.machine import Machine
 from audiomon.link.reports import Reports
 from audiomon.link.settings import LinkConfig
@@ -21,6 +22,7 @@ class Surroundings:
         reports: where to say what has happened.
         machine: how this machine is called elsewhere.
         actions: whether actions are done, or paused.
+        ledger: what the parts have done.
     """
 
     config: LinkConfig
@@ -28,6 +30,7 @@ class Surroundings:
     reports: Reports
     machine: Machine
     actions: Toggle
+    ledger: Ledger
 
 
 class Part(Protocol):

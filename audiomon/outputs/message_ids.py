@@ -41,4 +41,8 @@ MESSAGE_IDS = {
     "link-broker-up": "12923c4104a84a73b53a38f3803149ee",
     "link-broker-down": "c259a5749df64cb6b5fdc58a04506beb",
     "link-labels-left-out": "1845b8fba2b34ad48ba5dd788944b0a6",
+    "link-page-up": "5793e227d1e440a4a8e6baf606836044",
+    "link-page-refused": "85a3e86b05fa44e2aa4e77ca8739d878",
+    "link-action-done": "ba5be23439324c81ac041fbc7cdd3e89",
+    "link-action-failed": "046f43079c2d4d38bc2e333c6f81e0e1",
 }

@@ -56,6 +56,7 @@ from audiomon.outputs.feed_protocol import (
     encode,
 )
 from audiomon.pipeline.listener import Listener as StreamListener
+from tests.fuzz.http_requests import SEEDS, TOKENS, Requests
 from tests.fuzz.warm_check import forked_check
 from tests.manual_clock import ManualClock
 from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
@@ -347,6 +348,16 @@ def _feed(_scratch: Path) -> Target:
     return Target((*seeds, b"".join(seeds)), _JSON_TOKENS, read)
 
 
+_ACTIONS = b"""\
+page: {listen: '0.0.0.0:8117', names: [a.example], spectrogram: true}
+actions:
+- {on: ['dog*'], when: both, min_score: 0.5, quiet: ['22:00-07:00'], ntfy: {url: 'https://a/b', tags: [c]}}
+- {on: [cat], webhook: {url: 'http://a:1/', headers: {X-A: b}, json: {a: ['{label}']}, token: b}}
+- {on: ['*'], apprise: {tags: [a]}}
+- {on: ['*'], command: [/bin/true, a]}
+"""
+
+
 def _link(scratch: Path) -> Target:
     path = scratch / "link.yaml"
 
@@ -361,7 +372,13 @@ def _link(scratch: Path) -> Target:
 
     shipped = (REPOSITORY / "config" / "link.yaml").read_bytes()
     plain = b"\n".join(line for line in shipped.split(b"\n") if line and not line.lstrip().startswith(b"#")) + b"\n"
-    return Target((plain, shipped, b"mqtt: {broker: 'a:1883', tls: auto, labels: ['*']}\n"), _YAML_TOKENS, read)
+    mqtt = b"mqtt: {broker: 'a:1883', tls: auto, labels: ['*']}\n"
+    return Target((plain, shipped, mqtt, _ACTIONS), _YAML_TOKENS, read)
+
+
+def _requests(_scratch: Path) -> Target:
+    requests = Requests()
+    return Target(SEEDS, TOKENS, requests.read)
 
 
 TARGETS: dict[str, Callable[[Path], Target]] = {
@@ -373,4 +390,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "wants": _wants,
     "feed": _feed,
     "link": _link,
+    "requests": _requests,
 }

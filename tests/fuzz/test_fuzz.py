@@ -23,6 +23,7 @@ CASES = {
     "wants": 2000,
     "feed": 2000,
     "link": 2000,
+    "requests": 2000,
 }
 
 

@@ -12,12 +12,13 @@ import yaml
 
 from audiomon.config.validation import allowed
 from audiomon.errors import ConfigError
+from audiomon.link.page.settings import Page
 from audiomon.link.settings import LinkConfig, Mqtt, link_json_schema, load_link_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = REPOSITORY / "config" / "link.yaml"
 SCHEMA = REPOSITORY / "config" / "link.schema.json"
-GROUPS = {"mqtt": Mqtt}
+GROUPS = {"mqtt": Mqtt, "page": Page}
 KEYS = [(group, field) for group, struct in GROUPS.items() for field in struct.__struct_fields__]
 
 
@@ -27,7 +28,7 @@ def test_the_shipped_file_is_all_defaults_and_names_its_schema():
 
 
 def test_every_group_is_looked_at_here():
-    assert list(GROUPS) == list(LinkConfig.__struct_fields__)
+    assert [*GROUPS, "actions"] == list(LinkConfig.__struct_fields__)
 
 
 @pytest.mark.parametrize(("group", "field"), KEYS)
