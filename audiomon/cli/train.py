@@ -44,7 +44,15 @@ def _switches(command: Any) -> Any:
     defaults = Augmentation()
     for name, hint in reversed(Augmentation.__annotations__.items()):
         meaning = hint.__metadata__[0].description
-        switch = click.option(f"--{name}/--no-{name}", default=getattr(defaults, name), show_default=True, help=meaning)
+        # Only the way off the default: --background names a folder.
+        on = getattr(defaults, name)
+        switch = click.option(
+            f"--no-{name}" if on else f"--{name}",
+            name,
+            flag_value=not on,
+            default=on,
+            help=f"{'Without this: ' if on else ''}{meaning}",
+        )
         command = switch(command)
     return command
 

@@ -157,7 +157,8 @@ def test_opening_and_releasing_are_overdue_after_their_time():
     assert not health.overdue(5 * S + round(TIMES.opening_s * S) - 1)
     assert health.overdue(5 * S + round(TIMES.opening_s * S))
     health.opened(10 * S)
-    assert not health.overdue(1000 * S)
+    assert not health.overdue(1000 * S), "it is open: what it lacks is samples, which a stall is"
+    health.delivers(11 * S)
     health.stuck(20 * S, "does not let go")
     assert 20 * S < health.due_ns < 21 * S
     assert not health.overdue(25 * S)
