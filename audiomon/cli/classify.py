@@ -86,7 +86,17 @@ def classify(
     loading = LoadingModel(settings)
     spec, labels = loading.package.manifest.input, loading.package.manifest.labels
     events = events or form in ("audacity", "raven")
-    plan = Plan(form, events, scores, min_score, labels, loading.rules, spec.window_s, spec.sample_rate)
+    plan = Plan(
+        form,
+        events,
+        scores,
+        min_score,
+        labels,
+        loading.rules,
+        spec.window_s,
+        spec.sample_rate,
+        loading.package.fingerprint,
+    )
     jobs = min(jobs or len(os.sched_getaffinity(0)), max(1, len(recordings)))
     return _write(recordings, wrong, Ears(loading, settings, plan), jobs)
 

@@ -41,6 +41,7 @@ class Plan:
         rules: when scores become events.
         window_s: of the model.
         sample_rate: of the model, in Hz.
+        fingerprint: of the model, which its name alone does not tell.
     """
 
     form: Form
@@ -51,6 +52,7 @@ class Plan:
     rules: DecisionRules
     window_s: float
     sample_rate: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class _Windows:
                     "type": "prediction",
                     "file": file_name(self._path),
                     **prediction_fields(prediction, self._plan.scores),
+                    "model_sha256": self._plan.fingerprint,
                 }
             )
         else:
@@ -231,6 +234,7 @@ class Table:
                 return json_line(
                     {
                         "type": "event",
+                        "model_sha256": self._plan.fingerprint,
                         "file": file_name(path),
                         "label": row.label,
                         "begin_s": round(row.begin_s, 6),

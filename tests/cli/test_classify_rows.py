@@ -18,7 +18,7 @@ RULES = DecisionRules(0.0, {"dog": Threshold(on=0.7, off=0.3, min_on_s=0.5, min_
 
 
 def plan(form: str, *, events: bool = False, min_score: float = 0.0) -> Plan:
-    return Plan(form, events, 20, min_score, LABELS, RULES, 1.0, 16_000)  # type: ignore[arg-type]
+    return Plan(form, events, 20, min_score, LABELS, RULES, 1.0, 16_000, "0" * 64)  # type: ignore[arg-type]
 
 
 def window(position_s: float, dog: float, *events: Event) -> Heard:

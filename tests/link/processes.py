@@ -173,6 +173,11 @@ def publish(port: int, topic: str, payload: str, *options: str) -> None:
     subprocess.run([*command, *(["-m", payload] if payload else ["-n"])], check=True, timeout=PATIENCE_S)
 
 
+def _without_page(config: str) -> str:
+    """Leave out the page, whose port is one for all that run at a time."""
+    return config if "page:" in config else config + '\npage: {listen: ""}\n'
+
+
 class Link:
     """A real ``audiomon link run``.
 
@@ -186,7 +191,7 @@ class Link:
         self._machine_id.write_text(f"{folder.name}\n")
         self.said: list[str] = []
         self.config = folder / "link.yaml"
-        self.config.write_text(config, encoding="utf-8")
+        self.config.write_text(_without_page(config), encoding="utf-8")
         self.feeds = folder / "feeds"
         self.feeds.mkdir(exist_ok=True)
         self._environment = {
@@ -214,7 +219,7 @@ class Link:
 
     def edit(self, text: str) -> None:
         draft = self.config.with_suffix(".draft")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(_without_page(text), encoding="utf-8")
         draft.replace(self.config)
 
     def wait_said(self, part: str, count: int = 1) -> str:
