@@ -103,7 +103,7 @@ def make_plan(
 
     Args:
         listed: see `list_recordings`.
-        root: where they are; noted for whoever wants to hear them.
+        root: where they are; noted for hearing them later.
         out: where plans and results are.
         run: that this is about.
         part_files: recordings in a part, at most.

@@ -1,6 +1,6 @@
 """What runs in the cluster: the model, loaded once in each worker, and parts done with it.
 
-A worker is sent the model's bytes, and whoever sends them says what they must come to: it reads no model of its own.
+A worker is sent the model's bytes, and the fingerprint that they must come to: it reads no model of its own.
 """
 
 import tempfile

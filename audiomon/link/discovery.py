@@ -1,6 +1,6 @@
-"""What Home Assistant is told of a listener: one message that lists all of its entities.
+"""What Home Assistant gets to know of a listener: one message that lists all of its entities.
 
-Device-based discovery, which Home Assistant knows since 2024.11. Entities that it was told of before and that are no
+Device-based discovery, which Home Assistant knows since 2024.11. Entities that were announced before and that are no
 more have to be named as well, with nothing but their platform: that removes them.
 """
 

@@ -47,7 +47,7 @@ class _Published:
     Attributes:
         topics: of it.
         described: what Home Assistant is told; None before it was up.
-        components: that Home Assistant was told of, ever: their platforms by their keys.
+        components: announced to Home Assistant, ever: their platforms by their keys.
         health: in the newest state.
     """
 

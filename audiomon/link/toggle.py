@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 
 class Toggle:
-    """On or off; whoever shows it hears when that changes.
+    """On or off; those that show it hear when that changes.
 
     Attributes:
         on: now.

@@ -125,7 +125,7 @@ class Feed:
     def flush(self) -> None:
         """Accept clients, read what they want, and send what waits for them."""
         with self._sending:
-            # One round: whoever is ready again after it wakes the caller again.
+            # One round: a client that is ready after it wakes the caller again.
             for fd, _ in self._epoll.poll(0):
                 if fd == self._listening.fileno():
                     self._accept()

@@ -123,7 +123,7 @@ def look_at_rights(root: Path = ROOT, groups: set[str] | None = None) -> Finding
         "wrong",
         "rights",
         "this user is not in the group audio, and may not open a microphone",
-        "`sudo usermod -aG audio $USER`, then log in anew",
+        "`sudo usermod -aG audio $USER`, then log in again",
     )
 
 

@@ -1,7 +1,7 @@
 """Runs the program of one action, in a unit of its own: ``python -m audiomon.link.actions.running command``.
 
 systemd starts it for each connection, with that as standard input and output. It takes a rule's number and the facts of
-an event from there, and what to run from ``link.yaml``: whoever writes to the socket chooses among what the machine's
+an event from there, and what to run from ``link.yaml``: a writer to the socket chooses among what the machine's
 owner wrote down. Nothing of a request becomes an argument but Apprise's title and text.
 """
 

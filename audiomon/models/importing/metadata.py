@@ -1,7 +1,7 @@
 """The metadata that TFLite's own tools embed in a model: what its tensors mean, and files such as the labels.
 
 Two parts: a flatbuffer, of which the fields used here are read by the places that the published schema gives them (no
-maintained package has it), and a zip archive after the model's last byte. Whoever made them may have been wrong, so
+maintained package has it), and a zip archive after the model's last byte. Their makers may have been wrong, so
 nothing here is believed: it is returned, to be compared with the model.
 """
 

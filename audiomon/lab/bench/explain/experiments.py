@@ -72,7 +72,7 @@ class Explanation:
         graph_one_thread_us: that with TensorFlow held to one thread.
         fused_us: of TFLite, built-in kernels.
         unfused_us: the same with batch normalisation and ReLU as operators of their own.
-        replanned_us: the same, fused, with its memory planned anew for every call.
+        replanned_us: the same, fused, with its memory planned again for every call.
         threads_us: of TFLite with XNNPACK, by number of threads.
         instructions: per call, by kernels, if they were counted.
         left_out: what could not be measured, and why.

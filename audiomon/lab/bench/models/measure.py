@@ -42,7 +42,7 @@ class Call:
 
     Attributes:
         engine: what calls it.
-        way: of Keras: ``predict`` and so on; of TFLite: ``invoke``, or ``replan`` to plan memory anew each time.
+        way: of Keras: ``predict`` and so on; of TFLite: ``invoke``, or ``replan`` to plan memory again each time.
         file: which .tflite file, without the suffix.
         kernels: of TFLite: XNNPACK where the runtime hands over to it; the built-in ones alone; the reference ones.
         threads: of TFLite; of TensorFlow, where 0 leaves them to it.

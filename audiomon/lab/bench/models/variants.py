@@ -2,7 +2,7 @@
 
 The network is the one that audiomon began with, with made-up weights: what a call costs does not depend on them. Its
 files lie in ``seed/``, so that a machine without TensorFlow can run them;
-``python -m audiomon.lab.bench.models.variants`` makes them anew.
+``python -m audiomon.lab.bench.models.variants`` makes them again.
 """
 
 from dataclasses import dataclass
