@@ -81,7 +81,7 @@ def connected(where: Where) -> Iterator[Client]:
 
 @contextmanager
 def _local(where: Where) -> Iterator[Client]:
-    # Where Dask listens, anyone who can connect can run anything as this user: hence the certificates, made for this run.
+    # Anyone who can connect to Dask can run anything as this user: hence the certificates, made for this run.
     with (
         dask.config.set(_LOCAL),
         LocalCluster(
