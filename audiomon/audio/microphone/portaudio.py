@@ -103,8 +103,10 @@ def reason(error: Exception) -> str:
 
 
 def _loaded() -> Any:
-    if "sounddevice" not in sys.modules:
-        _keep_out_of_strangers_jack()
+    # Capture asks at every look.
+    if (loaded := sys.modules.get("sounddevice")) is not None:
+        return loaded
+    _keep_out_of_strangers_jack()
     if not can_resample():
         # PortAudio then opens sound cards through ALSA's own converter, which makes any sample rate of theirs.
         os.environ.setdefault("PA_ALSA_PLUGHW", "1")
