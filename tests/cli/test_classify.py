@@ -224,7 +224,7 @@ def test_events_are_said_with_their_beginning_and_end(audiomon, recording):
     events = audiomon("classify", "--json", "--events", "--config", config, recording).json
     assert events
     for event in events:
-        assert event.keys() == {"type", "file", "label", "begin_s", "end_s", "score"}
+        assert event.keys() == {"type", "model_sha256", "file", "label", "begin_s", "end_s", "score"}
         assert 0 <= event["begin_s"] < event["end_s"] <= 3
     table = audiomon("classify", "--raven", "--config", config, recording).out.splitlines()
     assert len(table) == 1 + len(events)

@@ -107,7 +107,7 @@ def test_the_microphone_is_opened_again_only_when_its_own_keys_change(daemon):
         ("hop_s: 0.1", "hop_s: fast", 2, "hop_s", "must be a number from 0.01 to 60"),
         ("hop_s:", "hops:", 2, "hops", "did you mean hop_s?"),
         ("device: mic", "device: nobody", 4, "microphone.device", "there is no microphone named 'nobody'"),
-        ("hop_s: 0.1", "hop_s: [", 3, "", "is not valid YAML"),
+        ("hop_s: 0.1", "hop_s: [", 4, "", "is not valid YAML"),
     ],
 )
 def test_a_broken_edit_keeps_everything_as_it_was_and_says_once_where_and_why(daemon, old, new, line, key, reason):

@@ -16,6 +16,7 @@ from audiomon.models.classifier import Classifier
 from audiomon.models.importing.describe import describe
 from audiomon.models.interpreter import Backend, choose_backend, installed_backends
 from audiomon.models.package import read_package
+from tests.cli.command import Audiomon
 from tests.lab import keras_models
 from tests.lab.keras_models import FEATURES, LABELS
 
@@ -404,3 +405,16 @@ def test_the_named_one_of_several_outputs_is_converted(convert, kinds):
 def test_a_tflite_file_is_sent_to_models_add(convert, tmp_path):
     (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(50))
     assert "audiomon models add a.tflite" in convert.refused(tmp_path / "a.tflite")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--labels", "a"], "please give --sample-rate"),
+        (["--describe", "misspelt.yaml"], "misspelt.yaml:2: input.n_ftt"),
+    ],
+)
+def test_what_the_options_lack_is_said_before_anything_is_converted(forms, tmp_path, options, expected):
+    (tmp_path / "misspelt.yaml").write_text("labels: [a, b]\ninput: {sample_rate: 8000, n_ftt: 256}\n")
+    said = Audiomon(tmp_path)("convert", forms / "keras3.keras", "--to", "a", *options, model=None)
+    assert expected in said.refused()
