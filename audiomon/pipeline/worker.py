@@ -113,7 +113,9 @@ class InferenceWorker:
             self.done.set()
             if self._on_end is not None:
                 self._on_end(None if self._stopping else error)
-            error = None  # its traceback holds this frame: a cycle, which only the cyclic collector would free
+            # Two cycles, which only the cyclic collector would free, and with them the source and its ring: the
+            # traceback holds this frame, and the callbacks hold the worker's owner.
+            error = self._on_end = self._on_take_over = None
 
     def _step(self) -> None:
         heard = self._listener.next()
