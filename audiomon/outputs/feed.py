@@ -164,7 +164,7 @@ class Feed:
         with self._sending:
             self._hello = msgspec.structs.replace(self._hello, **changes)
             line = self._greeting()
-            for connection in list(self._clients.values()):
+            for connection in [one for one in self._clients.values() if one.has_asked]:
                 self._guarded(connection, lambda connection: self._put(connection, line))
 
     def _greeting(self) -> bytes:
@@ -178,13 +178,17 @@ class Feed:
         connection = Connection(client, self._clock)
         self._clients[connection.fd] = connection
         self._epoll.register(connection.fd, select.EPOLLIN)
-        self._guarded(connection, lambda connection: connection.resume(self._greeting()))
+        self._guarded(connection, self._serve)
         self._watch_listening()
 
     def _serve(self, connection: Connection) -> None:
         """Do what a client is ready for."""
+        had_asked = connection.has_asked
         if connection.receive():
             self._note_wanted()
+        if connection.has_asked and not had_asked:
+            # Not before: what happened between a hello and what a client wants would be in no line.
+            connection.resume(self._greeting())
         connection.send()
         if connection.missed_lines:
             connection.resume(self._greeting())

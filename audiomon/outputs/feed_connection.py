@@ -34,6 +34,7 @@ class Connection:
 
     Attributes:
         wants: kinds of lines.
+        has_asked: whether it has said what it wants, if only nothing.
         dropped: lines that it did not take in time, since it was last told.
     """
 
@@ -41,6 +42,7 @@ class Connection:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self.wants: frozenset[str] = frozenset()
+        self.has_asked = False
         self.dropped = 0
         self._socket = client
         self._clock = clock
@@ -146,6 +148,7 @@ class Connection:
         if self._wants_left < 0:
             self._refuse("wants something else too often")
         try:
+            self.has_asked = True
             self.wants = frozenset(decode_want(line).want) & frozenset(KINDS)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self._refuse('not a line such as {"want": ["event", "status"]}')

@@ -59,6 +59,10 @@ class MadeUpListener:
         self._snapshot = snapshot
         self.feed.observe(snapshot)
 
+    def wait_wanted(self) -> None:
+        """Wait until events are sent: one that comes before is in no line, only in the next hello."""
+        wait_until(lambda: "event" in self.feed._wanted, "a client that wants events")
+
     def close(self) -> None:
         self._ending.set()
         self._thread.join()

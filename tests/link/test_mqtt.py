@@ -83,6 +83,7 @@ def test_states_are_retained_and_events_are_not(house):
     listener = house.listener(link)
     house.reader.wait_for(f"{BASE}/listener", "online")
     house.reader.wait_for(f"{BASE}/label/speech", "OFF")
+    listener.wait_wanted()
     listener.feed.event(event())
     house.reader.wait_for(f"{BASE}/label/speech", "ON")
     assert house.reader.wait_json(f"{BASE}/event", bool) == {

@@ -51,8 +51,7 @@ class Client:
         self.socket.setblocking(False)
         self._received = b""
         feed.flush()
-        if wanted:
-            self.want(*wanted)
+        self.want(*wanted)
 
     def want(self, *wanted: str) -> None:
         self.send(encode(Want(wanted)) + b"\n")
