@@ -152,9 +152,9 @@ run_tests() {
 }
 
 for environment in "${environments[@]}"; do
-  # the first environment alone has TensorFlow
+  # the first environment alone has TensorFlow; and a browser looks at the page once
   without=()
-  [ "$environment" = "${environments[0]}" ] || without=(tensorflow)
+  [ "$environment" = "${environments[0]}" ] || without=(tensorflow chromium)
   # One at a time where tests share the sound server or the system; all others in parallel.
   if [ "$all" ]; then
     expression=$(selection "${without[@]}")
