@@ -15,7 +15,14 @@ NO_HYBRID_CGROUPS = 2
 @pytest.mark.root
 @pytest.mark.mic
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("part", ["test_service.py", pytest.param("test_deb.py", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "test_service.py",
+        pytest.param("test_link.py", marks=pytest.mark.long),
+        pytest.param("test_deb.py", marks=pytest.mark.long),
+    ],
+)
 def test_the_service_installs_hears_swaps_recovers_and_leaves_under_a_real_systemd(part):
     if os.geteuid() != 0:
         pytest.skip("booting a systemd needs root")
