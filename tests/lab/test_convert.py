@@ -412,9 +412,12 @@ def test_a_tflite_file_is_sent_to_models_add(convert, tmp_path):
     [
         (["--labels", "a"], "please give --sample-rate"),
         (["--describe", "misspelt.yaml"], "misspelt.yaml:2: input.n_ftt"),
+        (["--describe", "twice.yaml"], "twice.yaml:1: labels: a is there more"),
     ],
 )
 def test_what_the_options_lack_is_said_before_anything_is_converted(forms, tmp_path, options, expected):
     (tmp_path / "misspelt.yaml").write_text("labels: [a, b]\ninput: {sample_rate: 8000, n_ftt: 256}\n")
+    spec = "{sample_rate: 8000, n_fft: 256, hop_length: 128, n_mels: 8, frames: 12}"
+    (tmp_path / "twice.yaml").write_text(f"labels: [a, a]\ninput: {spec}\n")
     said = Audiomon(tmp_path)("convert", forms / "keras3.keras", "--to", "a", *options, model=None)
     assert expected in said.refused()
