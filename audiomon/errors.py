@@ -112,18 +112,3 @@ class FieldError(ValueError):
         super().__init__(f"{dotted(keys)}: {reason}" if keys else reason)
         self.keys = keys
         self.reason = reason
-
-
-def forget_frames(error: BaseException) -> None:
-    """Drop the frames that an error and those before it came through, so that it can be kept.
-
-    Frames hold every variable in them, and one of those is often the object that keeps the error: a cycle, which only
-    the cyclic collector frees, and that looks at old objects once in hours.
-
-    Args:
-        error: keeps what it says; where it came from is lost.
-    """
-    passed: BaseException | None = error
-    while passed is not None:
-        passed.__traceback__ = None
-        passed = passed.__context__

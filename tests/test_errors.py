@@ -1,37 +1,9 @@
-import gc
 import pickle
-import weakref
 from pathlib import Path
 
 import pytest
 
-from audiomon.errors import MAX_REASON, ConfigError, DeviceError, FieldError, ModelError, dotted, forget_frames
-
-
-class _Microphone:
-    """Keeps the error that it failed with, whose frames keep it."""
-
-    def __init__(self) -> None:
-        self.failed: Exception | None = None
-        try:
-            try:
-                raise OSError("in the first place")
-            except OSError:
-                raise DeviceError("gone") from None
-        except DeviceError as error:
-            forget_frames(error)
-            self.failed = error
-
-
-def test_an_error_that_is_kept_keeps_nothing_alive():
-    gc.disable()
-    try:
-        microphone = _Microphone()
-        gone = weakref.ref(microphone)
-        del microphone
-        assert gone() is None
-    finally:
-        gc.enable()
+from audiomon.errors import MAX_REASON, ConfigError, FieldError, ModelError, dotted
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,6 @@ class JournalSocket:
         """Entries that journald has not taken yet."""
         return len(self._waiting)
 
-    @property
-    def largest_datagram_bytes(self) -> int:
-        """Entries as large as this are passed as files in memory."""
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-
     def send(self, fields: Mapping[str, str]) -> None:
         """Send one entry, or keep it until journald takes it. Returns at once."""
         entry = encoded(fields)

@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 
 from audiomon.outputs.journal_socket import JournalSocket
@@ -21,7 +23,7 @@ def test_values_of_several_lines_and_with_equal_signs_arrive_whole(journald):
 
 def test_an_entry_too_large_for_a_datagram_arrives_as_a_file_in_memory(journald):
     sending = JournalSocket(journald.path)
-    large = "x" * sending.largest_datagram_bytes
+    large = "x" * sending._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     for number in range(3):
         sending.send({"NUMBER": str(number), "LARGE": large})
     entries = journald.entries()
