@@ -146,7 +146,8 @@ run_tests() {
       name="pytest with ${environment##*/}"
       [[ " ${failed[*]} " == *" $name "* ]] || failed+=("$name")
       # from the last one on: a test that runs pytest shows another
-      tac "$log" | sed '/=== .*short test summary info/q' | tac >"$log.summary"
+      awk '/=== .*short test summary info/ { kept = "" } { kept = kept $0 "\n" } END { printf "%s", kept }' "$log" \
+        >"$log.summary"
       ;;
   esac
 }

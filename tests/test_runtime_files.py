@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 
 import msgspec
 import pytest
@@ -114,7 +113,7 @@ def test_a_file_that_is_neither_the_folders_owners_nor_roots_is_not_read(tmp_pat
 def test_a_process_that_got_the_number_of_one_that_is_gone_has_not_written_the_file(tmp_path):
     (tmp_path / "a.json").touch()
     assert wrote(tmp_path, "a.json", os.getpid())
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, user=65534) as other:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=65534) as other:
         assert not wrote(tmp_path, "a.json", other.pid)
-        other.communicate(b"\n")
+        other.communicate()
     assert not wrote(tmp_path, "a.json", other.pid)

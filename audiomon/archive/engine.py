@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ _COUNTED_FOR_S = 5.0
 _MAX_ATTEMPTS = 4
 # Parts that may fail in a row before it is no longer they that are at fault.
 _MAX_FAILURES = 10
+_GONE = "the scheduler is gone"
 
 
 class UnfinishedError(AudiomonError):
@@ -102,10 +104,15 @@ class Engine:
             for future in pool:
                 attempt = self._live.pop(future)
                 if future.status == "finished":
-                    done(future.result())
-                    failures = 0
+                    try:
+                        counted = future.result()
+                    except (OSError, TimeoutError, CancelledError):  # done, and nobody there to fetch it from
+                        outcome.stopped = _GONE
+                    else:
+                        done(counted)
+                        failures = 0
                 elif future.status != "error":
-                    outcome.stopped = "the scheduler is gone"
+                    outcome.stopped = _GONE
                 else:
                     failures += 1
                     error = future.exception()

@@ -14,21 +14,51 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 240
 
-# Has a process die of a recording whose name says so, as a decoder's bug would have it; see `deadly_python`.
-_DEADLY = """
-import os, signal, sys
+# Has a process die of a recording whose name says so, as a decoder's bug would have it, and every other wait at a
+# recording while the archive has as many parts as it may; see `faulty_python`.
+_FAULTY = """
+import glob, os, signal, time
+_limit = os.path.join(os.path.dirname(__file__), "limit")
 def _audit(event, arguments):
-    if event == "open" and "deadly" in os.fsdecode(arguments[0] if isinstance(arguments[0], (str, bytes)) else ""):
+    if event != "open" or not isinstance(arguments[0], (str, bytes)):
+        return
+    name = os.fsdecode(arguments[0])
+    if "deadly" in name:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if name.lower().endswith((".wav", ".flac", ".ogg", ".mp3")):
+        while _enough():
+            time.sleep(0.02)
+def _enough():
+    try:
+        with open(_limit) as file:
+            parts, out = file.read().split(" ", 1)
+    except FileNotFoundError:
+        return False
+    return len(glob.glob(os.path.join(glob.escape(out), "files/run=*/*.parquet"))) >= int(parts)
+import sys
 sys.addaudithook(_audit)
 """
 
 
-def deadly_python(folder: Path) -> Path:
-    """Return a folder for PYTHONPATH whose Pythons die of opening a file that has ``deadly`` in its name."""
+def faulty_python(folder: Path) -> Path:
+    """Return a folder for PYTHONPATH whose Pythons die of opening a file that has ``deadly`` in its name.
+
+    They also wait before a recording while there are as many parts as `limit_parts` says.
+    """
     folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(_DEADLY, encoding="utf-8")
+    (folder / "sitecustomize.py").write_text(_FAULTY, encoding="utf-8")
     return folder
+
+
+def limit_parts(folder: Path, out: Path, parts: int | None) -> None:
+    """Have the Pythons of `faulty_python` stop at so many parts of an archive; None: at none."""
+    limit = folder / "limit"
+    if parts is None:
+        limit.unlink(missing_ok=True)
+        return
+    draft = folder / "limit.draft"
+    draft.write_text(f"{parts} {out}", encoding="utf-8")
+    draft.replace(limit)
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = _PATIENCE_S) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.archive.cluster import REPOSITORY, Cluster, deadly_python, parts_done, wait_until
+from tests.archive.cluster import REPOSITORY, Cluster, faulty_python, limit_parts, parts_done, wait_until
 from tests.archive.comparing import Comparison, compare
 from tests.archive.corpus import write_corpus, write_recording
 
@@ -45,14 +45,18 @@ class Killed:
 def kill_everything(
     folder: Path, *, files: int, seconds: float, hours: int, part_files: int, model: str, models: Path | None = None
 ) -> Killed:
-    """Classify a corpus twice: in one go, and with everything killed on the way."""
+    """Classify a corpus twice: in one go, and with everything killed on the way.
+
+    The workers wait for each kill, so that every one of them finds something undone.
+    """
     root, out = folder / "recordings", folder / "out"
+    faulty = faulty_python(folder / "faulty")
     written = write_corpus(root, files, seconds=seconds, hours=hours)
     environment = {
         **os.environ,
         # A folder of recordings may have names that no terminal shows.
         "PYTHONIOENCODING": "utf-8:surrogateescape",
-        "PYTHONPATH": os.pathsep.join([str(deadly_python(folder / "deadly")), str(REPOSITORY)]),
+        "PYTHONPATH": os.pathsep.join([str(faulty), str(REPOSITORY)]),
         **({} if models is None else {"AUDIOMON_MODELS": str(models)}),
     }
     paths = sorted(path for path in root.rglob("*.*") if path.suffix != ".TXT" and path.name[0] != ".")
@@ -76,9 +80,13 @@ def kill_everything(
     def drive() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, env=environment, stderr=(folder / "driver.log").open("wb"))
 
-    def wait_for(share: float, driver: "subprocess.Popen[bytes]") -> None:
-        wanted = max(1, int(total * share))
-        wait_until(lambda: parts_done(out) >= wanted or driver.poll() is not None, f"{wanted} parts are done", 3600)
+    def allow(share: float) -> int:
+        parts = max(1, int(total * share))
+        limit_parts(faulty, out, parts)
+        return parts
+
+    def wait_for(parts: int, driver: "subprocess.Popen[bytes]") -> None:
+        wait_until(lambda: parts_done(out) >= parts or driver.poll() is not None, f"{parts} parts are done", 3600)
         assert driver.poll() is None, (folder / "driver.log").read_text(errors="replace")
 
     one = Cluster(folder / "cluster", environment)
@@ -86,22 +94,24 @@ def kill_everything(
         one.start_scheduler()
         first, second = one.start_worker(), one.start_worker()
         one.wait_for_registrations(2)
+        parts = allow(0.15)
         driver = drive()
-        wait_for(0.15, driver)
+        wait_for(parts, driver)
         note("a worker process is killed")
         one.kill_worker(first)
         one.wait_for_registrations(3)
-        wait_for(0.3, driver)
+        wait_for(allow(0.3), driver)
         note("the driver is killed, and the same command begins")
         driver.kill()
         driver.wait()
         driver = drive()
-        wait_for(0.5, driver)
+        wait_for(allow(0.5), driver)
         note("a worker and its nanny are killed")
         one.kill_machine(second)
-        wait_for(0.7, driver)
+        wait_for(allow(0.7), driver)
         note("the scheduler is killed")
         one.kill_scheduler()
+        limit_parts(faulty, out, None)
         statuses.append(driver.wait(600))
         note(f"the driver has ended with {statuses[-1]}: {_last(folder)}")
         for worker in list(one.workers):

@@ -9,7 +9,7 @@ from audiomon.archive.schema import named_time_us
 from audiomon.audio.file import FileSource
 from audiomon.clock import SystemClock
 from audiomon.pipeline.listener import Listener
-from tests.archive.cluster import deadly_python
+from tests.archive.cluster import faulty_python
 from tests.archive.corpus import sound, write_recording
 
 RATE = 16_000
@@ -114,7 +114,7 @@ def test_a_name_that_is_not_unicode_is_heard_like_any_other(archive):
 
 
 def test_a_child_hears_the_same_and_only_what_kills_it_is_lost(archive, monkeypatch):
-    monkeypatch.syspath_prepend(deadly_python(archive.folder / "deadly"))
+    monkeypatch.syspath_prepend(faulty_python(archive.folder / "faulty"))
     good, other = recorded(archive, "e.wav"), recorded(archive, "f.wav")
     deadly = recorded(archive, "deadly.wav")
     child = Child(archive.task, archive.root)
