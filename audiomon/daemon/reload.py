@@ -20,6 +20,7 @@ from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.runtime_files import RuntimeFiles
@@ -168,18 +169,20 @@ class Reloading:
         except AudiomonError as error:
             self._refuse(error)
             return
-        self._change = Change(running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost))
+        self._change = Change(
+            running, reopens=candidate.reopens, status=lambda losses: self._changed(candidate, losses)
+        )
         self._sessions.apply(self._change)
 
-    def _changed(self, candidate: Candidate, lost: int) -> Status:
+    def _changed(self, candidate: Candidate, losses: Losses) -> Status:
         """Say that a candidate holds; in whichever thread proves it, and so from what no longer changes."""
         took_s = (self._clock.monotonic_ns() - self._asked_ns) / 1e9
         times = ", ".join(f"{name.removesuffix('_s')} {value} s" for name, value in candidate.times().items())
         return Status(
             StatusKind.MODEL_SWAPPED if candidate.swaps else StatusKind.CONFIG_APPLIED,
-            f"Changed: {candidate.words()}; in {took_s:.2f} s{f' ({times})' if times else ''}, {lost} samples lost",
+            f"Changed: {candidate.words()}; in {took_s:.2f} s{f' ({times})' if times else ''}, {losses.words}",
             self._clock.time_ns(),
-            {**candidate.facts(), "took_s": round(took_s, 3), "lost": lost},
+            {**candidate.facts(), "took_s": round(took_s, 3), **losses.facts},
         )
 
     def _finish(self, outcome: str) -> None:
