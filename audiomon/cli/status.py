@@ -80,7 +80,7 @@ def _rows(found: Snapshot) -> list[tuple[str, str]]:
             f"{found.health} for {duration_in_words(found.health_s)}" + (f": {found.reason}" if found.reason else ""),
         ),
         ("microphone", f"{found.microphone}{level}" if found.microphone else "none"),
-        ("model", f"{found.model} {found.model_sha256[:8]} ({found.config})"),
+        ("model", f"{found.model} {found.model_sha256[:8]} ({found.config})" if found.model else "none yet"),
         ("refused", found.refused),
         ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),

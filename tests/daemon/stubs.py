@@ -169,6 +169,8 @@ class StubSource:
 class KeptOutput:
     """Keeps all that it gets, in order."""
 
+    fds = ()
+
     def __init__(self) -> None:
         self.entries: list[Prediction | Event | Status] = []
 
@@ -180,6 +182,12 @@ class KeptOutput:
 
     def status(self, status: Status) -> None:
         self.entries.append(status)
+
+    def observe(self, observation: object) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
     @property
     def statuses(self) -> list[Status]:

@@ -1,6 +1,7 @@
 """What a service starts with: the saved settings, the proven model after a crash on trial, or nothing yet."""
 
 import shutil
+import socket
 import threading
 
 import pytest
@@ -14,8 +15,13 @@ from audiomon.daemon.running import Running
 from audiomon.daemon.startup import Startup
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models.package import read_package
+from audiomon.outputs.feed import open_feed
+from audiomon.outputs.feed_protocol import Want, decode, encode
+from audiomon.outputs.live import Fanout
+from audiomon.outputs.snapshot import FILE as STATUS_FILE
+from audiomon.outputs.snapshot import Snapshot
 from audiomon.pipeline.loading import named_package
-from audiomon.runtime_files import RuntimeFiles
+from audiomon.runtime_files import RuntimeFiles, read_runtime
 from audiomon.systemd import ServiceManager
 from tests.daemon.stubs import PATIENCE_S, KeptOutput
 from tests.models.tiny import write_tiny
@@ -28,6 +34,7 @@ class Service:
         self.path = folder / "audiomon.yaml"
         self.packages = {name: read_package(write_tiny(folder / name, name)) for name in ("float32", "logits")}
         self.output = KeptOutput()
+        self.runtime = folder / "runtime"
         self.save("logits")
 
     def save(self, model: str) -> None:
@@ -39,6 +46,7 @@ class Service:
             record,
             output=self.output,
             manager=ServiceManager({}),
+            files=RuntimeFiles(self.runtime),
             clock=SystemClock(),
         )
 
@@ -128,6 +136,39 @@ def test_saving_ends_the_wait_before_the_next_try_is_due(service, monkeypatch):
         named_package(settings)
     threading.Timer(0.3, service.save, ["float32"]).start()
     assert startup.wait(wrong.value).model == "float32"
+
+
+def test_while_it_waits_the_feed_and_the_status_file_say_for_what(service, monkeypatch, tmp_path):
+    monkeypatch.setattr(startup_module, "_RETRIES_S", (10 * PATIENCE_S,))
+    path, told = tmp_path / "feed.sock", []
+    service.output = Fanout((open_feed(path, "audiomon", SystemClock()),), SystemClock())
+
+    def follow() -> None:
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE_S)
+                client.connect(str(path))
+                client.sendall(encode(Want(("state",))) + b"\n")
+                told.append(decode(client.makefile("rb").readline()))
+            told.append(read_runtime(service.runtime, STATUS_FILE, Snapshot))
+        finally:
+            service.save("float32")
+
+    service.save("nothing")
+    startup = service.startup()
+    settings = startup.settings()
+    with pytest.raises(ConfigError) as wrong:
+        named_package(settings)
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert startup.wait(wrong.value).model == "float32"
+    thread.join()
+    service.output.close()
+    hello, state = told
+    assert (hello.model, hello.labels) == ("", {})
+    assert hello.state == state
+    assert (state.health, state.reason) == ("waiting", str(wrong.value))
+    assert not (service.runtime / STATUS_FILE).exists()
 
 
 def test_the_record_says_what_runs_and_what_is_proven(service, tmp_path):
