@@ -35,9 +35,9 @@ class Reversion:
     """A model that failed while it listened, and was replaced by the one that worked before it.
 
     Attributes:
-        fingerprint: of the package that failed.
+        digest: of the files of the package that failed.
         reason: what it did, in one line that names it.
     """
 
-    fingerprint: str
+    digest: str
     reason: str

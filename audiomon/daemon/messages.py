@@ -75,14 +75,21 @@ def stage_failed(stage: str, what: str, what_now: str, clock: Clock) -> Status:
     )
 
 
-def model_reverted(package: ModelPackage, reason: str, fallback: ModelPackage, clock: Clock) -> Status:
-    """Say that a model failed while it listened, and which one is back in its place."""
-    name = package.manifest.name
+def model_reverted(name: str, fingerprint: str, reason: str, fallback: ModelPackage, clock: Clock) -> Status:
+    """Say that a model failed while it listened, and which one is back in its place.
+
+    Args:
+        name: of the one that failed.
+        fingerprint: of it; empty if it is not known any more.
+        reason: what it did.
+        fallback: what is back.
+        clock: dates it.
+    """
     facts: Facts = {
         "model": fallback.manifest.name,
         "model_sha256": fallback.fingerprint,
         "model_failed": name,
-        "model_failed_sha256": package.fingerprint,
+        "model_failed_sha256": fingerprint,
         "reason": reason,
     }
     message = f"Back to {fallback.manifest.name}: {reason}. {name} is not tried again until its files change."

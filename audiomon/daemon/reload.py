@@ -40,12 +40,12 @@ class Reloading:
         files: where that is written for ``audiomon reload``.
         clock: times everything.
         on_applied: called when other settings have been put in force.
-        failed: packages that failed while they listened, by fingerprint, and what they did.
+        failed: packages that failed while they listened, by the digest of their files, and what they did.
         problem: why the configuration is not in force as it is saved.
 
     Attributes:
         problem: why the configuration, as it is saved now, is not in force; empty when it is.
-        failed: packages that failed while they listened, by fingerprint, and what they did.
+        failed: packages that failed while they listened, by the digest of their files, and what they did.
     """
 
     def __init__(
@@ -169,6 +169,9 @@ class Reloading:
         except AudiomonError as error:
             self._refuse(error)
             return
+        if candidate.empty:
+            self._finish(f"No changes.{self._last_change}")
+            return
         self._change = Change(
             running, reopens=candidate.reopens, status=lambda losses: self._changed(candidate, losses)
         )
@@ -215,7 +218,7 @@ class Reloading:
 
     def _note_reversion(self, reversion: Reversion) -> None:
         """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
-        self.failed[reversion.fingerprint] = reversion.reason
+        self.failed[reversion.digest] = reversion.reason
         if self._candidate is not None and self._change is None:
             # Another one is being checked already, against what ran before.
             self._candidate.abandon()

@@ -413,8 +413,10 @@ class Sessions:
         package = failed.classifier.package
         reason = f"the model {failed.model} {what}"
         self.failures.count += 1
-        self.reversion = Reversion(package.fingerprint, reason)
-        self._output.status(messages.model_reverted(package, reason, fallback.classifier.package, self._clock))
+        self.reversion = Reversion(package.digest, reason)
+        self._output.status(
+            messages.model_reverted(failed.model, package.fingerprint, reason, fallback.classifier.package, self._clock)
+        )
         if self._change is not None:
             self._change.error = ModelError(reason)
             self._change = None

@@ -18,16 +18,19 @@ from audiomon.daemon.running import Running
 from audiomon.daemon.wakeups import Wakeups
 from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import ConfigError, ModelError
+from audiomon.foreign import shown
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.snapshot import FILE, WAITING, WRITE_S, Snapshot
-from audiomon.pipeline.loading import LoadingModel, named_package
+from audiomon.pipeline.loading import LoadingModel, named_files
 from audiomon.runtime_files import RuntimeFiles
 from audiomon.systemd import ServiceManager
 
 # Files are watched; this is for what cannot be: a disk that is mounted late, a package on the network.
 _RETRIES_S = (2.0, 5.0, 15.0, 60.0)
 _MAX_WAIT_S = 2.0
+# How often to look whether the checking process has ended.
+_CHECKING_S = 0.05
 
 
 class Startup:
@@ -42,7 +45,7 @@ class Startup:
         clock: dates the entries.
 
     Attributes:
-        failed: fingerprints of packages that failed, and what they did.
+        failed: digests of packages that failed, and what they did.
         problem: why the configuration, as it is saved, is not in force; empty if it is.
     """
 
@@ -77,16 +80,16 @@ class Startup:
         self.problem = ""
         if self._record is None:
             return settings
-        package = named_package(settings)
-        reason = self._record.failure(package)
+        files = named_files(settings)
+        reason = self._record.failure(files)
         if not reason:
             return settings
-        self.failed[package.fingerprint] = reason
+        self.failed[files.digest] = reason
         proven = proven_package(self._record)
         if proven is None:
             raise ModelError(f"{reason}, and the one that worked before it is gone: waiting for other files")
         self.problem = reason
-        self._output.status(messages.model_reverted(package, reason, proven, self._clock))
+        self._output.status(messages.model_reverted(shown(files.folder.name), "", reason, proven, self._clock))
         return settings.with_model(proven.folder)
 
     def wait(self, error: ConfigError | ModelError) -> Running | None:
@@ -126,9 +129,22 @@ class Startup:
                 if settings.document is not None and settings.document.blank:
                     continue  # some editors empty a file first and write it a moment later
                 loading = LoadingModel(settings)
+                if not self._checked(loading, wakeups):
+                    return None
                 return Running(settings, loading.classifier(), loading.rules)
             except (ConfigError, ModelError) as again:
                 error = again
+
+    def _checked(self, loading: LoadingModel, wakeups: Wakeups) -> bool:
+        """Wait for a model's check; False if a signal ends it all."""
+        while not loading.checked:
+            signals = wakeups.wait(_CHECKING_S)
+            self._manager.tell(WATCHDOG="1")
+            self._output.flush()
+            if signals - {signal.SIGHUP}:
+                loading.cancel()
+                return False
+        return True
 
     def _waited(self, seconds: float, reason: str, wakeups: Wakeups, watch: Watch) -> bool:
         """Wait for a time, or until a file has been saved or a reload is asked for; False if a signal ends it all."""

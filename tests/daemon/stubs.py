@@ -44,7 +44,7 @@ class StubClassifier:
         self.labels = LABELS
         manifest = SimpleNamespace(name=name, labels=LABELS, input=self.spec, sha256=name * 8)
         self.package = SimpleNamespace(
-            manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name
+            manifest=manifest, files=(), fingerprint=name, digest=name, folder=Path("/nonexistent") / name
         )
         self.interpreter = SimpleNamespace(backend="litert", version="0")
         self._on_scores = on_scores

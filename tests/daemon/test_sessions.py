@@ -437,7 +437,7 @@ def test_a_model_that_fails_on_its_first_window_gives_way_to_the_one_that_worked
     source.send(0.1)
     house.until(lambda: change.error)
     assert str(change.error) == "the model B raised RuntimeError: boom"
-    assert house.sessions.reversion.fingerprint == "B"
+    assert house.sessions.reversion.digest == "B"
     source.wait_heard()
     house.listen(source, 0.3)
     reverted = house.output.of_kind("model-reverted")

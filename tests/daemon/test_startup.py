@@ -54,9 +54,9 @@ class Service:
         """As a process that swapped from float32 to logits left it."""
         running, before = self.packages["logits"], self.packages["float32"]
         record = {
-            "running": running.fingerprint,
+            "running": running.digest,
             "folder": str(running.folder),
-            "before": before.fingerprint,
+            "before": before.digest,
             "before_folder": str(before.folder),
         }
         return ModelRecord(**(record | changes))
@@ -78,7 +78,7 @@ def test_a_model_that_ended_the_process_on_trial_gives_way_to_the_proven_one(ser
     assert read_package(service.packages["float32"].folder).fingerprint == service.packages["float32"].fingerprint
     assert startup.settings().config.model == str(service.packages["float32"].folder)
     assert "audiomon ended without a word while it listened with the model logits" in startup.problem
-    assert list(startup.failed) == [service.packages["logits"].fingerprint]
+    assert list(startup.failed) == [service.packages["logits"].digest]
     (reverted,) = service.output.of_kind("model-reverted")
     assert reverted.facts["model"] == "float32"
 
@@ -90,7 +90,7 @@ def test_a_model_that_was_proven_when_the_process_ended_is_started_again(service
 
 def test_a_model_that_failed_before_the_last_process_ended_is_still_refused(service):
     failed, proven = service.packages["logits"], service.packages["float32"]
-    record = ModelRecord(proven.fingerprint, str(proven.folder), failed={failed.fingerprint: "the model logits hung"})
+    record = ModelRecord(proven.digest, str(proven.folder), failed={failed.digest: "the model logits hung"})
     startup = service.startup(record)
     assert startup.settings().config.model == str(proven.folder)
     assert startup.problem == "the model logits hung"
@@ -179,8 +179,8 @@ def test_the_record_says_what_runs_and_what_is_proven(service, tmp_path):
     record = record_of(running, before, {"abc": "hung"})
     RuntimeFiles(tmp_path / "runtime").write(FILE, record)
     assert read_record(tmp_path / "runtime") == record
-    assert record.proven == (service.packages["float32"].fingerprint, service.packages["float32"].folder)
-    assert record_of(running, None, {}).proven[0] == service.packages["logits"].fingerprint
+    assert record.proven == (service.packages["float32"].digest, service.packages["float32"].folder)
+    assert record_of(running, None, {}).proven[0] == service.packages["logits"].digest
     (tmp_path / "runtime" / FILE).write_text('{"running": 7}')
     assert read_record(tmp_path / "runtime") is None
     assert read_record(None) is None
