@@ -96,20 +96,20 @@ def overview(connection: Any, chosen: Filter) -> Answer:
 
 def by_hour(connection: Any, chosen: Filter) -> Answer:
     """By hour and label."""
-    return ask(
-        connection,
-        "select date_trunc('hour', recorded_at) as hour, label, count(*) as rows, max(score) as highest "
-        f"from detections where rank = 0 and {chosen.where} group by all order by hour nulls last, label",
-        chosen.values,
-    )
+    return _counted(connection, chosen, "date_trunc('hour', recorded_at) as hour", "hour nulls last")
 
 
 def by_site(connection: Any, chosen: Filter) -> Answer:
     """By site, day and label."""
+    return _counted(connection, chosen, "site, recorded_at::date as day", "site, day nulls last")
+
+
+def _counted(connection: Any, chosen: Filter, groups: str, order: str) -> Answer:
+    """Rows and the highest score of each group and label."""
     return ask(
         connection,
-        "select site, recorded_at::date as day, label, count(*) as rows, max(score) as highest "
-        f"from detections where rank = 0 and {chosen.where} group by all order by site, day nulls last, label",
+        f"select {groups}, label, count(*) as rows, max(score) as highest "
+        f"from detections where rank = 0 and {chosen.where} group by all order by {order}, label",
         chosen.values,
     )
 

@@ -65,10 +65,10 @@ def run(config_path: Path | None, feeds: tuple[Path, ...]) -> None:
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
-    help="Whose actions. Otherwise /etc/audiomon/link.yaml.",
+    help="Whose broker and actions. Otherwise /etc/audiomon/link.yaml.",
 )
 def test(config_path: Path | None) -> int:
-    """Do every action once, with an event that is made up, and show what came back.
+    """Publish to the broker, do every action once with an event that is made up, and show what came back.
 
     Labels, scores, cooldowns, quiet hours and the switch that pauses actions do not matter here.
 
@@ -80,17 +80,24 @@ def test(config_path: Path | None) -> int:
       audiomon link test --config link.yaml
     """
     from audiomon.link.credentials import stored_credential
+    from audiomon.link.machine import Machine
     from audiomon.link.settings import LINK_CONFIG, load_link_config
 
     path = config_path or LINK_CONFIG
     config = load_link_config(path)
-    if not config.actions:
-        raise UserError("has no actions to try", path=path, key="actions")
+    if not config.actions and not config.mqtt.broker:
+        raise UserError("has neither a broker nor actions to try", path=path)
     try:
         from audiomon.link.actions.trying import try_all
+        from audiomon.link.broker_trying import try_broker
+        from audiomon.link.mqtt import PASSWORD
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install 'audiomon[link]'") from None
-    tried = asyncio.run(try_all(config, stored_credential))
-    for one in tried:
-        click.echo(f"{one.rule:<12}{'done' if one.result.done else 'FAILED':<8}{one.result.said}")
-    return 0 if all(one.result.done for one in tried) else 1
+        raise UserError(f"{error.name} is not installed: {install_extra('link')}") from None
+    results = []
+    if config.mqtt.broker:
+        password = stored_credential(PASSWORD) if config.mqtt.username else None
+        results.append(("mqtt", asyncio.run(try_broker(config.mqtt, Machine.this(), password))))
+    results += [(one.rule, one.result) for one in asyncio.run(try_all(config, stored_credential))]
+    for name, result in results:
+        click.echo(f"{name:<12}{'done' if result.done else 'FAILED':<8}{result.said}")
+    return 0 if all(result.done for _, result in results) else 1

@@ -21,7 +21,7 @@ from audiomon.link.machine import Machine
 from audiomon.link.publishing import PART, Connection
 from audiomon.link.settings import Mqtt
 from audiomon.link.surroundings import Surroundings
-from audiomon.link.topics import MachineTopics, level_of
+from audiomon.link.topics import MachineTopics
 
 PASSWORD = "mqtt-password"
 
@@ -51,7 +51,7 @@ class MqttPart:
         self._host, self._port = self._settings.address
         self._broker = f"{self._host}:{self._port}"
         self._machine = Machine(self._settings.name or surroundings.machine.name, surroundings.machine.id)
-        self._topics = MachineTopics(f"{self._settings.topic}/{level_of(self._machine.name)}")
+        self._topics = MachineTopics.of(self._settings, surroundings.machine)
         self._failing = False
 
     async def run(self) -> None:
@@ -66,7 +66,7 @@ class MqttPart:
             except (aiomqtt.MqttError, OSError, UserError) as error:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise asyncio.CancelledError from None  # ending failed, which is an end as well
-                reason = _reason(error)
+                reason = reason_of(error)
                 state.problems[PART] = f"{self._broker}: {reason}"
                 if not self._failing:
                     self._failing = True
@@ -85,16 +85,11 @@ class MqttPart:
             aiomqtt.MqttError, OSError, UserError: why it ended.
         """
         availability = self._topics.availability
-        client = aiomqtt.Client(
-            self._host,
-            self._port,
-            identifier=f"audiomon-{self._surroundings.machine.id}",
-            username=self._settings.username or None,
-            password=credential(PASSWORD) if self._settings.username else None,
-            will=aiomqtt.Will(availability, "offline", qos=1, retain=True),
-            tls_context=_tls(self._settings),
-            keepalive=_KEEPALIVE_S,
-            timeout=_ANSWER_S,
+        client = make_client(
+            self._settings,
+            f"audiomon-{self._surroundings.machine.id}",
+            credential(PASSWORD) if self._settings.username else None,
+            aiomqtt.Will(availability, "offline", qos=1, retain=True),
         )
         async with client:
             self._note_connected()
@@ -111,6 +106,28 @@ class MqttPart:
         self._failing = False
         self._surroundings.state.problems[PART] = ""
         self._surroundings.reports.report("link-broker-up", f"connected to {self._broker}", broker=self._broker)
+
+
+def make_client(
+    settings: Mqtt, identifier: str, password: str | None, will: aiomqtt.Will | None = None
+) -> aiomqtt.Client:
+    """Make a client of the broker that the settings name; entered, it connects.
+
+    Raises:
+        UserError: the file of the own authority cannot be used.
+    """
+    host, port = settings.address
+    return aiomqtt.Client(
+        host,
+        port,
+        identifier=identifier,
+        username=settings.username or None,
+        password=password,
+        will=will,
+        tls_context=_tls(settings),
+        keepalive=_KEEPALIVE_S,
+        timeout=_ANSWER_S,
+    )
 
 
 def _tls(settings: Mqtt) -> ssl.SSLContext | None:
@@ -131,7 +148,7 @@ def _tls(settings: Mqtt) -> ssl.SSLContext | None:
         raise UserError(f"cannot be used: {error.strerror or error}", path=Path(settings.ca), key="mqtt.ca") from None
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Write an error of the broker's in one line, without the codes that only programs know."""
     if "Disconnected" in str(error):
         return "it closed the connection"

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,24 @@ class LinkProcess:
         }
         parts = {name: state.problems.get(name, "") for name in self._running}
         now_s = time.monotonic()
-        status = LinkStatus(os.getpid(), __version__, now_s, self._refused, listeners, parts)
+        status = LinkStatus(os.getpid(), __version__, now_s, self._refused, listeners, parts, self._notes())
         written_s, line = self._written
         if status.line != line:
             self._manager.tell(STATUS=status.line)
         if status.line != line or now_s - written_s >= WRITE_S:
             self._written = (now_s, status.line)
             self._files.write(FILE, status)
+
+    def _notes(self) -> dict[str, str]:
+        """Say where the page is, and what came of actions."""
+        outcomes: Counter[str] = Counter()
+        for (_, outcome), count in self._ledger.outcomes.items():
+            outcomes[outcome] += count
+        actions = [f"{outcome} {count}" for outcome, count in sorted(outcomes.items())]
+        return {
+            "page": f"http://{self._config.page.listen}",
+            "actions": ", ".join([*([] if self._actions.on else ["paused"]), *actions]),
+        }
 
     def _reload(self, path: Path, state: State) -> None:
         try:

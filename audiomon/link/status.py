@@ -35,6 +35,7 @@ class LinkStatus(msgspec.Struct, frozen=True):
         refused: why ``link.yaml`` as it is saved is not in force; empty if it is.
         listeners: by the name of the instance.
         parts: what is wrong with each part that runs; empty where nothing is.
+        notes: what else there is to say of a part: where the page is, what came of actions.
     """
 
     pid: int
@@ -43,6 +44,7 @@ class LinkStatus(msgspec.Struct, frozen=True):
     refused: str
     listeners: dict[str, FollowedListener]
     parts: dict[str, str]
+    notes: dict[str, str] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -56,7 +58,10 @@ class LinkStatus(msgspec.Struct, frozen=True):
         """All of it in one line."""
         up = [name for name, one in self.listeners.items() if one.up]
         parts = [f"following {', '.join(up) or 'no listener'}"]
-        parts += [f"{name} works" for name, problem in self.parts.items() if not problem]
+        for name, problem in self.parts.items():
+            if not problem:
+                note = self.notes.get(name)
+                parts.append(f"{name} works" + (f" ({note})" if note else ""))
         missed = sum(one.missed for one in self.listeners.values())
         return " · ".join([*parts, *([f"{missed} lines missed"] if missed else []), *self.problems])
 

@@ -6,6 +6,9 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from audiomon.link.machine import Machine
+from audiomon.link.settings import Mqtt
+
 _MAX_SLUG = 60
 
 
@@ -18,6 +21,11 @@ class MachineTopics:
     """
 
     top: str
+
+    @classmethod
+    def of(cls, settings: Mqtt, machine: Machine) -> "MachineTopics":
+        """Return those of a machine by the name that the settings give it, or its own."""
+        return cls(f"{settings.topic}/{level_of(settings.name or machine.name)}")
 
     @property
     def availability(self) -> str:
@@ -33,6 +41,11 @@ class MachineTopics:
     def actions_set(self) -> str:
         """Where that is changed."""
         return f"{self.actions}/set"
+
+    @property
+    def test(self) -> str:
+        """What ``audiomon link test`` publishes, and nobody else reads."""
+        return f"{self.top}/test"
 
     def listener(self, instance: str) -> "ListenerTopics":
         """Return those of one listener."""

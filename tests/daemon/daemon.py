@@ -6,24 +6,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S, wait_until
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60
-
-
-def wait_until(true: Callable[[], Any], what: Callable[[], str] | str) -> Any:
-    """Wait for something; its value. ``what`` it is, is asked when it has not come."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if value := true():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"did not come in {PATIENCE_S} s: {what() if callable(what) else what}")
 
 
 class Daemon:

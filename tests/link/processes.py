@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,19 +21,9 @@ from audiomon.clock import SystemClock
 from audiomon.config import Config
 from audiomon.outputs.feed import Feed, open_feed
 from audiomon.outputs.snapshot import Snapshot
+from tests.waiting import PATIENCE_S, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60
-
-
-def wait_until(true: Callable[[], Any], what: Callable[[], Any] | str) -> Any:
-    """Wait for something; its value. ``what`` it is, is asked when it has not come."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if value := true():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"did not come in {PATIENCE_S} s: {what() if callable(what) else what}")
 
 
 def free_port() -> int:
@@ -198,10 +187,11 @@ class Link:
         self.config.write_text(_without_page(config), encoding="utf-8")
         self.feeds = folder / "feeds"
         self.feeds.mkdir(exist_ok=True)
+        self.runtime = folder / "runtime"
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(REPOSITORY)))),
-            "RUNTIME_DIRECTORY": str(folder / "runtime"),
+            "RUNTIME_DIRECTORY": str(self.runtime),
             **environment,
         }
         self.process: subprocess.Popen[str] | None = None

@@ -2,13 +2,18 @@
 
 import json
 import signal
+import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 
 import pytest
 
+from audiomon.errors import UserError
 from audiomon.link.publishing import MAX_LABELS
+from audiomon.link.status import FILE, LinkStatus
+from audiomon.runtime_files import read_runtime
 from tests.link.processes import Broker, Link, Reader, made_up_listener, publish, wait_until
 from tests.outputs.listening import event, model, snapshot
 
@@ -347,3 +352,49 @@ def test_a_listener_that_writes_nonsense_or_nothing_costs_the_others_nothing(hou
             client.close()
     assert house.reader.payloads(f"{BASE}/listener")[-1] == "online"
     assert link.process.poll() is None
+
+
+def status_line(link):
+    try:
+        return read_runtime(link.runtime, FILE, LinkStatus).line
+    except UserError:
+        return "none yet"
+
+
+def test_actions_are_paused_by_the_switch_that_home_assistant_shows(house):
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        link = house.link(
+            f"actions: [{{on: [speech], webhook: {{url: 'http://127.0.0.1:{web.getsockname()[1]}/'}}}}]\n"
+        )
+        listener = house.listener(link)
+        house.reader.wait_for("audiomon/attic/actions", "ON")
+        publish(house.port, "audiomon/attic/actions/set", "OFF")
+        house.reader.wait_for("audiomon/attic/actions", "OFF")
+        listener.wait_wanted()
+        listener.feed.event(event())
+        house.reader.wait_for(f"{BASE}/label/speech", "ON")
+        wait_until(lambda: "actions works (paused, paused 1)" in status_line(link), lambda: status_line(link))
+        web.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            web.accept()
+        publish(house.port, "audiomon/attic/actions/set", "ON")
+        house.reader.wait_for("audiomon/attic/actions", "ON")
+
+
+def test_the_broker_is_tried_as_actions_are(house, tmp_path):
+    def tried(port):
+        (tmp_path / "link.yaml").write_text(config(port))
+        command = [sys.executable, "-m", "audiomon", "link", "test", "--config", str(tmp_path / "link.yaml")]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    found = tried(house.port)
+    assert (found.returncode, found.stdout) == (
+        0,
+        f"mqtt        done    localhost:{house.port}: audiomon/attic/test came back\n",
+    )
+    assert house.reader.last("audiomon/attic/test") == "audiomon link test"
+    house.broker.stop()
+    found = tried(house.port)
+    assert found.returncode == 1
+    assert found.stdout.startswith(f"mqtt        FAILED  localhost:{house.port}: ")
+    assert "Connection refused" in found.stdout
