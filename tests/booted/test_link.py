@@ -1,17 +1,21 @@
 """The link beside the service, under a real systemd: installed, followed, hurt; what the one may, the other may not.
 
-Runs before ``test_service``, which ends by removing everything, the link included.
+Its last test removes both.
 """
 
+import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.booted.service import PATIENCE_S, Service, run, wait_for
+from tests.booted.service import PATIENCE_S, Service, message_id, run, wait_for
 from tests.link.processes import Broker, Reader, wait_until
 
 LINK_CONFIG = Path("/etc/audiomon/link.yaml")
@@ -42,12 +46,17 @@ def link(service: Service, clone: Path, broker: Broker) -> Service:
     secret = Path("/etc/credstore/audiomon.mqtt-password")
     secret.write_text("secret\n")
     secret.chmod(0o600)
-    LINK_CONFIG.write_text(f"mqtt:\n  broker: 127.0.0.1:{broker.port}\n  username: audiomon\n  name: booted\n")
+    LINK_CONFIG.write_text(
+        f"mqtt:\n  broker: 127.0.0.1:{broker.port}\n  username: audiomon\n  name: booted\n"
+        # The interfaces of the network that the program sees.
+        "actions:\n  - on: ['*']\n    cooldown_s: 0\n    command: [/bin/grep, -c, ':', /proc/self/net/dev]\n"
+    )
     finished = subprocess.run(
         [clone / "deploy/install.sh", "--with", "link"], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     assert finished.returncode == 0, finished.stderr
     assert "keeping your /etc/audiomon/link.yaml" in finished.stderr
+    run("systemctl", "enable", "--now", "audiomon-command.socket")
     yield Service(finished.stderr, "audiomon-link.service")
     secret.unlink()
 
@@ -86,7 +95,11 @@ def test_little_is_left_open_and_systemd_has_nothing_to_say(link):
     for unit, most in (("audiomon-link.service", 1.0), ("audiomon.service", 0.4)):
         exposure = run("systemd-analyze", "security", unit, "--no-pager")
         assert float(exposure.split(f"{unit}:")[1].split()[0]) <= most, exposure[-3000:]
-    units = ["audiomon.service", "audiomon-link.service", "audiomon-feed.socket", "audiomon-feed@x.socket"]
+    units = [
+        *("audiomon.service", "audiomon-link.service", "audiomon-feed.socket", "audiomon-feed@x.socket"),
+        *("audiomon-command.socket", "audiomon-command@x.service", "audiomon-apprise.socket"),
+        "audiomon-apprise@x.service",
+    ]
     verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
     assert [line for line in verified.stderr.splitlines() if "audiomon" in line] == []
 
@@ -158,3 +171,63 @@ def test_settings_that_are_refused_are_an_entry_with_an_explanation(link):
     assert "topics" in refused
     LINK_CONFIG.write_text(text)
     wait_until(lambda: "refuses" not in link.show("StatusText"), link.last_lines)
+
+
+def test_the_page_and_metrics_are_there_for_this_machine_under_its_own_name_alone(link, reader):
+    online(reader, "online")
+    with urllib.request.urlopen("http://127.0.0.1:8117/metrics", timeout=PATIENCE_S) as answer:
+        assert b'audiomon_listener_up{listener="audiomon"} 1.0' in answer.read()
+    with urllib.request.urlopen("http://127.0.0.1:8117/", timeout=PATIENCE_S) as answer:
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    other = urllib.request.Request("http://127.0.0.1:8117/", headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError, match="421"):
+        urllib.request.urlopen(other, timeout=PATIENCE_S)
+    assert "page works (http://127.0.0.1:8117)" in run("audiomon", "status")
+
+
+def test_one_of_each_is_tried_and_a_command_sees_no_network_but_itself(link):
+    said = run("audiomon", "link", "test").splitlines()
+    assert [line.split()[:2] for line in said] == [["mqtt", "done"], ["1", "command"]]
+    assert said[1].endswith("done    /bin/grep ended with status 0: 1")
+
+
+def test_actions_that_events_started_are_in_the_report(link, service):
+    service.edit("decisions:\n", "decisions:\n  on: 0.02\n  off: 0.01\n  smoothing_s: 0\n")
+    try:
+        done = link.wait_for_entry(0, MESSAGE_ID=message_id("link-action-done"))
+        assert (done["AUDIOMON_ACTION"], done["AUDIOMON_INSTANCE"]) == ("1 command", "audiomon")
+        reported = json.loads(run("audiomon", "report", "--since", "1h", "--json"))
+        assert reported["actions"]["1 command"]["done"] >= 1
+        assert "actions works (done " in run("audiomon", "status")
+    finally:
+        service.edit("decisions:\n  on: 0.02\n  off: 0.01\n  smoothing_s: 0\n", "decisions:\n")
+
+
+def test_while_they_work_neither_opens_what_it_should_not(link, service, reader):
+    """The ears make no socket and open no file for writing but their own; the mouth opens none but its own."""
+    for unit, own in ((service, "/run/audiomon/"), (link, "/run/audiomon-link/")):
+        traced = subprocess.Popen(
+            ["strace", "-f", "-qq", "-e", "trace=socket,bind,connect,open,openat,creat", "-p", str(unit.pid)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        before = unit.show("StatusText")
+        time.sleep(10)  # that time passes is what is tested: both write their status every 5 s
+        traced.terminate()
+        calls = traced.communicate(timeout=PATIENCE_S)[1].splitlines()
+        assert any(own in call for call in calls), (before, calls)
+        opened = [call for call in calls if "open" in call and not ("O_RDONLY" in call or own in call)]
+        assert opened == []
+        if unit is service:
+            assert [call for call in calls if "socket(" in call or "bind(" in call or "connect(" in call] == []
+        assert [call for call in calls if "/dev/" in call and "/dev/null" not in call] == []
+
+
+def test_uninstalling_removes_the_link_and_keeps_what_people_wrote(link, clone):
+    said = subprocess.run([clone / "deploy/uninstall.sh"], check=True, capture_output=True, text=True).stderr
+    assert "keeping /etc/audiomon" in said
+    assert LINK_CONFIG.exists()
+    assert run("systemctl", "list-units", "--all", "--plain", "--no-legend", "audiomon*").strip() == ""
+    assert list(Path("/etc/systemd/system").glob("**/audiomon*.so*")) == []
+    subprocess.run([clone / "deploy/uninstall.sh", "--purge"], check=True, capture_output=True)
+    assert not LINK_CONFIG.exists()
