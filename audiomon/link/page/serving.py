@@ -134,9 +134,12 @@ class PagePart:
         connections.serve(runner.server)
         try:
             server = await self._listening(connections)
-            async with server:
+            try:
                 self.port = server.sockets[0].getsockname()[1]
                 await connections.sweep()
+            finally:
+                # Not waited for: its end is that of its last connection, and those are ended below.
+                server.close()
         finally:
             self.port = None
             self._watchers.close()

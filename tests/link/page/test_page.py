@@ -329,3 +329,16 @@ def test_every_file_that_the_page_asks_for_is_there():
         text = path.read_text(encoding="utf-8")
         named |= {part.split('"')[0].split("'")[0] for part in text.split('="/')[1:] + text.split('from "/')[1:]}
     assert named - {"login"} <= {path.name for path in app._STATIC.iterdir()}
+
+
+def test_a_page_that_somebody_watches_ends_at_once_all_the_same():
+    """Since Python 3.12, a server that has closed is waited for until its last connection has ended by itself."""
+
+    async def script():
+        async with aiohttp.ClientSession() as client, asyncio.timeout(30) as patience:
+            async with served() as page:
+                watching = await client.get(f"{page.url}/stream")
+                assert await watching.content.readline()
+            assert not patience.expired()
+
+    asyncio.run(script())
