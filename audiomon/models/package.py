@@ -246,7 +246,7 @@ def find_package(name: str, beside: Path) -> Path:
         if "/" in name or name in (".", ".."):
             folder = (beside / Path(name).expanduser()).resolve()
             if folder.is_file():
-                raise ModelError(f"is a file, not a folder{_bare_hint(name)}", path=folder)
+                raise ModelError(f"is a file, not a folder{_hint(name)}", path=folder)
             if not folder.is_dir():
                 raise ModelError("no such folder", path=folder)
             return folder
@@ -258,13 +258,17 @@ def find_package(name: str, beside: Path) -> Path:
         raise ModelError(f"{name[:100]!r} cannot be a model's name or folder: {reason}") from None
     there = sorted({folder.name for folder in installed_packages()})
     raise ModelError(
-        f"there is no model {name!r}{_bare_hint(name)}; "
+        f"there is no model {name!r}{_hint(name)}; "
         + (f"there are: {', '.join(there)}" if there else "none is installed")
     )
 
 
-def _bare_hint(name: str) -> str:
-    """Say what makes a package of a bare model file, where that is what was named."""
+def _hint(name: str) -> str:
+    """Say what makes a package of what was named, where that is a bare model file or a published model."""
+    from audiomon.models.importing.catalogue import CATALOGUE  # read only where a model is missing
+
+    if name in {model.name for model in CATALOGUE}:
+        return f" (sudo audiomon models get {name} fetches it)"
     return f" (audiomon models add {name} makes a package of a model file)" if name.endswith(".tflite") else ""
 
 

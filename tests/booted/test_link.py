@@ -47,9 +47,9 @@ def link(service: Service, clone: Path, broker: Broker) -> Service:
     secret.write_text("secret\n")
     secret.chmod(0o600)
     LINK_CONFIG.write_text(
-        f"mqtt:\n  broker: 127.0.0.1:{broker.port}\n  username: audiomon\n  name: booted\n"
         # The interfaces of the network that the program sees.
         "actions:\n  - on: ['*']\n    cooldown_s: 0\n    command: [/bin/grep, -c, ':', /proc/self/net/dev]\n"
+        f"mqtt:\n  broker: 127.0.0.1:{broker.port}\n  username: audiomon\n  name: booted\n"
     )
     finished = subprocess.run(
         [clone / "deploy/install.sh", "--with", "link"], capture_output=True, text=True, stdin=subprocess.DEVNULL

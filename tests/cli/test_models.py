@@ -153,3 +153,8 @@ def test_the_checksum_of_a_file_that_is_here_is_checked_too(audiomon):
     file = FIXTURES / "float32.tflite"
     wrong = audiomon("models", "add", file, "--sha256", "0" * 64, "--name", "wrong", model=None)
     assert wrong.refused().endswith(f"has another SHA-256 than {'0' * 64}")
+
+
+def test_a_published_model_that_is_not_here_comes_with_the_command_that_fetches_it(audiomon):
+    said = audiomon("check", "--no-device", model="yamnet").out
+    assert "there is no model 'yamnet' (sudo audiomon models get yamnet fetches it)" in said
