@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -117,6 +118,7 @@ def import_legacy_keras() -> Any:
 def _serve(connection: Connection) -> None:
     """Answer calls until the other end closes. Runs in the child."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
@@ -133,6 +135,14 @@ def _serve(connection: Connection) -> None:
             connection.send(("failed", AudiomonError(f"TensorFlow failed: {type(error).__name__}: {_one_line(error)}")))
         else:
             connection.send(("done", result))
+
+
+def _end_with_parent() -> None:
+    """End this process, in the middle of a training too, when its parent was killed and could not end it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _why_it_died(status: int | None) -> str:
