@@ -85,6 +85,7 @@ def _rows(found: Snapshot) -> list[tuple[str, str]]:
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
         ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
         ("unheard", f"{losses_in_words(found.lost, found.away, found.reopened, found.undelivered)}{shed}{shares}"),
+        ("clips", found.clips.line if found.clips is not None and (found.clips.keeper or found.clips.offered) else ""),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
         ("failures", f"{found.stage_failures}, with the stage restarted each time" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),
