@@ -132,8 +132,9 @@ class ClipCutter:
         """
         before = self._next_rules or self._rules
         if before is not None and rules.settings != before.settings:
-            for pending in self._pending:
+            for pending in list(self._pending):
                 pending.refuse(Refusal.CHANGED, "the settings of clips were changed")
+                self._finish(pending)
         self._cut_off = self._cut_off or recut or before is None or rules.fingerprint != before.fingerprint
         self._next_rules = rules
         self.active = True  # until the next window at least, which ends what there is
@@ -163,7 +164,7 @@ class ClipCutter:
         window = _Window(begin, end, score, label)
         self._windows.append(window)
         forgotten = end - round(self._rules.settings.before_s * self._source.sample_rate)
-        while self._windows[0].end <= forgotten:
+        while self._windows and self._windows[0].end <= forgotten:
             self._windows.popleft()
         for pending in self._pending:
             pending.judge(window)

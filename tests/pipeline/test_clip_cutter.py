@@ -356,3 +356,9 @@ def test_nothing_is_copied_when_nothing_happens():
     room.source.copy = lambda *where: pytest.fail(f"copied {where}")  # type: ignore[method-assign]
     room.end()
     assert copy is not None
+
+
+def test_without_any_sound_before_it_a_clip_begins_where_its_label_turned_on():
+    settings = Clips(labels=("dog_bark",), before_s=0.0, after_s=0.0)
+    (clip,) = Room(BARK, settings=settings).end().clips
+    np.testing.assert_array_equal(clip.samples, samples(4.0, 6.0))
