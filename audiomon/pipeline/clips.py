@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.config import Clips, LabelPatterns, check_labels
+from audiomon.errors import FieldError
+from audiomon.foreign import shown
 
 Int16 = NDArray[np.int16]
 
@@ -66,7 +68,8 @@ def clip_rules(labels: tuple[str, ...], settings: Clips, model: str = "", finger
         fingerprint: of that package.
 
     Raises:
-        FieldError: the model has none of the labels that one entry of ``labels`` means; its keys start below ``clips``.
+        FieldError: the model has none of the labels that one entry of ``labels`` means, or all of them are never kept;
+            its keys start below ``clips``.
     """
     if not settings.labels:
         return ClipRules(settings, frozenset(), (), labels, model, fingerprint)
@@ -74,6 +77,12 @@ def clip_rules(labels: tuple[str, ...], settings: Clips, model: str = "", finger
     wanted = LabelPatterns(settings.labels)
     # However labels are written: missing one for its capital letter would keep words.
     never = LabelPatterns(pattern.casefold() for pattern in settings.never)
+    for index, pattern in enumerate(settings.labels):
+        meant = LabelPatterns((pattern,))
+        if all(never.match(label.casefold()) for label in labels if meant.match(label)):
+            raise FieldError(
+                ("labels", index), f"'{shown(pattern, 60)}' would never be kept: clips.never lists it, too"
+            )
     return ClipRules(
         settings,
         frozenset(filter(wanted.match, labels)),

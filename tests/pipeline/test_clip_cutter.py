@@ -185,6 +185,13 @@ def test_a_label_that_the_model_lacks_is_refused():
         clip_rules(LABELS, Clips(labels=("dog_bark", "cat")))
 
 
+def test_a_label_that_would_never_be_kept_is_refused():
+    with pytest.raises(FieldError, match=r"labels\[0\]: 'Spee\*' would never be kept: clips.never lists it, too"):
+        clip_rules(LABELS, Clips(labels=("Spee*",)))
+    assert clip_rules(LABELS, Clips(labels=("*",))).wanted == set(LABELS)
+    assert clip_rules(LABELS, Clips(labels=("Speech",), never=())).active
+
+
 def test_events_that_overlap_share_one_clip():
     (clip,) = Room(BARK, ("baby_cry", 5.0, 7.0, 0.9)).end().clips
     np.testing.assert_array_equal(clip.samples, samples(3.0, 7.5))
