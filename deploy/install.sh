@@ -179,6 +179,10 @@ install_keeper_files() {
   do_it install -m 644 "$1"/deploy/systemd/audiomon-{clips.socket,clips@.socket,keeper.socket,keeper.service} "$units/"
   do_it install -m 644 "$1/deploy/systemd/clips.conf" "$units/audiomon.service.d/clips.conf"
   do_it install -m 644 "$1/deploy/systemd/clips@.conf" "$units/audiomon@.service.d/clips.conf"
+  if has_link; then
+    do_it install -d -m 755 "$units/audiomon-link.service.d"
+    do_it install -m 644 "$1/deploy/systemd/review.conf" "$units/audiomon-link.service.d/review.conf"
+  fi
 }
 
 # Going back to a release without the keeper: its units would stay, and fail. Its clips stay.

@@ -54,7 +54,7 @@ for path in /var/lib/private/audiomon* /var/lib/audiomon*; do
   case "$path" in */audiomon-keeper) ;; *) remove "$path" ;; esac
 done
 # Drop-ins are people's own, those of instances too; and so are clips.
-kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared" "$units"/audiomon{,@*}.service.d
+kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared" "$units"/audiomon{,@*,-link}.service.d
   /etc/systemd/system.control/audiomon{,@*}.service.d)
 for path in "${kept[@]}"; do
   [ -e "$path" ] || continue

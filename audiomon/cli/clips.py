@@ -11,7 +11,6 @@ import msgspec
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
-from audiomon.keeper.client import KeeperClient
 from audiomon.keeper.exporting import export_clip, recording_name, target_label, write_file
 from audiomon.outputs.clip_requests import (
     KEEPER_SOCKET,
@@ -27,6 +26,7 @@ from audiomon.outputs.clip_requests import (
     Request,
     Review,
 )
+from audiomon.outputs.keeper_client import KeeperClient
 
 _VERDICTS: dict[str, Review] = {"right": "right", "wrong": "wrong", "none": ""}
 # Clips that are noted as exported at a time: what a Ctrl-C costs is that many looked at once more.

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from audiomon.cli import cli
 from audiomon.errors import UserError
-from audiomon.keeper.client import KeeperClient
 from audiomon.lab.train.dataset import Split, divide, is_dealt
 from audiomon.outputs.clip_requests import List
+from audiomon.outputs.keeper_client import KeeperClient
 from tests.keeper.offers import NOISE
 from tests.keeper.running import Keeping, keeping
 

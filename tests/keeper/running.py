@@ -10,8 +10,8 @@ from pathlib import Path
 
 from audiomon.clock import SystemClock
 from audiomon.errors import UserError
-from audiomon.keeper.client import KeeperClient
 from audiomon.outputs.clip_handover import ClipHandover, open_clip_handover
+from audiomon.outputs.keeper_client import KeeperClient
 from audiomon.pipeline.clips import Clip, ClipEvent, NoClip, Refusal
 from tests.keeper.offers import DAY_NS, NOISE, RATE
 

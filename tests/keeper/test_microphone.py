@@ -11,8 +11,8 @@ from audiomon.audio.microphone import MicrophoneSource
 from audiomon.clock import SystemClock
 from audiomon.config import Clips, DecisionRules, Threshold
 from audiomon.features import WaveformSpec
-from audiomon.keeper.client import KeeperClient
 from audiomon.outputs.clip_requests import List
+from audiomon.outputs.keeper_client import KeeperClient
 from audiomon.pipeline.clip_cutter import ClipCutter
 from audiomon.pipeline.clips import clip_rules
 from audiomon.pipeline.listener import Listener, Replacement

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.keeper.client import KeeperClient
 from audiomon.outputs.clip_protocol import Line
 from audiomon.outputs.clip_requests import List
+from audiomon.outputs.keeper_client import KeeperClient
 from tests.keeper.offers import NOISE, files, opened
 from tests.keeper.running import Keeping, keeping, until
 
