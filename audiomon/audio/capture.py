@@ -144,6 +144,11 @@ class CapturedSource(Closing):
         """See `LiveSource`."""
         return self._closed and self._capture.ended
 
+    def copy(self, position: int, count: int) -> NDArray[np.int16] | None:
+        """See `LiveSource.copy`."""
+        samples = np.empty((count, self.channels), dtype=np.int16)
+        return samples if self._ring.copy(position, samples) else None
+
     def take_missing(self) -> list[Missing]:
         """See `LiveSource.take_missing`."""
         found = self._capture.missing

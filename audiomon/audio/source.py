@@ -134,6 +134,18 @@ class LiveSource(Source, Protocol):
         """Whether it was closed and the device is really free: only then may another one be opened."""
         ...
 
+    def copy(self, position: int, count: int) -> NDArray[np.int16] | None:
+        """Return samples that were captured a while ago, read or not; any thread may ask.
+
+        Args:
+            position: of the first one.
+            count: how many, all captured before ``captured_end``.
+
+        Returns:
+            int16, shape (count, channels), the caller's; None if they are not kept any more.
+        """
+        ...
+
     def take_missing(self) -> list[Missing]:
         """Return what the device turned out not to have delivered, since the last call."""
         ...

@@ -28,6 +28,7 @@ from audiomon.errors import (
     SoundSystemError,
 )
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.clips import ClipSink
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
 from audiomon.pipeline.output import Output
@@ -73,6 +74,7 @@ class Sessions:
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
         columns: gets what there is to look at, if given.
+        clips: gets the sound of events, if given.
 
     Attributes:
         health: of capture.
@@ -92,6 +94,7 @@ class Sessions:
         clock: Clock,
         wake: Callable[[], None],
         columns: ColumnSink | None = None,
+        clips: ClipSink | None = None,
     ) -> None:
         self.health = CaptureHealth(clock.monotonic_ns())
         self.counting = Counting()
@@ -104,6 +107,7 @@ class Sessions:
         self._clock = clock
         self._inbox = Inbox(wake)
         self._columns = columns
+        self._clips = clips
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -354,6 +358,7 @@ class Sessions:
             post=self._inbox.post,
             accounts=accounts,
             columns=self._columns,
+            clips=self._clips,
         )
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:

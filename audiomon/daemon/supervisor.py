@@ -13,6 +13,7 @@ from audiomon.audio.level import Span
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
+from audiomon.daemon import messages
 from audiomon.daemon.model_record import FILE as RECORD
 from audiomon.daemon.model_record import ModelRecord, record_of
 from audiomon.daemon.opening import OpenSource
@@ -21,6 +22,7 @@ from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.running import Running
 from audiomon.daemon.sessions import Sessions
 from audiomon.daemon.wakeups import Wakeups
+from audiomon.outputs.clip_handover import ClipHandover
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.observations import Level, ModelInForce
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
@@ -45,6 +47,7 @@ class Supervisor:
         problem: why the configuration is not in force as it is saved.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
+        clips: hands the sound of events over, if there is somebody to take it.
     """
 
     def __init__(
@@ -59,15 +62,23 @@ class Supervisor:
         problem: str,
         reload_on_hangup: bool,
         clock: Clock,
+        clips: ClipHandover | None = None,
     ) -> None:
         self._output = output
+        self._clips = clips
         self._manager = manager
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._files = RuntimeFiles(runtime_folder())
         self._sessions = Sessions(
-            running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake, columns=output
+            running,
+            open_source=open_source,
+            output=output,
+            clock=clock,
+            wake=self._wakeups.wake,
+            columns=output,
+            clips=clips,
         )
         self._reloading = Reloading(
             self._sessions,
@@ -142,6 +153,7 @@ class Supervisor:
         self._keep_record()
         self._report_whether_writable()
         self._show_observations()
+        self._report_clips()
         # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
         watchdog_s = self._manager.watchdog_s
         if watchdog_s and now_ns - self._alive_ns >= watchdog_s * 1e9 / 4:
@@ -229,6 +241,7 @@ class Supervisor:
             entries_waiting=self._output.waiting,
             entries_lost=self._output.lost,
             stage_failures=sessions.failures.count,
+            clips=None if self._clips is None else self._clips.counts,
         )
 
     def _show_observations(self) -> None:
@@ -241,6 +254,10 @@ class Supervisor:
         rms_dbfs, peak_dbfs = now[1].rms_dbfs, now[1].peak_dbfs
         if now[1] is not span and rms_dbfs is not None and peak_dbfs is not None:
             self._output.observe(Level(rms_dbfs, peak_dbfs))
+
+    def _report_clips(self) -> None:
+        for status in self._clips.take_statuses() if self._clips is not None else ():
+            self._output.status(status)
 
     def _report_whether_writable(self) -> None:
         problem = self._files.problem
@@ -273,10 +290,16 @@ class Supervisor:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
         self._output.configure(settings.config)
+        no_clips = messages.clips_off(self._sessions.running.clip_rules, self._clips is not None, self._clock)
+        if no_clips is not None:
+            self._output.status(no_clips)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()
         self._sessions.end()
+        if self._clips is not None:
+            self._clips.close()
+            self._report_clips()
         now_ns = self._clock.monotonic_ns()
         elapsed_s = (now_ns - self._began_ns) / 1e9
         total = summary(self._sessions.counting.total, self._sessions.heard_s, elapsed_s, self._clock)
