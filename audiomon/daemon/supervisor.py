@@ -43,7 +43,7 @@ class Supervisor:
         open_source: opens what settings name.
         output: gets everything.
         manager: is kept informed.
-        failed: packages that failed in the process before, by fingerprint, and what they did.
+        failed: packages that failed in the process before, by the digest of their files, and what they did.
         problem: why the configuration is not in force as it is saved.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.

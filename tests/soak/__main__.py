@@ -28,6 +28,7 @@ from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
 from audiomon.outputs.journal import Journal
 from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import period_summary
 from tests.models.tiny import LOG_MEL, content, manifest
@@ -183,8 +184,8 @@ class _Soak:
         self._now_running = (self._now_running + 1) % len(self._models)
         self.sessions.apply(Change(self._models[self._now_running], reopens=False, status=self._replaced))
 
-    def _replaced(self, lost: int) -> Status:
-        return Status(StatusKind.CONFIG_APPLIED, f"Changed; {lost} samples lost", self.clock.time_ns(), {"lost": lost})
+    def _replaced(self, losses: Losses) -> Status:
+        return Status(StatusKind.CONFIG_APPLIED, f"Changed; {losses.words}", self.clock.time_ns(), losses.facts)
 
     def _sum_up(self) -> None:
         level = self.sessions.level.take_dbfs()
