@@ -161,7 +161,7 @@ class DescriptorStream:
         came = 0
         try:
             while not self.ending and len(self._received) < self._max_bytes and self._poll.poll(0):
-                piece = os.read(self._fd, self._max_bytes)
+                piece = _received(self._fd, self._max_bytes)
                 self._received += piece
                 came += len(piece)
                 self.ending = not piece
@@ -283,10 +283,18 @@ def _begun(fd: int, clock: Clock) -> tuple[Start, bytes]:
         if left_ms <= 0 or not poll.poll(left_ms):
             raise DeviceError(f"it has sent nothing for {_MAX_START_S:.0f} s")
         try:
-            piece = os.read(fd, 4096)
+            piece = _received(fd, 4096)
         except OSError as error:
             raise DeviceError(f"the stream has failed: {error.strerror}") from None
         received, ended = received + piece, not piece
         if (start := read_start(received, ended=ended)) is not None:
             return start, received
     raise DeviceError("it ended before its first sample")
+
+
+def _received(fd: int, max_bytes: int) -> bytes:
+    """Read what has come; nothing at the end."""
+    try:
+        return os.read(fd, max_bytes)
+    except ConnectionResetError:
+        return b""  # it has ended without having read what it was asked for
