@@ -1,5 +1,5 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--with source] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
@@ -9,6 +9,8 @@
 #   --plots      also what `audiomon report --plot` draws with (about 60 MB); later upgrades keep it
 #   --with link  also what tells the network what is heard: MQTT and Home Assistant (audiomon-link.service; about 15 MB);
 #                later upgrades keep it
+#   --with source  also what gets sound from the network: cameras and radios (audiomon-source@NAME; needs ffmpeg); later
+#                upgrades keep it
 #   --rollback   go back to the version that was installed before this one
 #
 #   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
@@ -25,7 +27,7 @@ umask 022 # root's may be stricter, and the service is another user
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$(dirname "$(realpath "$0")")/places.sh"
 
-dry_run='' start=yes plots='' link='' rollback=''
+dry_run='' start=yes plots='' link='' sources='' rollback=''
 while [ $# -gt 0 ]; do
   option=$1
   shift
@@ -35,8 +37,11 @@ while [ $# -gt 0 ]; do
     --no-start) start='' ;;
     --plots) plots=yes ;;
     --with)
-      [ "${1:-}" = link ] || { say "--with takes: link"; exit 2; }
-      link=yes
+      case "${1:-}" in
+        link) link=yes ;;
+        source) sources=yes ;;
+        *) say "--with takes: link, source"; exit 2 ;;
+      esac
       shift
       ;;
     --rollback) rollback=yes ;;
@@ -56,11 +61,14 @@ install_release() {
   require_python "$python"
   [ ! -e "$programs/current/plots" ] || plots=yes
   [ ! -e "$programs/current/link" ] || link=yes
-  mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages)
+  [ ! -e "${source_units[0]}" ] || sources=yes
+  mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages
+    [ -z "$sources" ] || echo ffmpeg)
   if is_whole "$python" "$release"; then
     say "audiomon $1 is in $release already"
     [ -z "$plots" ] || [ -e "$release/plots" ] || do_it add_plots "$release"
     [ -z "$link" ] || [ -e "$release/link" ] || do_it add_link "$release"
+    [ -z "$sources" ] || do_it install_packages ffmpeg
   elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
     [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
@@ -152,6 +160,18 @@ remove_link_files() {
   do_it rm -f "${link_units[@]}"
 }
 
+# DIR: copy what sources need outside /opt from a release; or, going back to one that has none, remove it.
+install_source_files() {
+  local unit
+  if [ -e "$1/deploy/systemd/${source_units[0]##*/}" ]; then
+    do_it install -d -m 700 /etc/credstore
+    for unit in "${source_units[@]}"; do do_it install -m 644 "$1/deploy/systemd/${unit##*/}" "$unit"; done
+  else
+    say "this version has no sources: removing their units"
+    do_it rm -f "${source_units[@]}"
+  fi
+}
+
 # Copy everything that lies outside /opt from the release that is now current.
 install_files() {
   local from=$programs/current model shell
@@ -178,6 +198,7 @@ install_files() {
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
   fi
   if has_link; then install_link_files "$from"; else remove_link_files; fi
+  if [ "$sources" ] || [ -e "${source_units[0]}" ]; then install_source_files "$from"; fi
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
   # A release from before they had one of their own may be gone back to.
   [ ! -e "$from/README.md" ] || do_it install -m 644 "$from/README.md" "$documentation/"
@@ -210,6 +231,7 @@ start_service() {
     do_it systemctl enable audiomon-link.service
     do_it systemctl restart audiomon-link.service
   fi
+  do_it systemctl try-restart 'audiomon-source@*.service'
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"

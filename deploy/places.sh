@@ -12,6 +12,7 @@ catalog=/usr/local/lib/systemd/catalog/audiomon.catalog
 command=/usr/local/bin/audiomon
 link_units=("$units"/audiomon-{feed.socket,feed@.socket,link.service} "$units"/audiomon{,@}.service.d/feed.conf
   "$units"/audiomon-{command,apprise}{.socket,@.service})
+source_units=("$units"/audiomon-source@{.socket,.service})
 documentation=/usr/local/share/doc/audiomon
 declare -A completions=(
   [bash]=/usr/local/share/bash-completion/completions/audiomon

@@ -36,20 +36,21 @@ remove() {
 }
 
 if [ -d /run/systemd/system ]; then
-  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
+  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' 'audiomon-source@*' |
+    awk '{ print $1 }')
   for unit in audiomon-command.socket audiomon-apprise.socket audiomon-link.service audiomon.service "${instances[@]}"; do
-    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* ]] || continue
+    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* || "$unit" = audiomon-source@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
   "$units"/*.wants/audiomon-{command,apprise}.socket "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service \
-  "${link_units[@]}" \
+  "${link_units[@]}" "${source_units[@]}" "$units"/*.wants/audiomon-source@*.socket \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
   /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
 # Drop-ins are people's own, those of instances too.
-kept=("$configuration" "$shared" "$units"/audiomon{,@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
+kept=("$configuration" "$shared" "$units"/audiomon{,@*,-source@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
 for path in "${kept[@]}"; do
   [ -e "$path" ] || continue
   if [ "$purge" ]; then

@@ -16,10 +16,12 @@ from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import shown
 from audiomon.outputs.listening_sockets import make_socket, passed_socket
 from audiomon.sources.address import Address, read_address
-from audiomon.sources.relay import Relay
+from audiomon.sources.relay import Relay, refuse_all
 
 # Started by the next listener: one that nobody listens to costs nothing.
 _IDLE_S = 60.0
+# A new start, which reads the address once more, costs more than a refusal; a listener asks about once a second.
+_REFUSING_S = 10.0
 
 
 def main() -> int:
@@ -32,18 +34,20 @@ def main() -> int:
     # A picture of this process, or of ffmpeg, would hold the password.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGTERM, _stop)
+    passed = None
     try:
-        address = _address(name)
         passed = passed_socket("source")
         if passed is None and len(sys.argv) < 3:
             raise UserError("systemd passes no socket: start audiomon-source@NAME.socket, or name a socket")
-        relay = Relay(address, say)
+        relay = Relay(_address(name), say)
         try:
             relay.serve(passed or make_socket(Path(sys.argv[2])), _IDLE_S if passed else None)
         finally:
             relay.end()
     except AudiomonError as error:
         say(str(error))
+        if passed is not None:
+            refuse_all(passed, str(error), _REFUSING_S)
         return error.exit_status
     except KeyboardInterrupt:
         return 130

@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from audiomon.audio.stream_start import MAX_REQUEST_BYTES, refusal, requested_rate
@@ -154,6 +155,20 @@ class Relay:
                 return
             self._said = what
         self._say(what)
+
+
+def refuse_all(listening: socket.socket, why: str, seconds: float) -> None:
+    """Answer listeners with a reason, for some time."""
+    end_s = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(listening, select.POLLIN)
+    while (left_s := end_s - time.monotonic()) > 0:
+        if poll.poll(left_s * 1000):
+            with contextlib.suppress(OSError), listening.accept()[0] as connection:
+                connection.setblocking(True)
+                connection.settimeout(_ASKING_S)
+                connection.recv(MAX_REQUEST_BYTES)  # unread, it would reset the connection before the answer is read
+                connection.sendall(refusal(why))
 
 
 def _asked(connection: socket.socket) -> int | None:
