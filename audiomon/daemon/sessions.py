@@ -41,8 +41,8 @@ from audiomon.pipeline.tally import Counting
 WORKER_STALLED_S = 10.0
 _WORKER_LATE_S = 5.0
 _WORKER_AWAKE_S = 2.0
-# How often samples are checked for whether they can be sound.
-_SOUND_NS = 1_000_000_000
+# Samples are checked for whether they can be sound at a look, about a second after the one before.
+_SOUND_NS = 600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +300,7 @@ class Sessions:
             self.health.delivers(now_ns)
         if self._worker_stall.stalled(now_ns, session.worker.stepped_ns):
             self._recover(session, f"has not moved for {WORKER_STALLED_S:g} s")
-        elif self.health.stalled(now_ns, session.newest_ns):
+        elif self.health.stalled(now_ns, session.newest_ns, session.source.due_ns):
             self._lose(session, f"{name}: has delivered nothing for {(now_ns - session.newest_ns) / 1e9:.1f} s")
         elif now_ns - self._sound_looked_ns >= _SOUND_NS:
             self._sound_looked_ns = now_ns

@@ -94,7 +94,7 @@ class StubSource:
         self.identity = StubIdentity(name)
         self.closed = self.holds_on = False
         self.failure: DeviceError | None = None
-        self.captured_ns = self.captured_end = 0
+        self.captured_ns = self.captured_end = self.due_ns = 0
         self.missing: list[Missing] = []
         self._clock = clock
         self._read_end = 0
