@@ -10,6 +10,7 @@ from audiomon.daemon.health import CaptureHealth, Health
 from audiomon.errors import MAX_PATH, AudiomonError
 from audiomon.foreign import shown
 from audiomon.models.package import ModelPackage
+from audiomon.pipeline.clips import ClipRules
 from audiomon.pipeline.listener import FirstWindow
 from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Facts, Status, StatusKind
@@ -107,6 +108,23 @@ def refusal_facts(error: AudiomonError) -> Facts:
 def waiting(error: AudiomonError, clock: Clock) -> Status:
     """Say that there is nothing to listen with yet."""
     return Status(StatusKind.WAITING, f"Waiting: {error}", clock.time_ns(), refusal_facts(error), "error")
+
+
+def clips_off(rules: ClipRules, keeper: bool, clock: Clock) -> Status | None:
+    """Say why no clips are recorded although labels are named; None if they are, or none are wanted.
+
+    Args:
+        rules: of the model that listens.
+        keeper: whether there is a way to a keeper.
+        clock: dates it.
+    """
+    if not rules.settings.labels or (rules.can_judge and keeper):
+        return None
+    reason = f"{rules.model} has no label of clips.never, so it cannot tell what must not be kept"
+    if rules.can_judge:
+        reason = "there is no way to a keeper"
+    facts: Facts = {"reason": reason, "model": rules.model}
+    return Status(StatusKind.CLIPS_OFF, f"No clips are recorded: {reason}", clock.time_ns(), facts, "warning")
 
 
 @dataclass(frozen=True, slots=True)

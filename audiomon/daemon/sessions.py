@@ -28,6 +28,7 @@ from audiomon.errors import (
     SoundSystemError,
 )
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.clips import ClipSink
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
 from audiomon.pipeline.losses import Losses
@@ -40,8 +41,8 @@ from audiomon.pipeline.tally import Counting
 WORKER_STALLED_S = 10.0
 _WORKER_LATE_S = 5.0
 _WORKER_AWAKE_S = 2.0
-# How often samples are checked for whether they can be sound.
-_SOUND_NS = 1_000_000_000
+# Samples are checked for whether they can be sound at a look, about a second after the one before.
+_SOUND_NS = 600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Sessions:
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
         columns: gets what there is to look at, if given.
+        clips: gets the sound of events, if given.
 
     Attributes:
         health: of capture.
@@ -93,6 +95,7 @@ class Sessions:
         clock: Clock,
         wake: Callable[[], None],
         columns: ColumnSink | None = None,
+        clips: ClipSink | None = None,
     ) -> None:
         self.health = CaptureHealth(clock.monotonic_ns())
         self.counting = Counting()
@@ -105,6 +108,7 @@ class Sessions:
         self._clock = clock
         self._inbox = Inbox(wake)
         self._columns = columns
+        self._clips = clips
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -296,7 +300,7 @@ class Sessions:
             self.health.delivers(now_ns)
         if self._worker_stall.stalled(now_ns, session.worker.stepped_ns):
             self._recover(session, f"has not moved for {WORKER_STALLED_S:g} s")
-        elif self.health.stalled(now_ns, session.newest_ns):
+        elif self.health.stalled(now_ns, session.newest_ns, session.source.due_ns):
             self._lose(session, f"{name}: has delivered nothing for {(now_ns - session.newest_ns) / 1e9:.1f} s")
         elif now_ns - self._sound_looked_ns >= _SOUND_NS:
             self._sound_looked_ns = now_ns
@@ -370,6 +374,7 @@ class Sessions:
             post=self._inbox.post,
             accounts=accounts,
             columns=self._columns,
+            clips=self._clips,
         )
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:

@@ -9,6 +9,7 @@ from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import ModelPackage, PackageFiles, find_package, read_files, read_package
+from audiomon.pipeline.clips import clip_rules
 
 
 class LoadingModel:
@@ -94,9 +95,14 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
     """Lay the configuration's decisions over those of the package's manifest.
 
     Raises:
-        ConfigError: the configuration contradicts itself, or names a label that the model lacks.
+        ConfigError: the configuration contradicts itself, or names a label that the model lacks, there or for clips.
     """
     manifest = package.manifest
+    if settings.document is not None:
+        try:
+            clip_rules(manifest.labels, settings.config.clips)
+        except FieldError as error:
+            raise settings.document.error(("clips", *error.keys), error.reason) from None
     try:
         return decision_rules(manifest.labels, manifest.decisions, settings.config.decisions)
     except FieldError as error:

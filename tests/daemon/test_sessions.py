@@ -20,7 +20,7 @@ from audiomon.daemon.sessions import WORKER_STALLED_S, Sessions
 from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError, StageError
 from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Event, Prediction, Status, StatusKind
-from tests.daemon.stubs import HOP_S, PATIENCE_S, RATE, KeptOutput, StubClassifier, StubSource, running
+from tests.daemon.stubs import HOP_S, PATIENCE_S, RATE, KeptClips, KeptOutput, StubClassifier, StubSource, running
 from tests.manual_clock import ManualClock
 
 
@@ -35,8 +35,14 @@ class House:
         self._to_open: Queue[StubSource | Exception] = Queue()
         self.opened_for: list[tuple[str, object]] = []
         self.running = running(classifier or StubClassifier("A"), **keys)
+        self.clips = KeptClips()
         self.sessions = Sessions(
-            self.running, open_source=self._open, output=self.output, clock=self.clock, wake=self.woken.set
+            self.running,
+            open_source=self._open,
+            output=self.output,
+            clock=self.clock,
+            wake=self.woken.set,
+            clips=self.clips,
         )
 
     def source(self, name: str = "mic", **options) -> StubSource:

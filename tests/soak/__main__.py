@@ -115,7 +115,7 @@ class _Soak:
                     self._sum_up()
                 if now_s > len(held) * 3600 and self.sessions.health.hears and not self.injector.at_work:
                     held.append(_held())
-                self._wait(min(_LOOK_S, self.injector.due_s - now_s))
+                self._wait(min(_LOOK_S, self._next_look_s(), self.injector.due_s - now_s))
             while not self.sessions.health.hears:
                 self.sessions.step()
                 self._wait(_LOOK_S)
@@ -202,6 +202,11 @@ class _Soak:
             if not self._woken:
                 self.clock.wait(self._condition, max(1e-3, seconds))
             self._woken = False
+
+    def _next_look_s(self) -> float:
+        """Seconds until the sessions have something to do, as the supervisor asks them."""
+        look_ns = self.sessions.next_look_ns
+        return _LOOK_S if look_ns is None else (look_ns - self.clock.monotonic_ns()) / 1e9
 
     def _read(self, reads: bool) -> None:
         self._reads = reads
