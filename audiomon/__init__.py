@@ -7,6 +7,7 @@ Each package imports only from those above it in this list:
     pipeline                  windows -> predictions -> events
     outputs                   where predictions and events go
     daemon, diagnostics, lab  the supervised daemon; what is wrong and what was heard; making and judging models
+    sources                   sound from the network, for a listener that has none
     link                      what is heard, told to the network by a process that has no microphone
     cli                       one file per command
 """

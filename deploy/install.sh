@@ -1,5 +1,5 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--with keeper] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--with keeper] [--with source] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
@@ -11,6 +11,8 @@
 #                later upgrades keep it
 #   --with keeper  also what keeps clips of events that you name, to hear them again and train on them
 #                (audiomon-keeper.service); later upgrades keep it
+#   --with source  also what gets sound from the network: cameras and radios (audiomon-source@NAME; needs ffmpeg); later
+#                upgrades keep it
 #   --rollback   go back to the version that was installed before this one
 #
 #   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
@@ -28,7 +30,7 @@ umask 022 # root's may be stricter, and the service is another user
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$(dirname "$(realpath "$0")")/places.sh"
 
-dry_run='' start=yes plots='' link='' keeper='' rollback=''
+dry_run='' start=yes plots='' link='' keeper='' sources='' rollback=''
 while [ $# -gt 0 ]; do
   option=$1
   shift
@@ -41,7 +43,8 @@ while [ $# -gt 0 ]; do
       case "${1:-}" in
         link) link=yes ;;
         keeper) keeper=yes ;;
-        *) say "--with takes: link, keeper"; exit 2 ;;
+        source) sources=yes ;;
+        *) say "--with takes: link, keeper, source"; exit 2 ;;
       esac
       shift
       ;;
@@ -63,12 +66,15 @@ install_release() {
   [ ! -e "$programs/current/plots" ] || plots=yes
   [ ! -e "$programs/current/link" ] || link=yes
   [ ! -e "$programs/current/keeper" ] || keeper=yes
-  mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages)
+  [ ! -e "${source_units[0]}" ] || sources=yes
+  mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages
+    [ -z "$sources" ] || echo ffmpeg)
   if is_whole "$python" "$release"; then
     say "audiomon $1 is in $release already"
     [ -z "$plots" ] || [ -e "$release/plots" ] || do_it add_plots "$release"
     [ -z "$link" ] || [ -e "$release/link" ] || do_it add_link "$release"
     [ -z "$keeper" ] || [ -e "$release/keeper" ] || do_it touch "$release/keeper"
+    [ -z "$sources" ] || do_it install_packages ffmpeg
   elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
     [ "${#packages[@]}" -eq 0 ] || echo "would install Debian packages: ${packages[*]}"
@@ -193,6 +199,18 @@ remove_keeper_files() {
   do_it rm -f "${keeper_units[@]}"
 }
 
+# DIR: copy what sources need outside /opt from a release; or, going back to one that has none, remove it.
+install_source_files() {
+  local unit
+  if [ -e "$1/deploy/systemd/${source_units[0]##*/}" ]; then
+    do_it install -d -m 700 /etc/credstore
+    for unit in "${source_units[@]}"; do do_it install -m 644 "$1/deploy/systemd/${unit##*/}" "$unit"; done
+  else
+    say "this version has no sources: removing their units"
+    do_it rm -f "${source_units[@]}"
+  fi
+}
+
 # Copy everything that lies outside /opt from the release that is now current.
 install_files() {
   local from=$programs/current model shell
@@ -220,6 +238,7 @@ install_files() {
   fi
   if has_link; then install_link_files "$from"; else remove_link_files; fi
   if has_keeper; then install_keeper_files "$from"; else remove_keeper_files; fi
+  if [ "$sources" ] || [ -e "${source_units[0]}" ]; then install_source_files "$from"; fi
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
   # A release from before they had one of their own may be gone back to.
   [ ! -e "$from/README.md" ] || do_it install -m 644 "$from/README.md" "$documentation/"
@@ -256,6 +275,7 @@ start_service() {
     do_it systemctl enable audiomon-keeper.service
     do_it systemctl restart audiomon-keeper.service
   fi
+  do_it systemctl try-restart 'audiomon-source@*.service'
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"

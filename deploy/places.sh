@@ -16,6 +16,7 @@ keeper_units=("$units"/audiomon-{clips.socket,clips@.socket,keeper.socket,keeper
   "$units"/audiomon{,@}.service.d/clips.conf "$units/audiomon-link.service.d/review.conf")
 # Where systemd has the keeper keep its clips.
 kept_clips=/var/lib/private/audiomon-keeper
+source_units=("$units"/audiomon-source@{.socket,.service})
 documentation=/usr/local/share/doc/audiomon
 declare -A completions=(
   [bash]=/usr/local/share/bash-completion/completions/audiomon

@@ -71,6 +71,7 @@ if [ "$all" ]; then
   packages+=(mosquitto mosquitto-clients chromium chromium-driver)
   if [ "$long" ]; then
     packages+=(lintian minisign ansible-core systemd-journal-remote prometheus nginx-light caddy)
+    packages+=(python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad} gstreamer1.0-libav)
   else
     leave_out prometheus "--all --long runs them"
   fi

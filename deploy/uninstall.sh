@@ -36,26 +36,27 @@ remove() {
 }
 
 if [ -d /run/systemd/system ]; then
-  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' | awk '{ print $1 }')
+  mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' 'audiomon-source@*' |
+    awk '{ print $1 }')
   for unit in audiomon-command.socket audiomon-apprise.socket audiomon-link.service audiomon-keeper.service \
     audiomon.service "${instances[@]}"; do
-    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* ]] || continue
+    [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* || "$unit" = audiomon-source@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
   "$units"/*.wants/audiomon-{command,apprise}.socket "$units"/*.wants/audiomon{,-link,-keeper}.service \
-  "$units"/*.wants/audiomon@*.service \
-  "${link_units[@]}" "${keeper_units[@]}" \
+  "$units"/*.wants/audiomon@*.service "$units"/*.wants/audiomon-source@*.socket \
+  "${link_units[@]}" "${keeper_units[@]}" "${source_units[@]}" \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
   /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
 for path in /var/lib/private/audiomon* /var/lib/audiomon*; do
   case "$path" in */audiomon-keeper) ;; *) remove "$path" ;; esac
 done
 # Drop-ins are people's own, those of instances too; and so are clips.
-kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared" "$units"/audiomon{,@*,-link}.service.d
-  /etc/systemd/system.control/audiomon{,@*}.service.d)
+kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared"
+  "$units"/audiomon{,@*,-link,-source@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
 for path in "${kept[@]}"; do
   [ -e "$path" ] || continue
   if [ "$purge" ]; then

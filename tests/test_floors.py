@@ -19,6 +19,7 @@ FLOORS = {
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
     "link": {"config", "outputs"},
     "keeper": {"config", "outputs"},
+    "sources": {"audio", "outputs"},
     "archive": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "cli": {

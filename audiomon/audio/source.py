@@ -125,6 +125,11 @@ class LiveSource(Source, Protocol):
         ...
 
     @property
+    def due_ns(self) -> int:
+        """Monotonic time by which newer samples than that are expected; 0 if that is not known."""
+        ...
+
+    @property
     def failure(self) -> DeviceError | None:
         """Why capture ended by itself, as a new exception each time; None while it has not."""
         ...

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from audiomon.audio.microphone.devices import find_device, input_devices
+from audiomon.audio.stream import is_stream, stream_path
 from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
 from audiomon.daemon.exposure import exposed, exposed_in_words
-from audiomon.errors import AudiomonError, UserError
+from audiomon.errors import AudiomonError, DeviceError, UserError
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.statuses import hop_in_words
@@ -69,5 +70,11 @@ def _model(settings: Settings, classifier: Classifier) -> str:
 
 
 def _microphone(settings: Settings) -> str:
-    device = find_device(settings.config.microphone.device, input_devices())
+    named = settings.config.microphone.device
+    if is_stream(named):
+        path = stream_path(str(named))
+        if not path.exists():
+            raise DeviceError(f"{named}: there is no stream: nothing sends at {path}")
+        return f"{named} ({path})"
+    device = find_device(named, input_devices())
     return f"{device.index} {device.name} ({device.host_api}, {device.default_sample_rate} Hz)"

@@ -79,7 +79,7 @@ def test(config_path: Path | None) -> int:
       sudo audiomon link test
       audiomon link test --config link.yaml
     """
-    from audiomon.link.credentials import stored_credential
+    from audiomon.credentials import stored_credential
     from audiomon.link.settings import LINK_CONFIG, load_link_config
 
     path = config_path or LINK_CONFIG

@@ -9,6 +9,7 @@ import click
 
 from audiomon.audio.recorder import BEFORE_S, Recorder, Take, write_take
 from audiomon.cli.settings import config_option
+from audiomon.clock import SystemClock
 from audiomon.config.settings import load_settings
 from audiomon.errors import UserError
 
@@ -58,9 +59,16 @@ def record(
     if on_sound and seconds <= BEFORE_S:
         raise UserError(f"--seconds {seconds:g}: with --on-sound, {BEFORE_S:g} s of it come before the sound")
     from audiomon.audio.microphone import MicrophoneSource
+    from audiomon.audio.stream import is_stream
+    from audiomon.daemon.opening import open_microphone
 
-    microphone = load_settings(config_path).with_options(device=device, predictions=None).config.microphone
-    source = MicrophoneSource(microphone.device, sample_rate=rate, channels=1)
+    settings = load_settings(config_path).with_options(device=device, predictions=None)
+    named = settings.config.microphone.device
+    source = (
+        open_microphone(settings, rate, SystemClock())
+        if is_stream(named)
+        else MicrophoneSource(named, sample_rate=rate, channels=1)
+    )
     session = time.strftime("%Y%m%d-%H%M%S")
     meter = _Meter()
     click.echo(f"Recording {label} from {source.name} ({source.sample_rate} Hz); Ctrl-C ends", err=True)

@@ -140,13 +140,14 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
     from audiomon.daemon.model_record import read_record
     from audiomon.daemon.running import Running
     from audiomon.daemon.startup import Startup
-    from audiomon.runtime_files import runtime_folder
+    from audiomon.runtime_files import RuntimeFiles, runtime_folder
     from audiomon.systemd import ServiceManager
 
     manager = ServiceManager()
     is_service = in_service(options) or "NOTIFY_SOCKET" in os.environ
     record = read_record(runtime_folder()) if is_service else None
-    startup = Startup(load, record, output=output, manager=manager, clock=_CLOCK)
+    files = RuntimeFiles(runtime_folder())
+    startup = Startup(load, record, output=output, manager=manager, files=files, clock=_CLOCK)
     source: LiveSource | None = None
     try:
         settings = startup.settings()

@@ -24,7 +24,7 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: Annotated[
         Annotated[str, Meta(min_length=1)] | Annotated[int, Meta(ge=0)],
-        key("Name, part of a name, or number, as `audiomon devices` lists them.", "reopen"),
+        key("Name, part of a name, or number, as `audiomon devices` lists them; or stream:NAME.", "reopen"),
     ] = "default"
     accept_other: Annotated[
         bool, key("Whether another microphone that matches the name may replace one that was unplugged.", "reopen")
@@ -33,6 +33,10 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["mix"] | Annotated[int, Meta(ge=0)],
         key("Number of a channel, from 0, or `mix` for the mean of all.", "reopen"),
     ] = "mix"
+    stream_rate: Annotated[
+        Annotated[int, Meta(ge=1000, le=192_000)] | None,
+        key("Sample rate of a stream of raw samples, in Hz; none for a stream that tells.", "reopen"),
+    ] = None
     block_ms: Annotated[
         float,
         key("Milliseconds read at a time; more costs less processor time and adds delay.", "reopen", ge=5, le=100),

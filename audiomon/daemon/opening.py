@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from audiomon.audio.microphone import MicrophoneSource, refresh_devices
 from audiomon.audio.source import Identity, LiveSource
+from audiomon.audio.stream import StreamSource, is_stream, stream_path
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.daemon.inbox import OpeningEnded
@@ -20,7 +21,7 @@ OpenSource = Callable[[Settings, int, Identity | None], LiveSource]
 
 
 def open_microphone(settings: Settings, sample_rate: int, clock: Clock, before: Identity | None = None) -> LiveSource:
-    """Open the microphone that the settings name, at a model's sample rate if it can.
+    """Open the microphone, or the stream, that the settings name, at a model's sample rate if it can.
 
     Args:
         settings: that name it.
@@ -32,6 +33,17 @@ def open_microphone(settings: Settings, sample_rate: int, clock: Clock, before: 
         DeviceError: it cannot be opened.
     """
     microphone = settings.config.microphone
+    if is_stream(microphone.device):
+        name = str(microphone.device)
+        return StreamSource(
+            stream_path(name),
+            sample_rate=sample_rate,
+            raw_rate=microphone.stream_rate,
+            name=name,
+            block_ms=microphone.block_ms,
+            ring_s=microphone.ring_s,
+            clock=clock,
+        )
     picked = microphone.channel
 
     def opened() -> LiveSource:

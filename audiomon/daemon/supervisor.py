@@ -31,7 +31,9 @@ from audiomon.pipeline.statuses import period_summary, summary
 from audiomon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.systemd import ServiceManager
 
-_LOOK_ROUND_NS = 1_000_000_000
+_WRITE_NS = round(WRITE_S * 1e9)
+# How soon an output that has not written everything tries again.
+_FLUSH_NS = 1_000_000_000
 
 
 class Supervisor:
@@ -43,7 +45,7 @@ class Supervisor:
         open_source: opens what settings name.
         output: gets everything.
         manager: is kept informed.
-        failed: packages that failed in the process before, by fingerprint, and what they did.
+        failed: packages that failed in the process before, by the digest of their files, and what they did.
         problem: why the configuration is not in force as it is saved.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
@@ -99,7 +101,8 @@ class Supervisor:
         self._written: Snapshot | None = None
         self._reported = running
         self._shown: tuple[Running | None, Span | None] = (None, None)
-        self._alive_ns = 0
+        self._written_ns = self._flushed_ns = self._alive_ns = 0
+        self._alive_every_ns = round((manager.watchdog_s or 0) * 1e9 / 4)
         self._counted = (0, self._began_ns)
         self._reload_reported = False
         self._unwritable = ""
@@ -140,9 +143,16 @@ class Supervisor:
             self._look_round()
 
     def _next_look_ns(self) -> int:
-        looks = [self._clock.monotonic_ns() + _LOOK_ROUND_NS]
-        looks += [look for look in (self._sessions.next_look_ns, self._reloading.next_look_ns) if look is not None]
-        return min(looks)
+        """When something is due, if nothing happens before."""
+        looks = [self._sessions.next_look_ns, self._reloading.next_look_ns]
+        looks.append(self._written_ns + _WRITE_NS)
+        if self._summary_s:
+            looks.append(self._period_ns + round(self._summary_s * 1e9))
+        if self._manager.watchdog_s:
+            looks.append(self._alive_ns + self._alive_every_ns)
+        if self._output.waiting:
+            looks.append(self._flushed_ns + _FLUSH_NS)
+        return min(look for look in looks if look is not None)
 
     def _look_round(self) -> None:
         """Report what is due by now."""
@@ -155,10 +165,10 @@ class Supervisor:
         self._show_observations()
         self._report_clips()
         # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
-        watchdog_s = self._manager.watchdog_s
-        if watchdog_s and now_ns - self._alive_ns >= watchdog_s * 1e9 / 4:
+        if self._manager.watchdog_s and now_ns - self._alive_ns >= self._alive_every_ns:
             self._alive_ns = now_ns
             self._manager.tell(WATCHDOG="1")
+        self._flushed_ns = now_ns
         self._output.flush()
         if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
             self._sum_up(now_ns)
@@ -181,7 +191,7 @@ class Supervisor:
 
     def _news(self, now_ns: int) -> bool:
         written, health = self._written, self._sessions.health
-        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S or self._sessions.running is not self._reported:
+        if written is None or now_ns - self._written_ns >= _WRITE_NS or self._sessions.running is not self._reported:
             return True
         return (written.health, written.reason, written.refused) != (
             health.state,
@@ -192,6 +202,7 @@ class Supervisor:
     def _report(self, **lines: str) -> None:
         """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""
         before, self._written = self._written, self._snapshot()
+        self._written_ns = self._clock.monotonic_ns()
         self._reported = self._sessions.running
         if lines:
             self._manager.tell(**lines)  # alone: it must arrive whatever the status line quotes
@@ -205,7 +216,7 @@ class Supervisor:
         health, tally = sessions.health, sessions.counting.total
         last = sessions.last if health.hears else None
         before, before_ns = self._counted
-        if now_ns - before_ns >= WRITE_S * 1e9:
+        if now_ns - before_ns >= _WRITE_NS:
             self._counted = (tally.predictions, now_ns)
         lag_ms = tally.lag_ms.percentiles()
         return Snapshot(

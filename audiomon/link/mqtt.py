@@ -14,9 +14,9 @@ from pathlib import Path
 
 import aiomqtt
 
+from audiomon.credentials import credential
 from audiomon.errors import UserError
 from audiomon.foreign import shown
-from audiomon.link.credentials import credential
 from audiomon.link.machine import Machine
 from audiomon.link.publishing import PART, Connection
 from audiomon.link.settings import Mqtt

@@ -6,6 +6,8 @@ FILE = "status.json"
 
 # How often the daemon writes it. systemd's status line wakes process 1 each time; the file is in memory.
 WRITE_S = 5.0
+# State of a daemon that has no configuration or model to listen with yet.
+WAITING = "waiting"
 
 
 class ClipCounts(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         version: of audiomon.
         at_s: when this was so, in seconds of the machine's monotonic clock.
         up_s: seconds that it has run for.
-        health: state of capture; see `audiomon.daemon.health.Health`.
+        health: state of capture; see `audiomon.daemon.health.Health`; or `WAITING`.
         health_s: seconds since that state began.
         reason: why nothing is heard, or what is doubtful; empty when all is well.
         microphone: name of the one that is open; empty when there is none.

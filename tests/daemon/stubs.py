@@ -45,7 +45,7 @@ class StubClassifier:
         self.labels = LABELS
         manifest = SimpleNamespace(name=name, labels=LABELS, input=self.spec, sha256=name * 8)
         self.package = SimpleNamespace(
-            manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name
+            manifest=manifest, files=(), fingerprint=name, digest=name, folder=Path("/nonexistent") / name
         )
         self.interpreter = SimpleNamespace(backend="litert", version="0")
         self._on_scores = on_scores
@@ -94,7 +94,7 @@ class StubSource:
         self.identity = StubIdentity(name)
         self.closed = self.holds_on = False
         self.failure: DeviceError | None = None
-        self.captured_ns = self.captured_end = 0
+        self.captured_ns = self.captured_end = self.due_ns = 0
         self.missing: list[Missing] = []
         self._clock = clock
         self._read_end = 0
@@ -191,6 +191,8 @@ class KeptClips:
 class KeptOutput:
     """Keeps all that it gets, in order."""
 
+    fds = ()
+
     def __init__(self) -> None:
         self.entries: list[Prediction | Event | Status] = []
 
@@ -202,6 +204,12 @@ class KeptOutput:
 
     def status(self, status: Status) -> None:
         self.entries.append(status)
+
+    def observe(self, observation: object) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
     @property
     def statuses(self) -> list[Status]:

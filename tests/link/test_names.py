@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from audiomon.credentials import credential
 from audiomon.daemon.health import Health
 from audiomon.errors import UserError
 from audiomon.link import machine as machine_module
-from audiomon.link.credentials import credential
 from audiomon.link.discovery import HEALTH, announced, title
 from audiomon.link.machine import Machine
 from audiomon.link.settings import Mqtt

@@ -8,6 +8,7 @@ from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone.devices import find_device, input_devices, lasting_name
 from audiomon.audio.mono import MonoStream
 from audiomon.audio.source import Source
+from audiomon.audio.stream import is_stream
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
 from audiomon.daemon.opening import open_microphone
@@ -22,6 +23,11 @@ _QUIET_DBFS = -70.0
 _RATE_OFF = 0.05
 _TIMED_WINDOWS = 20
 
+_STREAM_ADVICE = (
+    "`audiomon devices` lists the streams; a camera's address is the file audiomon.source-NAME in /etc/credstore, and "
+    "`journalctl -u 'audiomon-source@*' -n 20` says what ffmpeg makes of it"
+)
+_SENDER_ADVICE = "look at the sound settings of the camera, or of the program that sends"
 _DEFECTS = {
     "silent": (
         "it delivers nothing but zeros: it is muted, or not connected",
@@ -47,6 +53,9 @@ def look_at_microphone(settings: Settings, sample_rate: int, clock: Clock) -> It
         sample_rate: the model's, in Hz.
         clock: times the listening.
     """
+    if is_stream(settings.config.microphone.device):
+        yield from _listened(settings, sample_rate, clock, _STREAM_ADVICE)
+        return
     try:
         devices = input_devices()
         device = find_device(settings.config.microphone.device, devices)
@@ -61,21 +70,26 @@ def look_at_microphone(settings: Settings, sample_rate: int, clock: Clock) -> It
             f"number {device.index} may be another one after a reboot",
             f"write `device: {lasting}`",
         )
+    yield from _listened(
+        settings,
+        sample_rate,
+        clock,
+        "a running service holds its microphone, and `audiomon status` says how it is; otherwise look what else "
+        "uses it: `fuser -v /dev/snd/*`",
+    )
+
+
+def _listened(settings: Settings, sample_rate: int, clock: Clock, unopened_advice: str) -> Iterator[Finding]:
     try:
         source = open_microphone(settings, sample_rate, clock)
     except DeviceError as error:
-        yield Finding(
-            "wrong",
-            "microphone",
-            str(error),
-            "a running service holds its microphone, and `audiomon status` says how it is; otherwise look what else "
-            "uses it: `fuser -v /dev/snd/*`",
-        )
+        yield Finding("wrong", "microphone", str(error), unopened_advice)
         return
     try:
         yield from _heard(source, sample_rate, settings, clock)
     except AudiomonError as error:
-        yield Finding("wrong", "microphone", str(error), "look at its plug, its cable and the power supply")
+        plug = "look at its plug, its cable and the power supply"
+        yield Finding("wrong", "microphone", str(error), _STREAM_ADVICE if is_stream(source.name) else plug)
     finally:
         source.close()
 
@@ -117,14 +131,14 @@ def _rated(source: Source, rate: float, converted: str) -> Iterator[Finding]:
 def _levelled(source: Source, level_dbfs: float | None, span: Span) -> Finding:
     if defect := "cancelling" if span.cancels else span.defect:
         what, advice = _DEFECTS[defect]
+        advice = _SENDER_ADVICE if is_stream(source.name) else advice
         return Finding("wrong", "level", f"{source.name}: {what}", advice)
     if level_dbfs is None:
         return Finding("wrong", "level", f"{source.name} delivers nothing", "unplug it and plug it in again")
     peak = f"{level_dbfs:.0f} dBFS, peak {span.peak_dbfs:.0f} dBFS"
     if level_dbfs < _QUIET_DBFS:
-        return Finding(
-            "note", "level", f"{peak}: very quiet", "if the room is not, raise its gain: `alsamixer`, F6, F4"
-        )
+        advice = _SENDER_ADVICE if is_stream(source.name) else "raise its gain: `alsamixer`, F6, F4"
+        return Finding("note", "level", f"{peak}: very quiet", f"if the room is not, {advice}")
     return Finding("ok", "level", peak)
 
 

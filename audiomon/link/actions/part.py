@@ -7,11 +7,11 @@ import asyncio
 import time
 from collections import deque
 
+from audiomon.credentials import credential
 from audiomon.link.actions.facts import Facts
 from audiomon.link.actions.requests import SOCKETS
 from audiomon.link.actions.rules import Rule
 from audiomon.link.actions.sending import Result, Sender
-from audiomon.link.credentials import credential
 from audiomon.link.ledger import Ledger, Outcome
 from audiomon.link.reports import Reports
 from audiomon.link.state import Listener, Message

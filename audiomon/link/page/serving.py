@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from audiomon.credentials import credential
 from audiomon.errors import UserError
-from audiomon.link.credentials import credential
 from audiomon.link.metrics import Metrics
 from audiomon.link.page import messages
 from audiomon.link.page.access import Names, Token

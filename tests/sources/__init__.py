@@ -1,0 +1,1 @@
+"""Sound from the network, with a real ffmpeg."""
