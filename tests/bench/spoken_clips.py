@@ -1,7 +1,7 @@
-"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS``.
+"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE]``.
 
 Scenes are made of a sound of the house, a quiet room and somebody who says something, at any moment, near or far.
-MODEL listens and gives the verdict by the defaults of ``clips:``; what it keeps is looked through by JUDGE (a package
+MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``; what it keeps is looked through by JUDGE (a package
 such as YAMNet's) at half the threshold, in windows an eighth of its own apart. SPEECH and SOUNDS are folders of
 recordings. A label turns on at once and stays on, so that a scene is one clip from its first window's end.
 """
@@ -92,12 +92,12 @@ def _loaded(folder: str) -> Classifier:
     return Classifier(read_package(Path(folder)), choose_backend("auto"))
 
 
-def main(model: str, judge: str, speech: str, sounds: str) -> None:
+def main(model: str, judge: str, speech: str, sounds: str, above: str = "") -> None:
     listening, judging = _loaded(model), _loaded(judge)
     spoken = sorted(path for path in Path(speech).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     others = sorted(path for path in Path(sounds).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     label = next(one for one in listening.labels if not _is_never(one))
-    settings = Clips(labels=(label,), longest_s=30)
+    settings = Clips(labels=(label,), longest_s=30, never_above=float(above or Clips().never_above))
     half = Clips(
         labels=(next(one for one in judging.labels if not _is_never(one)),), never_above=settings.never_above / 2
     )
