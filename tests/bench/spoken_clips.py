@@ -1,9 +1,10 @@
 """How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE]``.
 
 Scenes are made of a sound of the house, a quiet room and somebody who says something, at any moment, near or far.
-MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``; what it keeps is looked through by JUDGE (a package
-such as YAMNet's) at half the threshold, in windows an eighth of its own apart. SPEECH and SOUNDS are folders of
-recordings. A label turns on at once and stays on, so that a scene is one clip from its first window's end.
+MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``. What it keeps is
+looked through by JUDGE (a package such as YAMNet's) at half the threshold, in windows an eighth of its own apart.
+SPEECH and SOUNDS are folders of recordings. A label turns on at once and stays on, so that a scene is one clip from its
+first window's end.
 """
 
 import sys
