@@ -1,5 +1,5 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--with keeper] [--with source] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link,keeper,source] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
@@ -40,12 +40,15 @@ while [ $# -gt 0 ]; do
     --no-start) start='' ;;
     --plots) plots=yes ;;
     --with)
-      case "${1:-}" in
-        link) link=yes ;;
-        keeper) keeper=yes ;;
-        source) sources=yes ;;
-        *) say "--with takes: link, keeper, source"; exit 2 ;;
-      esac
+      IFS=, read -ra parts <<<"${1:-none}"
+      for part in "${parts[@]}"; do
+        case "$part" in
+          link) link=yes ;;
+          keeper) keeper=yes ;;
+          source) sources=yes ;;
+          *) say "--with takes: link, keeper, source, or several as in link,keeper"; exit 2 ;;
+        esac
+      done
       shift
       ;;
     --rollback) rollback=yes ;;
