@@ -1,4 +1,4 @@
-"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE]``.
+"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE [SCENES]]``.
 
 Scenes are made of a sound of the house, a quiet room and somebody who says something, at any moment, near or far.
 MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``. What it keeps is
@@ -25,7 +25,6 @@ from tests.manual_clock import ManualClock
 from tests.pipeline.fakes import ArraySource
 
 RATE = 22_050
-SCENES = 200
 SCENE_S = 12
 ROOM_DBFS = -65.0
 SPOKEN_DBFS = (-45.0, -15.0)
@@ -93,7 +92,7 @@ def _loaded(folder: str) -> Classifier:
     return Classifier(read_package(Path(folder)), choose_backend("auto"))
 
 
-def main(model: str, judge: str, speech: str, sounds: str, above: str = "") -> None:
+def main(model: str, judge: str, speech: str, sounds: str, above: str = "", scenes: str = "200") -> None:
     listening, judging = _loaded(model), _loaded(judge)
     spoken = sorted(path for path in Path(speech).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     others = sorted(path for path in Path(sounds).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
@@ -105,12 +104,12 @@ def main(model: str, judge: str, speech: str, sounds: str, above: str = "") -> N
     rng = np.random.default_rng(1)
     for what, paths in (("with a word", spoken), ("without", [])):
         kept: list[Clip] = []
-        for _ in range(SCENES):
+        for _ in range(int(scenes)):
             kept += _hear(listening, _scene(rng, others, paths), settings, 0.5).clips
         heard = sum(
             bool(_hear(judging, clip.samples.reshape(-1, 1), half, judging.spec.window_s / 8).refused) for clip in kept
         )
-        print(f"{SCENES} scenes {what}: {len(kept)} kept, in {heard} of them the judge hears a word", flush=True)
+        print(f"{scenes} scenes {what}: {len(kept)} kept, in {heard} of them the judge hears a word", flush=True)
 
 
 def _is_never(label: str) -> bool:
