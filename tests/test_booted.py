@@ -20,6 +20,7 @@ NO_HYBRID_CGROUPS = 2
     [
         "test_service.py",
         pytest.param("test_link.py", marks=pytest.mark.long),
+        pytest.param("test_keeper.py", marks=pytest.mark.long),
         pytest.param("test_source.py", marks=pytest.mark.long),
         pytest.param("test_deb.py", marks=pytest.mark.long),
     ],

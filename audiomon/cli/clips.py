@@ -36,7 +36,7 @@ _NOTED_AT_ONCE = 50
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--keeper",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # the keeper itself, which has this command, may not
     default=KEEPER_SOCKET,
     help="Socket of the keeper. Otherwise that of audiomon-keeper.service.",
 )

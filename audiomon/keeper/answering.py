@@ -1,7 +1,7 @@
 """Answers what a person asks the keeper for. Knows the store, and no socket."""
 
 import os
-from collections.abc import Iterator
+import sqlite3
 
 import msgspec
 
@@ -38,11 +38,19 @@ def answered(store: Store, line: bytes) -> tuple[Reply, int | None]:
     """
     try:
         request: Request = _decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Reply(error=f"no request: {shown(str(error))}"), None
-    clips = getattr(request, "clips", ())
-    if len(clips) > MAX_AT_ONCE:
+    if len(getattr(request, "clips", ())) > MAX_AT_ONCE:
         return Reply(error=f"at most {MAX_AT_ONCE} clips at once"), None
+    try:
+        return _done(store, request)
+    except (OverflowError, UnicodeError):
+        return Reply(error="it holds numbers or texts that cannot be"), None
+    except (OSError, sqlite3.Error) as error:
+        return Reply(error=f"the disk or the index fails: {shown(str(error))}"), None
+
+
+def _done(store: Store, request: Request) -> tuple[Reply, int | None]:
     match request:
         case List():
             return _listed(store, request), None
@@ -71,15 +79,8 @@ def _listed(store: Store, request: List) -> Reply:
     limit = max(1, min(request.limit, MAX_LISTED))
     if len(request.labels) > MAX_LABELS:
         return Reply(error=f"at most {MAX_LABELS} labels at once")
-    if any(abs(number) >= 1 << 63 for number in _numbers(request)):
-        return Reply(error="a number is too large")
     found = store.index.events(request.labels, request.only, request.since_ns, request.before, limit + 1)
     return Reply(events=tuple(found[:limit]), more=len(found) > limit)
-
-
-def _numbers(request: List) -> Iterator[int]:
-    yield request.since_ns
-    yield from request.before or ()
 
 
 def _fetched(store: Store, clip: str) -> tuple[Reply, int | None]:

@@ -205,7 +205,7 @@ class KeeperProcess:
                     answer = self._store.keep(offer, file)
                 else:
                     answer = Answer(False, reason=f"this keeper knows protocol {PROTOCOL}, not {offer.protocol}")
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 answer = Answer(False, reason=f"no offer: {shown(str(error))}")
             finally:
                 if file is not None:

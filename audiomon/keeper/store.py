@@ -98,6 +98,8 @@ class Store:
             return self._keep_clip(offer, offer.sound, file)
         except (OSError, sqlite3.Error) as error:
             return Answer(False, reason=_in_words(error))
+        except (OverflowError, UnicodeError):
+            return Answer(False, reason="it holds numbers or texts that no listener has")
 
     def delete(self, clips: Iterable[str]) -> int:
         """Delete clips because somebody asks for it; return how many were there."""

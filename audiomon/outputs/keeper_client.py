@@ -112,7 +112,7 @@ class KeeperClient:
                 if not data or len(received) > _MAX_REPLY_BYTES:
                     raise ConnectionResetError(0, "it has hung up")
             reply = msgspec.json.decode(received, type=Reply)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, msgspec.DecodeError) as error:
             for file in files:
                 os.close(file)
             raise AudiomonError(f"the keeper does not answer: {shown(str(error))}") from None

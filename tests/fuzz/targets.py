@@ -29,6 +29,8 @@ from audiomon.clock import SystemClock
 from audiomon.config import Config, Decisions, decision_rules, load_config
 from audiomon.daemon.messages import refusal_facts
 from audiomon.errors import AudiomonError
+from audiomon.keeper.answering import answered
+from audiomon.keeper.store import Store
 from audiomon.link.discovery import Described, announced, discovery
 from audiomon.link.feeds import read_line
 from audiomon.link.machine import Machine
@@ -39,6 +41,9 @@ from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
+from audiomon.outputs.clip_handover import flac_in_memory
+from audiomon.outputs.clip_protocol import Offer
+from audiomon.outputs.clip_requests import Delete, Exported, Exports, Fetch, List, Lock, Mark
 from audiomon.outputs.feed_connection import ClientGoneError, Connection
 from audiomon.outputs.feed_protocol import (
     MAX_WANT_BYTES,
@@ -55,9 +60,12 @@ from audiomon.outputs.feed_protocol import (
     StatusLine,
     encode,
 )
+from audiomon.pipeline.clips import Clip
 from audiomon.pipeline.listener import Listener as StreamListener
 from tests.fuzz.http_requests import SEEDS, TOKENS, Requests
 from tests.fuzz.warm_check import forked_check
+from tests.keeper.offers import NOISE, NOW_NS, RATE, offer, sound
+from tests.keeper.offers import opened as opened_store
 from tests.manual_clock import ManualClock
 from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
 from tests.outputs.listening import snapshot
@@ -381,6 +389,39 @@ def _requests(_scratch: Path) -> Target:
     return Target(SEEDS, TOKENS, requests.read)
 
 
+def _clips(scratch: Path) -> Target:
+    """What the keeper is told: offers, each with the sound that it should have, and what people ask."""
+    stores: dict[int, Store] = {}  # of each process: a connection to SQLite does not survive a fork
+    file = flac_in_memory(Clip(NOISE, RATE, 0, 0, (), "", "", "", 0.0, ""))
+    whole = msgspec.structs.replace(offer(), sound=sound(file, NOISE, NOW_NS))
+    requests = [
+        List(("dog",), "unreviewed", 1, (2, 3), 4), Fetch("20261126-180312-1a2b3c4d"), Mark(("a", "b"), "label", "cat"),
+        Lock(("a",), True), Delete(("a",)), Exports("a", True), Exported(("a",)),
+    ]  # fmt: skip
+    seeds = tuple(msgspec.json.encode(one) for one in (whole, offer(reason="never", detail="speech"), *requests))
+
+    def read(data: bytes, _number: int) -> str:
+        kept = scratch / f"kept-{os.getpid()}"
+        if os.getpid() not in stores:
+            stores[os.getpid()] = opened_store(kept)
+        store = stores[os.getpid()]
+        taken = False
+        for line in data.split(b"\n"):
+            reply, beside = answered(store, line)
+            if beside is not None:
+                os.close(beside)
+            msgspec.json.encode(reply)
+            taken = taken or not reply.error
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                answer = store.keep(msgspec.json.decode(line, type=Offer), file)
+                msgspec.json.encode(answer)
+                taken = taken or answer.kept
+        assert {path.stem for path in (kept / "clips").glob("*/*")} == store.index.all_clips()
+        return "taken" if taken else "refused"
+
+    return Target(seeds, _JSON_TOKENS, read)
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "config": _config,
     "manifest": _manifest,
@@ -391,4 +432,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "feed": _feed,
     "link": _link,
     "requests": _requests,
+    "clips": _clips,
 }

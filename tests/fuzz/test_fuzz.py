@@ -24,6 +24,7 @@ CASES = {
     "feed": 2000,
     "link": 2000,
     "requests": 2000,
+    "clips": 1000,
 }
 
 

@@ -63,7 +63,8 @@ def test_pages_go_on_where_the_last_one_ended(house):
 
 @pytest.mark.parametrize(
     "line",
-    [b"hello\n", b"{}\n", b'{"do":"burn"}\n', b"[" * 50_000 + b"\n", b'{"do":"list","since_ns":99999999999999999999}\n',
+    [b"hello\n", b"\xff\n", b"{}\n", b'{"do":"burn"}\n', b"[" * 50_000 + b"\n",
+     b'{"do":"list","since_ns":99999999999999999999}\n',
      b'{"do":"mark","clips":["x"],"review":"label","label":"../x"}\n', b'{"do":"fetch","clip":"../../etc/passwd"}\n'],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_line_and_the_next_request_is_answered(house, line):

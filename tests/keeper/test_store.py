@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import subprocess
 
 import numpy as np
 import pytest
@@ -262,3 +263,36 @@ def test_the_oldest_events_are_forgotten_when_there_are_too_many(store):
     found = listed(store)
     assert len(found) == 11
     assert found[-1].clip.id == kept
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of a megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.root
+def test_a_real_disk_that_is_full_costs_the_clip_and_nothing_else_and_one_that_is_read_only_is_said(
+    small_disk, monkeypatch
+):
+    store = opened(small_disk)
+    kept = keep(store).clip
+    (small_disk / "others").write_bytes(bytes(store._free() - 30_000))
+    # As if others had filled the disk since it was looked at.
+    monkeypatch.setattr(Store, "_free", lambda self: 1 << 40)
+    answer = keep(store, event(time_ns=NOW_NS + 1), samples=np.tile(NOISE, 10))
+    assert (answer.kept, answer.reason) == (False, "the disk is full")
+    assert files(small_disk) == store.index.all_clips() == {kept}
+    assert list((small_disk / "incoming").iterdir()) == []
+    (small_disk / "others").unlink()
+    assert keep(store, event(time_ns=NOW_NS + 3)).kept
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(OSError, match=r"index\.sqlite: "):
+        opened(small_disk)

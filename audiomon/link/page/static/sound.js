@@ -3,8 +3,8 @@
 import { COLOURS } from "/drawing.js";
 
 const SIZE = 512;
-const FLOOR_DB = -90;
-const RANGE_DB = 80;
+// What the colours span, below the loudest of it: a quiet clip is seen as well.
+const RANGE_DB = 65;
 const WINDOW = Float64Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
 
 let context = null;
@@ -51,6 +51,8 @@ export function draw(canvas, sound) {
   const pixels = new Uint32Array(image.data.buffer);
   const real = new Float64Array(SIZE);
   const imaginary = new Float64Array(SIZE);
+  const levels = new Float32Array(width * height);
+  let loudest = -120;
   const last = Math.max(0, samples.length - SIZE);
   for (let x = 0; x < width; x++) {
     const begin = Math.round((last * x) / Math.max(1, width - 1));
@@ -58,11 +60,14 @@ export function draw(canvas, sound) {
     imaginary.fill(0);
     transform(real, imaginary);
     for (let y = 0; y < height; y++) {
-      const power = (real[y] * real[y] + imaginary[y] * imaginary[y]) / (SIZE * SIZE / 16);
-      const level = (10 * Math.log10(power + 1e-12) - FLOOR_DB) / RANGE_DB;
-      pixels[(height - 1 - y) * width + x] = COLOURS[Math.min(255, Math.max(0, Math.round(255 * level)))];
+      const level = 10 * Math.log10(real[y] * real[y] + imaginary[y] * imaginary[y] + 1e-12);
+      levels[(height - 1 - y) * width + x] = level;
+      loudest = Math.max(loudest, level);
     }
   }
+  levels.forEach((level, at) => {
+    pixels[at] = COLOURS[Math.max(0, Math.round(255 * (1 + (level - loudest) / RANGE_DB)))];
+  });
   shown.putImageData(image, 0, 0);
   canvas.dataset.drawn = width;
 }

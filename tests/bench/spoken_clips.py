@@ -1,0 +1,120 @@
+"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE [SCENES]]``.
+
+Scenes are made of a sound of the house, a quiet room and somebody who says something, at any moment, near or far.
+MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``. What it keeps is
+looked through by JUDGE (a package such as YAMNet's) at half the threshold, in windows an eighth of its own apart.
+SPEECH and SOUNDS are folders of recordings. A label turns on at once and stays on, so that a scene is one clip from its
+first window's end.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from audiomon.config import Clips, DecisionRules, Threshold
+from audiomon.models.classifier import Classifier
+from audiomon.models.interpreter import choose_backend
+from audiomon.models.package import read_package
+from audiomon.pipeline.clip_cutter import ClipCutter
+from audiomon.pipeline.clips import Clip, NoClip, clip_rules
+from audiomon.pipeline.listener import Listener, Replacement
+from tests.manual_clock import ManualClock
+from tests.pipeline.fakes import ArraySource
+
+RATE = 22_050
+SCENE_S = 12
+ROOM_DBFS = -65.0
+SPOKEN_DBFS = (-45.0, -15.0)
+SOUND_DBFS = (-40.0, -15.0)
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.clips: list[Clip] = []
+        self.refused: list[NoClip] = []
+
+    def admit(self, _per_hour: int) -> None:
+        return None
+
+    def offer(self, clip: Clip) -> None:
+        self.clips.append(clip)
+
+    def refuse(self, refused: NoClip) -> None:
+        self.refused.append(refused)
+
+
+def _read(path: Path) -> np.ndarray:
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return soxr.resample(samples.mean(axis=1), rate, RATE)
+
+
+def _at(samples: np.ndarray, dbfs: float) -> np.ndarray:
+    """Return a sound at a level, of its loudest half second."""
+    blocks = [samples[at : at + RATE // 2] for at in range(0, max(1, len(samples) - RATE // 4), RATE // 4)]
+    loudest = max(float(np.sqrt(np.mean(block**2))) for block in blocks)
+    return samples * (10 ** (dbfs / 20) / max(loudest, 1e-6))
+
+
+def _scene(rng: np.random.Generator, sounds: list[Path], speech: list[Path]) -> np.ndarray:
+    scene = rng.normal(0, 10 ** (ROOM_DBFS / 20), SCENE_S * RATE).astype(np.float32)
+    for paths, (low, high) in ((sounds, SOUND_DBFS), (speech, SPOKEN_DBFS)):
+        if paths:
+            sound = _at(_read(paths[rng.integers(len(paths))]), rng.uniform(low, high))[: 6 * RATE]
+            begin = rng.integers(2 * RATE, SCENE_S * RATE - len(sound))
+            scene[begin : begin + len(sound)] += sound
+    return (np.clip(scene, -1, 1) * 32_767).astype(np.int16).reshape(-1, 1)
+
+
+def _hear(classifier: Classifier, scene: np.ndarray, settings: Clips, hop_s: float) -> _Kept:
+    kept, source = _Kept(), ArraySource(scene, RATE)
+    rules = DecisionRules(0.0, {settings.labels[0]: Threshold(0.0, 0.0, 0.0, 0.0)})
+    listener = Listener(
+        source,
+        classifier,
+        rules,
+        hop_s=hop_s,
+        channel="mix",
+        clock=ManualClock(),
+        clips=ClipCutter(source, "mix", kept),
+    )
+    wanted = clip_rules(classifier.labels, settings)
+    listener.replace(Replacement(classifier, rules, hop_s, clips=wanted))
+    while not listener.ended:
+        listener.next()
+    listener.finish()
+    return kept
+
+
+def _loaded(folder: str) -> Classifier:
+    return Classifier(read_package(Path(folder)), choose_backend("auto"))
+
+
+def main(model: str, judge: str, speech: str, sounds: str, above: str = "", scenes: str = "200") -> None:
+    listening, judging = _loaded(model), _loaded(judge)
+    spoken = sorted(path for path in Path(speech).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
+    others = sorted(path for path in Path(sounds).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
+    label = next(one for one in listening.labels if not _is_never(one))
+    settings = Clips(labels=(label,), longest_s=30, never_above=float(above or Clips().never_above))
+    half = Clips(
+        labels=(next(one for one in judging.labels if not _is_never(one)),), never_above=settings.never_above / 2
+    )
+    rng = np.random.default_rng(1)
+    for what, paths in (("with a word", spoken), ("without", [])):
+        kept: list[Clip] = []
+        for _ in range(int(scenes)):
+            kept += _hear(listening, _scene(rng, others, paths), settings, 0.5).clips
+        heard = sum(
+            bool(_hear(judging, clip.samples.reshape(-1, 1), half, judging.spec.window_s / 8).refused) for clip in kept
+        )
+        print(f"{scenes} scenes {what}: {len(kept)} kept, in {heard} of them the judge hears a word", flush=True)
+
+
+def _is_never(label: str) -> bool:
+    return bool(clip_rules((label, "other"), Clips(labels=("other",))).never)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
