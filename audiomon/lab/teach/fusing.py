@@ -173,10 +173,13 @@ def scoring_layer(content: bytes, output: str | int | None = None) -> Head:
     graph = Graph(content)
     scores = graph.operators[graph.made_by[_scores(graph, output)]]
     layer = graph.operators[graph.made_by[scores.inputs[0]]] if scores.kind == "SOFTMAX" else None
-    if layer is not None and layer.kind == "FULLY_CONNECTED" and layer.activation == "NONE" and len(layer.inputs) == 3:
-        weights, bias = (graph.constant(number) for number in layer.inputs[1:])
-        if weights is not None and bias is not None:
-            return Head(weights, bias, many=False)
+    if layer is not None and layer.kind == "FULLY_CONNECTED" and layer.activation == "NONE":
+        weights = graph.constant(layer.inputs[1])
+        left_out = layer.inputs[2:] in ((), (-1,))
+        if weights is not None:
+            bias = np.zeros(len(weights), dtype=np.float32) if left_out else graph.constant(layer.inputs[2])
+            if bias is not None:
+                return Head(weights, bias, many=False)
     raise ModelError("cannot be corrected: its scores are no softmax over a layer of float32 weights")
 
 
