@@ -329,13 +329,13 @@ def figures(correction: Correction) -> str:
     """Say how good a correction is, in two lines."""
     count = len(correction.sounds)
     judged = (
-        f"{correction.learned} of {count} after; with one source, none could be judged that it had not heard"
+        "with one source, none could be judged that it had not heard"
         if correction.after is None
-        else f"{correction.after} of {count} after, each by a correction that was made without its source"
+        else f"{correction.after} of {count} by corrections that were made without their source"
     )
     changed = correction.guards - correction.kept
     return (
-        f"recordings reported rightly: {correction.before} of {count} before, {judged}\n"
+        f"recordings reported rightly: {correction.before} of {count} before, {correction.learned} after; {judged}\n"
         f"all else: {changed} of {correction.guards} windows have another label than before "
         f"({changed / correction.guards:.1%})"
     )

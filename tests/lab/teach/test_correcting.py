@@ -135,7 +135,7 @@ def test_the_written_model_is_the_old_one_bit_for_bit_where_no_exception_is_near
 def test_one_recording_is_enough_and_is_said_not_to_be_judged(opened, tmp_path):
     correction = corrected(opened, clips(tmp_path / "recordings", range(1), background=blender))
     assert correction.after is None
-    assert "1 of 1 after; with one source, none could be judged that it had not heard" in figures(correction)
+    assert "0 of 1 before, 1 after; with one source, none could be judged that it had not heard" in figures(correction)
 
 
 def test_recordings_of_a_label_that_the_model_has_not_are_refused(opened, tmp_path):
