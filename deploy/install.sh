@@ -1,5 +1,5 @@
 #!/bin/bash
-# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link] [--with source] [--rollback]
+# sudo deploy/install.sh [--dry-run] [--no-start] [--plots] [--with link,keeper,source] [--rollback]
 #
 # Installs audiomon from this checkout as a systemd service, and starts it. Run again it upgrades: configuration and
 # models of your own are kept, and so is the version before.
@@ -9,6 +9,8 @@
 #   --plots      also what `audiomon report --plot` draws with (about 60 MB); later upgrades keep it
 #   --with link  also what tells the network what is heard: MQTT and Home Assistant (audiomon-link.service; about 15 MB);
 #                later upgrades keep it
+#   --with keeper  also what keeps clips of events that you name, to hear them again and train on them
+#                (audiomon-keeper.service); later upgrades keep it
 #   --with source  also what gets sound from the network: cameras and radios (audiomon-source@NAME; needs ffmpeg); later
 #                upgrades keep it
 #   --rollback   go back to the version that was installed before this one
@@ -16,6 +18,7 @@
 #   /opt/audiomon                      the programs: a virtual environment for each version, `current` being the one used
 #   /etc/audiomon/audiomon.yaml        your configuration; never overwritten
 #   /etc/audiomon/link.yaml            with the link, what is told to whom; never overwritten
+#   /etc/audiomon/keeper.yaml          with the keeper, how much is kept for how long; never overwritten
 #   /usr/local/share/audiomon/models   models; those that ship are brought up to date, yours are left alone
 #
 # deploy/uninstall.sh removes it again.
@@ -27,7 +30,7 @@ umask 022 # root's may be stricter, and the service is another user
 # shellcheck source-path=SCRIPTDIR source=places.sh
 . "$(dirname "$(realpath "$0")")/places.sh"
 
-dry_run='' start=yes plots='' link='' sources='' rollback=''
+dry_run='' start=yes plots='' link='' keeper='' sources='' rollback=''
 while [ $# -gt 0 ]; do
   option=$1
   shift
@@ -37,11 +40,15 @@ while [ $# -gt 0 ]; do
     --no-start) start='' ;;
     --plots) plots=yes ;;
     --with)
-      case "${1:-}" in
-        link) link=yes ;;
-        source) sources=yes ;;
-        *) say "--with takes: link, source"; exit 2 ;;
-      esac
+      IFS=, read -ra parts <<<"${1:-none}"
+      for part in "${parts[@]}"; do
+        case "$part" in
+          link) link=yes ;;
+          keeper) keeper=yes ;;
+          source) sources=yes ;;
+          *) say "--with takes: link, keeper, source, or several as in link,keeper"; exit 2 ;;
+        esac
+      done
       shift
       ;;
     --rollback) rollback=yes ;;
@@ -61,6 +68,7 @@ install_release() {
   require_python "$python"
   [ ! -e "$programs/current/plots" ] || plots=yes
   [ ! -e "$programs/current/link" ] || link=yes
+  [ ! -e "$programs/current/keeper" ] || keeper=yes
   [ ! -e "${source_units[0]}" ] || sources=yes
   mapfile -t packages < <(runtime_packages "$python"; service_packages; [ -z "$plots" ] || plots_packages
     [ -z "$sources" ] || echo ffmpeg)
@@ -68,6 +76,7 @@ install_release() {
     say "audiomon $1 is in $release already"
     [ -z "$plots" ] || [ -e "$release/plots" ] || do_it add_plots "$release"
     [ -z "$link" ] || [ -e "$release/link" ] || do_it add_link "$release"
+    [ -z "$keeper" ] || [ -e "$release/keeper" ] || do_it touch "$release/keeper"
     [ -z "$sources" ] || do_it install_packages ffmpeg
   elif [ "$dry_run" ]; then
     mapfile -t packages < <(missing_packages "${packages[@]}")
@@ -101,6 +110,7 @@ make_release() {
     TMPDIR=$building/tmp pip_install_locked "$release" "$source" &&
     { [ -z "$plots" ] || TMPDIR=$building/tmp add_plots "$release"; } &&
     { [ -z "$link" ] || TMPDIR=$building/tmp add_link "$release"; } &&
+    { [ -z "$keeper" ] || touch "$release/keeper"; } &&
     cp -r "$checkout"/{models,config,deploy,README.md} "$release/" &&
     quietly "$release/bin/python" -m compileall -q "$release"/lib/python*/site-packages/audiomon &&
     chmod -R go+rX "$release" &&
@@ -160,6 +170,38 @@ remove_link_files() {
   do_it rm -f "${link_units[@]}"
 }
 
+# Whether the release that is now current, or would be, has the keeper.
+has_keeper() { [ -e "$programs/current/keeper" ] || { [ "$dry_run" ] && [ "$keeper" ]; }; }
+
+# DIR: copy what the keeper needs outside /opt from a release.
+install_keeper_files() {
+  local group
+  for group in audiomon-clips audiomon-review; do
+    getent group "$group" >/dev/null || do_it groupadd --system "$group"
+  done
+  if [ -e "$configuration/keeper.yaml" ]; then
+    say "keeping your $configuration/keeper.yaml"
+  else
+    do_it install -m 644 "$1/config/keeper.yaml" "$configuration/keeper.yaml"
+  fi
+  do_it install -m 644 "$1/config/keeper.schema.json" "$configuration/"
+  do_it install -m 644 "$1"/deploy/systemd/audiomon-{clips.socket,clips@.socket,keeper.socket,keeper.service} "$units/"
+  do_it install -m 644 "$1/deploy/systemd/clips.conf" "$units/audiomon.service.d/clips.conf"
+  do_it install -m 644 "$1/deploy/systemd/clips@.conf" "$units/audiomon@.service.d/clips.conf"
+  if has_link; then
+    do_it install -d -m 755 "$units/audiomon-link.service.d"
+    do_it install -m 644 "$1/deploy/systemd/review.conf" "$units/audiomon-link.service.d/review.conf"
+  fi
+}
+
+# Going back to a release without the keeper: its units would stay, and fail. Its clips stay.
+remove_keeper_files() {
+  [ -e "$units/audiomon-keeper.service" ] || return 0
+  say "this version has no keeper: removing its units"
+  if systemd_runs; then do_it systemctl disable --now audiomon-keeper.service; fi
+  do_it rm -f "${keeper_units[@]}"
+}
+
 # DIR: copy what sources need outside /opt from a release; or, going back to one that has none, remove it.
 install_source_files() {
   local unit
@@ -198,6 +240,7 @@ install_files() {
     do_it install -m 644 "$from/deploy/systemd/newer.conf" "$units/audiomon@.service.d/newer.conf"
   fi
   if has_link; then install_link_files "$from"; else remove_link_files; fi
+  if has_keeper; then install_keeper_files "$from"; else remove_keeper_files; fi
   if [ "$sources" ] || [ -e "${source_units[0]}" ]; then install_source_files "$from"; fi
   do_it install -m 644 "$from/deploy/systemd/audiomon.catalog" "$catalog"
   # A release from before they had one of their own may be gone back to.
@@ -230,6 +273,10 @@ start_service() {
   if has_link; then
     do_it systemctl enable audiomon-link.service
     do_it systemctl restart audiomon-link.service
+  fi
+  if has_keeper; then
+    do_it systemctl enable audiomon-keeper.service
+    do_it systemctl restart audiomon-keeper.service
   fi
   do_it systemctl try-restart 'audiomon-source@*.service'
 }

@@ -12,6 +12,10 @@ catalog=/usr/local/lib/systemd/catalog/audiomon.catalog
 command=/usr/local/bin/audiomon
 link_units=("$units"/audiomon-{feed.socket,feed@.socket,link.service} "$units"/audiomon{,@}.service.d/feed.conf
   "$units"/audiomon-{command,apprise}{.socket,@.service})
+keeper_units=("$units"/audiomon-{clips.socket,clips@.socket,keeper.socket,keeper.service}
+  "$units"/audiomon{,@}.service.d/clips.conf "$units/audiomon-link.service.d/review.conf")
+# Where systemd has the keeper keep its clips.
+kept_clips=/var/lib/private/audiomon-keeper
 source_units=("$units"/audiomon-source@{.socket,.service})
 documentation=/usr/local/share/doc/audiomon
 declare -A completions=(

@@ -3,7 +3,7 @@
 #
 # Stops audiomon and removes it.
 #
-#   --purge   also remove /etc/audiomon, drop-ins of the units, and all models, yours included
+#   --purge   also remove /etc/audiomon, drop-ins of the units, all models, yours included, and the keeper's clips
 #
 # What it leaves, it names. Debian packages that install.sh installed stay: others may use them by now.
 set -euo pipefail
@@ -38,19 +38,25 @@ remove() {
 if [ -d /run/systemd/system ]; then
   mapfile -t instances < <(systemctl list-units --all --plain --no-legend 'audiomon@*.service' 'audiomon-source@*' |
     awk '{ print $1 }')
-  for unit in audiomon-command.socket audiomon-apprise.socket audiomon-link.service audiomon.service "${instances[@]}"; do
+  for unit in audiomon-command.socket audiomon-apprise.socket audiomon-link.service audiomon-keeper.service \
+    audiomon.service "${instances[@]}"; do
     [ -e "$units/$unit" ] || [[ "$unit" = audiomon@* || "$unit" = audiomon-source@* ]] || continue
     say "stopping $unit"
     quietly systemctl disable --now "$unit" || true
   done
 fi
 remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@}.service.d/newer.conf \
-  "$units"/*.wants/audiomon-{command,apprise}.socket "$units"/*.wants/audiomon{,-link}.service "$units"/*.wants/audiomon@*.service \
-  "${link_units[@]}" "${source_units[@]}" "$units"/*.wants/audiomon-source@*.socket \
+  "$units"/*.wants/audiomon-{command,apprise}.socket "$units"/*.wants/audiomon{,-link,-keeper}.service \
+  "$units"/*.wants/audiomon@*.service "$units"/*.wants/audiomon-source@*.socket \
+  "${link_units[@]}" "${keeper_units[@]}" "${source_units[@]}" \
   "$catalog" "$command" "${completions[@]}" "$documentation" "$programs" \
-  /var/lib/private/audiomon* /var/lib/audiomon* /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
-# Drop-ins are people's own, those of instances too.
-kept=("$configuration" "$shared" "$units"/audiomon{,@*,-source@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
+  /var/cache/audiomon* /run/private/audiomon* /run/audiomon*
+for path in /var/lib/private/audiomon* /var/lib/audiomon*; do
+  case "$path" in */audiomon-keeper) ;; *) remove "$path" ;; esac
+done
+# Drop-ins are people's own, those of instances too; and so are clips.
+kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared"
+  "$units"/audiomon{,@*,-link,-source@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
 for path in "${kept[@]}"; do
   [ -e "$path" ] || continue
   if [ "$purge" ]; then
@@ -59,7 +65,7 @@ for path in "${kept[@]}"; do
     rmdir "$path" 2>/dev/null || say "keeping $path (--purge removes it)"
   fi
 done
-for group in audiomon-feed audiomon-actions; do
+for group in audiomon-feed audiomon-actions audiomon-clips audiomon-review; do
   if getent group "$group" >/dev/null; then quietly groupdel "$group" || true; fi
 done
 if [ -d /run/systemd/system ]; then

@@ -18,6 +18,7 @@ FLOORS = {
     "daemon": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "diagnostics": {"audio", "config", "features", "models", "pipeline", "outputs", "daemon"},
     "link": {"config", "outputs"},
+    "keeper": {"config", "outputs"},
     "sources": {"audio", "outputs"},
     "archive": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},

@@ -1,6 +1,7 @@
 """Capture of any live device: a thread that moves samples into a ring, and the source that is read from it.
 
-Capture only moves samples, at the device's own rate and in its own channels. It never waits for the reader.
+Capture only moves samples, at the device's own rate and in its own channels. It never waits for the reader. Where the
+device keeps sound for long enough, it wakes when the reader's window is complete, rather than for every block of it.
 
 Everything that a device is asked, from opening to closing, is asked by the capture thread. When a sound server hangs, a
 call may hang with it for ever, holding up its caller, and signals too if that is the main thread; and closing a stream
@@ -26,11 +27,13 @@ from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 
 # CPU ms per second of audio that capturing costs, the whole process, without a reader (22 050 Hz, a sound server that
 # delivers every 50 ms, x86-64): blocks of 50 ms 5.6 to 6.1, of 100 ms 3.2 to 3.4. The delay: a sample waits for the
-# rest of its block, and up to 3 ms more for the look that finds it.
+# rest of its block, and up to 3 ms more for the look that finds it. A reader that wants more than a block at a time is
+# served when it is complete.
 DEFAULT_BLOCK_MS = 100.0
 DEFAULT_RING_S = 10.0
 
-# One read at a time must return soon enough for a stop to be noticed; a ring is at least twice as long.
+# One read at a time must return soon enough for a stop to be noticed; a ring is at least twice as long. Nor is a device
+# left alone for longer: that nothing comes has to be noticed, too.
 _MAX_READ_S = 1.0
 # Beyond the time the samples take to come into being.
 _MAX_READ_DELAY_S = 0.5
@@ -47,12 +50,15 @@ class InputStream(Protocol):
         identity: of the device.
         sample_rate: samples per second, in Hz.
         channels: int16 numbers per sample.
+        kept_s: for how long the device keeps sound that is not read, in seconds; 0 if that is not known, which is then
+            read block by block.
         ending: whether nothing more will come than what is available.
     """
 
     identity: Identity
     sample_rate: int
     channels: int
+    kept_s: float
     ending: bool
 
     def available(self) -> int:
@@ -120,7 +126,9 @@ class CapturedSource(Closing):
         self.live = True
         self._ring = opened.ring
         self._reader = RingReader(opened.ring)
-        self._max_frames = min(round(_MAX_READ_S * self.sample_rate), opened.ring.capacity // 2)
+        self._max_frames = opened.ring.max_read(_MAX_READ_S)
+        # Samples that were asked for at once, and how many of them have not been read yet.
+        self._asked = self._unread = 0
         self._samples: NDArray[np.int16] = np.empty((0, self.channels), dtype=np.int16)
         self._closed = False
 
@@ -135,6 +143,11 @@ class CapturedSource(Closing):
         return self._ring.newest_ns
 
     @property
+    def due_ns(self) -> int:
+        """See `LiveSource`."""
+        return self._capture.due_ns
+
+    @property
     def failure(self) -> DeviceError | None:
         """See `LiveSource`."""
         return self._capture.failure
@@ -143,6 +156,11 @@ class CapturedSource(Closing):
     def released(self) -> bool:
         """See `LiveSource`."""
         return self._closed and self._capture.ended
+
+    def copy(self, position: int, count: int) -> NDArray[np.int16] | None:
+        """See `LiveSource.copy`."""
+        samples = np.empty((count, self.channels), dtype=np.int16)
+        return samples if self._ring.copy(position, samples) else None
 
     def take_missing(self) -> list[Missing]:
         """See `LiveSource.take_missing`."""
@@ -153,10 +171,15 @@ class CapturedSource(Closing):
         """See `Source.read`. What was captured before a failure is returned before the failure is raised."""
         if self._closed:
             return None
-        frames = min(frames, self._max_frames)
+        if frames != self._unread:
+            self._asked = frames
+        wanted, frames = frames, min(frames, self._max_frames)
+        self._unread = wanted - frames
+        # The next read is for what is left of this one, or for as much again. Of less than a block, blocks are enough.
+        then = (self._unread or self._asked) if self._asked > self.block_frames else 0
         if len(self._samples) < frames:
             self._samples = np.empty((frames, self.channels), dtype=np.int16)
-        lost = self._reader.read(self._samples[:frames], frames / self.sample_rate + _MAX_READ_DELAY_S)
+        lost = self._reader.read(self._samples[:frames], frames / self.sample_rate + _MAX_READ_DELAY_S, then)
         if lost is None and self._ring.closed and not self._closed:
             frames = min(frames, self._ring.end - self._reader.position)
             if not frames:
@@ -165,6 +188,7 @@ class CapturedSource(Closing):
         if self._closed:
             return None
         if lost is None:
+            self._unread = wanted
             return Block(self._reader.position, self._samples[:0], 0, self._clock.monotonic_ns())
         end = self._reader.position
         return Block(end - frames, self._samples[:frames], lost, self._ring.captured_ns(end))
@@ -193,7 +217,11 @@ class _Opened:
 
 
 class _Capture:
-    """The capture thread."""
+    """The capture thread.
+
+    Attributes:
+        missing: what the device turned out not to have delivered.
+    """
 
     def __init__(
         self,
@@ -212,8 +240,12 @@ class _Capture:
         # A class and a text: an exception that is kept would keep its frames, and all that is in them.
         self._failure: tuple[type[DeviceError], str] | None = None
         self._opened: _Opened | None = None
+        self._pump: _Pump | None = None
         self._answered = threading.Event()
         self._ending = False
+        # Notified when the thread is to look now: to end, or for a reader that wants less than it seemed to.
+        self._resting = threading.Condition()
+        self._hurried = False
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._thread.start()
 
@@ -229,6 +261,11 @@ class _Capture:
     def ended(self) -> bool:
         """Whether nothing holds the device any more."""
         return not self._thread.is_alive()
+
+    @property
+    def due_ns(self) -> int:
+        """When newer samples are expected; 0 before the first have come."""
+        return self._pump.due_ns if self._pump is not None else 0
 
     def opened(self) -> _Opened:
         """Wait until the device is capturing.
@@ -248,6 +285,7 @@ class _Capture:
         if self._ending:
             return
         self._ending = True
+        self._hurry()
         self._thread.join(_MAX_CLOSING_S)
         if self._thread.is_alive() and self._on_stuck is not None:
             self._on_stuck()
@@ -264,7 +302,7 @@ class _Capture:
         finally:
             self._answered.set()
         try:
-            self._pump(opened)
+            self._move_samples(opened)
         except Exception as error:
             # Raised to the reader, from its next read.
             self._note_failure(error, f"{stream.identity.name}: capturing")
@@ -278,26 +316,86 @@ class _Capture:
         else:
             self._failure = CaptureError, f"{doing} raised {type(error).__name__}: {error}"
 
-    def _pump(self, opened: _Opened) -> None:
-        stream, ring, block_frames = opened.stream, opened.ring, opened.block_frames
-        max_frames = max(block_frames, ring.sample_rate // 10)
-        times, meter = CaptureTimes(ring.sample_rate), MissingMeter(ring.sample_rate)
-        cadence = Cadence(ring.sample_rate, block_frames)
+    def _move_samples(self, opened: _Opened) -> None:
+        pump = self._pump = _Pump(opened, self.missing, self._clock, self._hurry)
         while not self._ending:
-            available, samples = _look(stream, cadence.enough_samples, max_frames)
-            found_ns = self._clock.monotonic_ns()
-            if not samples:
-                self._sleep_until(cadence.missed(available, found_ns))
-                continue
-            block = np.frombuffer(samples, dtype=np.int16).reshape(-1, ring.channels)
-            left = available - len(block)
-            ring.write(block, times.captured_ns(len(block), found_ns, left))
-            if missing := meter.add(ring.end + left, found_ns):
-                self.missing.append(missing)
-            self._sleep_until(cadence.found(available, left, found_ns))
+            due_ns = pump.look()
+            while self._hurried_before(due_ns) and not self._ending:
+                due_ns = pump.hurried()
 
-    def _sleep_until(self, due_ns: int) -> None:
-        self._clock.sleep(max(0, due_ns - self._clock.monotonic_ns()) / 1e9)
+    def _hurried_before(self, due_ns: int) -> bool:
+        """Wait until it is time for the next look; True if somebody is in a hurry before."""
+        rest_s = (due_ns - self._clock.monotonic_ns()) / 1e9
+        if rest_s <= 0:
+            return False
+        with self._resting:
+            if not self._hurried:
+                self._clock.wait(self._resting, rest_s)
+            hurried, self._hurried = self._hurried, False
+        return hurried
+
+    def _hurry(self) -> None:
+        """Have the thread look now; from any thread."""
+        with self._resting:
+            self._hurried = True
+            self._resting.notify_all()
+
+
+class _Pump:
+    """Moves samples from a device into a ring, a look at a time.
+
+    Args:
+        opened: the two.
+        missing: gets what the device turns out not to have delivered.
+        clock: dates the samples.
+        hurry: called, in a reader's thread, when it lacks less than it was believed to; see `hurried`.
+
+    Attributes:
+        due_ns: monotonic time at which newer samples are expected; 0 before the first have come.
+    """
+
+    def __init__(self, opened: _Opened, missing: deque[Missing], clock: Clock, hurry: Callable[[], None]) -> None:
+        self.due_ns = 0
+        self._stream, self._ring, self._block_frames = opened.stream, opened.ring, opened.block_frames
+        self._missing = missing
+        self._clock = clock
+        self._hurry = hurry
+        rate = self._ring.sample_rate
+        self._max_frames = self._ring.max_read(_MAX_READ_S)
+        # Half of what the device keeps: this thread may be kept from looking for as long again.
+        self._max_lacking = min(self._max_frames, round(self._stream.kept_s / 2 * rate))
+        self._times, self._meter = CaptureTimes(rate), MissingMeter(rate)
+        self._cadence = Cadence(rate, self._block_frames)
+
+    def look(self) -> int:
+        """Move what has come, if it is enough; return the monotonic time of the next look."""
+        ring = self._ring
+        available, samples = _look(self._stream, self._cadence.enough_samples, self._max_frames)
+        found_ns = self._clock.monotonic_ns()
+        if not samples:
+            return self._cadence.missed(available, found_ns)
+        block = np.frombuffer(samples, dtype=np.int16).reshape(-1, ring.channels)
+        left = available - len(block)
+        ring.write(block, self._times.captured_ns(len(block), found_ns, left))
+        if missing := self._meter.add(ring.end + left, found_ns):
+            self._missing.append(missing)
+        self.due_ns = self._cadence.found(available, left, found_ns, self._lacking())
+        return self.due_ns
+
+    def hurried(self) -> int:
+        """Plan once more, since a reader's wish has changed; return the monotonic time of the next look."""
+        self.due_ns = self._cadence.hurried(self._clock.monotonic_ns(), self._lacking())
+        return self.due_ns
+
+    def _lacking(self) -> int | None:
+        """Samples that complete what a reader waits for, or as many as may be waited for; None for blocks."""
+        wanted = self._ring.next_wanted
+        if wanted is None or self._max_lacking <= self._block_frames:
+            self._ring.plan(0, self._hurry)
+            return None
+        lacking = min(wanted - self._ring.end, self._max_lacking)
+        self._ring.plan(self._ring.end + lacking, self._hurry)
+        return lacking
 
 
 def _look(stream: InputStream, enough: int, maximum: int) -> tuple[int, bytes]:

@@ -8,8 +8,10 @@ from audiomon.audio.source import Missing
 
 # A sound card's clock and the computer's differ by less than this, in nanoseconds per second.
 _MAX_DRIFT = 1_000_000.0
-# The earliest find of this time is what all lateness counts from: it is longer than a hiccup of the machine.
+# The earliest find of this time, and of at least so many finds, is what all lateness counts from: it is longer than a
+# hiccup of the machine.
 _WINDOW_NS = 2_000_000_000
+_WINDOW_FINDS = 6
 # Lateness below this is no loss, whatever the machine: finds are that uncertain when it is busy.
 _MIN_LOSS_NS = 40_000_000
 # How much of a window's deviation is taken into the clock's offset, and into its drift; and how many times the usual
@@ -34,6 +36,7 @@ class MissingMeter:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._begin_ns: int | None = None
+        self._finds = 0
         self._earliest_ns = 0
         # What the earliest find of a window is expected to be, as time minus samples; how fast that grows, per second;
         # and by how much it is usually missed.
@@ -57,9 +60,11 @@ class MissingMeter:
             self._begin_ns, self._earliest_ns = found_ns, late_ns
             return None
         lasted_ns = found_ns - self._begin_ns
-        if lasted_ns < _WINDOW_NS:
+        self._finds += 1
+        if lasted_ns < _WINDOW_NS or self._finds < _WINDOW_FINDS:
             self._earliest_ns = min(self._earliest_ns, late_ns)
             return None
+        self._finds = 0
         earliest_ns = self._earliest_ns
         self._begin_ns, self._earliest_ns = found_ns, late_ns
         return self._judge(earliest_ns, lasted_ns / 1e9)

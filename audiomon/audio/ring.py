@@ -5,8 +5,9 @@ stream, so a reader that fell behind learns the exact number it lost. The writer
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +16,7 @@ from audiomon.clock import Clock, SystemClock
 Int16 = NDArray[np.int16]
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(msgspec.Struct, frozen=True, gc=False):
     """When a position of the stream was captured: ``position`` samples had arrived at ``monotonic_ns``."""
 
     position: int
@@ -48,9 +48,13 @@ class Ring:
         self._end = 0
         self._anchor = Anchor(0, 0)
         self._closed = False
-        # The positions that readers wait for, and the first of them; looked at by the writer without a lock.
-        self._waited_for: list[int] = []
+        # What readers wait for, as (position, further samples wanted then), and the first of the positions. Replaced
+        # whole, since the writer looks at them without a lock.
+        self._waiting: tuple[tuple[int, int], ...] = ()
         self._wanted: int | None = None
+        # Up to where the writer means to write next, and who tells it that a reader wants less than that.
+        self._planned_end = 0
+        self._hurry: Callable[[], None] | None = None
         self._arrived = threading.Condition()
         self._clock = clock or SystemClock()
 
@@ -63,6 +67,10 @@ class Ring:
     def closed(self) -> bool:
         """Whether the writer has ended the stream."""
         return self._closed
+
+    def max_read(self, seconds: float) -> int:
+        """Samples that may be written or read at once, and at most so many seconds of them."""
+        return min(round(seconds * self.sample_rate), self.capacity // 2)
 
     def write(self, block: Int16, captured_ns: int) -> None:
         """Append a block.
@@ -104,24 +112,57 @@ class Ring:
         """Monotonic time at which the newest sample was captured; 0 before the first."""
         return self._anchor.monotonic_ns
 
-    def wait(self, position: int, timeout_s: float) -> bool:
+    def plan(self, end: int, hurry: Callable[[], None]) -> None:
+        """Note up to where the writer means to write next.
+
+        Args:
+            end: that position.
+            hurry: called, in a reader's thread, when one waits for less than that.
+        """
+        self._planned_end, self._hurry = end, hurry
+
+    @property
+    def next_wanted(self) -> int | None:
+        """The position that a reader will wait for next; None when nobody waits, or one does not say.
+
+        One that has all that it waits for, and has not had the time to move on, is taken at its word; see `wait`.
+        """
+        wanted = None
+        for position, then in self._waiting:
+            if not then:
+                return None
+            end = position if position > self._end else position + then
+            wanted = end if wanted is None else min(wanted, end)
+        return wanted
+
+    def wait(self, position: int, timeout_s: float, then: int = 0) -> bool:
         """Wait until ``position`` samples have been written; False if the time ran out or the stream closed first.
 
         The writer wakes its waiting readers when the first of their positions is reached, not at every block.
+
+        Args:
+            position: waited for.
+            timeout_s: how long.
+            then: further samples that will be waited for next, so that the writer can plan; 0 if that is not known.
         """
+        if self._end >= position:
+            return True
         deadline_ns = self._clock.monotonic_ns() + round(timeout_s * 1e9)
+        waiting = (position, then)
         with self._arrived:
             # Before the end is looked at: a writer that passes the position later sees it.
-            self._waited_for.append(position)
-            self._wanted = min(self._waited_for)
+            self._set_waiting((*self._waiting, waiting))
+            if position < self._planned_end and self._hurry is not None:
+                self._hurry()
             try:
                 while self._end < position and not self._closed:
                     left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
                     if left_s <= 0 or not self._clock.wait(self._arrived, left_s):
                         break
             finally:
-                self._waited_for.remove(position)
-                self._wanted = min(self._waited_for, default=None)
+                others = list(self._waiting)
+                others.remove(waiting)
+                self._set_waiting(tuple(others))
         return self._end >= position
 
     def copy(self, position: int, out: Int16) -> bool:
@@ -149,6 +190,10 @@ class Ring:
             out[head:] = self._samples[: frames - head]
         return position >= self._claimed - self.capacity
 
+    def _set_waiting(self, waiting: tuple[tuple[int, int], ...]) -> None:
+        self._waiting = waiting
+        self._wanted = min(waiting)[0] if waiting else None
+
     def _wake(self) -> None:
         with self._arrived:
             self._arrived.notify_all()
@@ -166,7 +211,7 @@ class RingReader:
         self._ring = ring
         self.position = position
 
-    def read(self, out: Int16, timeout_s: float) -> int | None:
+    def read(self, out: Int16, timeout_s: float, then: int = 0) -> int | None:
         """Read the next ``len(out)`` samples, waiting for them if need be.
 
         A reader that was overtaken goes on in the middle of what the ring still holds rather than at its oldest sample,
@@ -175,6 +220,7 @@ class RingReader:
         Args:
             out: int16, shape (n, channels), at most half the ring's capacity; filled.
             timeout_s: how long to wait.
+            then: samples that the next read will want; see `Ring.wait`.
 
         Returns:
             The number of samples lost just before those in ``out`` (0 almost always), or None if they did not come in
@@ -187,7 +233,7 @@ class RingReader:
             raise ValueError(f"a read of {len(out)} frames is too large for a ring of {self._ring.capacity}")
         lost = 0
         while True:
-            if not self._ring.wait(self.position + len(out), timeout_s):
+            if not self._ring.wait(self.position + len(out), timeout_s, then):
                 return None
             if self._ring.copy(self.position, out):
                 self.position += len(out)

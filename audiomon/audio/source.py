@@ -125,6 +125,11 @@ class LiveSource(Source, Protocol):
         ...
 
     @property
+    def due_ns(self) -> int:
+        """Monotonic time by which newer samples than that are expected; 0 if that is not known."""
+        ...
+
+    @property
     def failure(self) -> DeviceError | None:
         """Why capture ended by itself, as a new exception each time; None while it has not."""
         ...
@@ -132,6 +137,18 @@ class LiveSource(Source, Protocol):
     @property
     def released(self) -> bool:
         """Whether it was closed and the device is really free: only then may another one be opened."""
+        ...
+
+    def copy(self, position: int, count: int) -> NDArray[np.int16] | None:
+        """Return samples that were captured a while ago, read or not; any thread may ask.
+
+        Args:
+            position: of the first one.
+            count: how many, all captured before ``captured_end``.
+
+        Returns:
+            int16, shape (count, channels), the caller's; None if they are not kept any more.
+        """
         ...
 
     def take_missing(self) -> list[Missing]:

@@ -142,6 +142,8 @@ class DescriptorStream:
         self.identity = identity
         self.sample_rate = pace.sample_rate
         self.channels = channels
+        # A sender of many small pieces fills a socket's buffer within a fraction of a second.
+        self.kept_s = 0.0
         self.ending = False
         self._fd = fd
         self._pace = pace

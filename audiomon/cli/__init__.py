@@ -31,6 +31,7 @@ _COMMANDS = {
     "status": ("audiomon.cli.status:status", "Show what the running listener hears, and how well."),
     "feed": ("audiomon.cli.feed:feed", "Show what programs that follow the running listener get."),
     "link": ("audiomon.cli.link:link", "Tell the network what is heard: MQTT and Home Assistant."),
+    "clips": ("audiomon.cli.clips:clips", "Hear what was kept again, correct it, and train on it."),
     "report": ("audiomon.cli.report:report", "Sum up what the journal says was heard."),
     "tune": ("audiomon.cli.tune:tune_", "Say what other thresholds would have given."),
     "classify": ("audiomon.cli.classify:classify", "Say what is heard in audio files."),

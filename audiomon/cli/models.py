@@ -16,6 +16,7 @@ _MAX_LABELS_SHOWN = 50_000
 _COMMANDS = {
     "list": ("audiomon.cli.models:list_", "List the packages that `model:` can name."),
     "show": ("audiomon.cli.models:show", "Show what a package says about itself."),
+    "get": ("audiomon.cli.models_get:get", "Fetch a published model, such as YAMNet."),
     "add": ("audiomon.cli.models_add:add", "Make a package of a bare .tflite file."),
 }
 
@@ -23,13 +24,14 @@ _COMMANDS = {
 @click.group(cls=LazyGroup, lazy=_COMMANDS, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List, show and add model packages.
+    """List, show, fetch and add model packages.
 
     \b
     Examples:
       audiomon models
       audiomon models show home
-      audiomon models add yamnet.tflite
+      audiomon models get yamnet
+      audiomon models add mine.tflite
     """
     if context.invoked_subcommand is None:
         context.invoke(list_)

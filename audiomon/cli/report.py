@@ -25,6 +25,7 @@ from audiomon.foreign import shown
 
 _MAX_MODELS = 20
 _MAX_LABEL = 60
+_MAX_ACTIONS = 50
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _TIME = re.compile(r"\d\d:\d\d")
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?) *(s|min|h|d|w)(?:ago)?")
@@ -184,14 +185,14 @@ def _fleet_table(fleet: Mapping[str, Heard]) -> list[str]:
     names = {name: shown(name, _MAX_LABEL) for name in fleet}
     width = max([len("machine"), *map(len, names.values())])
     lines = [
-        f"{'machine':<{width}}  {'last entry':<16}  {'health':<10}  {'heard':>9}  events  {'lost':>9}  away  model"
+        f"{'machine':<{width}}  {'last entry':<16}  {'health':<10}  {'heard':>9}  events  {'not heard':>9}  away  model"
     ]
     for name, heard in fleet.items():
         last = datetime.fromtimestamp(heard.end_s).astimezone()
         events = sum(label.events for label in heard.labels.values())
         lines.append(
             f"{names[name]:<{width}}  {last:%Y-%m-%d %H:%M}  {shown(heard.health, 10) or 'unknown':<10}  "
-            f"{_duration(heard.heard_s):>9}  {events:>6}  {heard.lost:>9}  {heard.away:>4}  "
+            f"{_duration(heard.heard_s):>9}  {events:>6}  {heard.losses.all:>9}  {heard.away:>4}  "
             f"{shown(heard.model, _MAX_LABEL) or 'unknown'} {shown(heard.model_sha256[:8])}".rstrip()
         )
     return lines
@@ -268,10 +269,16 @@ def _table(found: Heard, instance: str) -> list[str]:
     away = f" ({_duration(found.away_s)})" if found.away_s else ""
     lines += [
         "",
-        f"lost          {found.lost} samples, {found.entries_lost} journal entries; "
-        f"the microphone was away {_times(found.away)}{away}",
+        f"not heard     {found.losses.words}",
+        f"away          the microphone, {_times(found.away)}{away}",
+        *([f"not written   {found.entries_lost} journal entries"] if found.entries_lost else []),
         f"changes       model {_times(found.swaps)}, refused {_times(found.refusals)}; "
         f"began to listen {_times(found.starts)}",
+    ]
+    lines += [
+        f"action        {shown(name, _MAX_LABEL)}: "
+        + ", ".join(f"{shown(outcome, _MAX_LABEL)} {_times(count)}" for outcome, count in sorted(outcomes.items()))
+        for name, outcomes in sorted(found.actions.items())[:_MAX_ACTIONS]
     ]
     if found.unreadable:
         lines.append(f"left out      {found.unreadable} of {found.entries} entries, which cannot be read")

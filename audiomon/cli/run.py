@@ -19,7 +19,7 @@ from audiomon.daemon.wakeups import Wakeups
 from audiomon.errors import AudiomonError, ConfigError, DeviceError, ModelError
 from audiomon.models.package import package_file
 from audiomon.outputs.live import Fanout
-from audiomon.outputs.opening import OutputOptions, in_service, live_outputs, screen
+from audiomon.outputs.opening import OutputOptions, clip_handover, in_service, live_outputs, screen
 from audiomon.outputs.selection import Selection
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
@@ -64,6 +64,13 @@ _LOOK_S = 1.0
     metavar="SOCKET",
     help="Let your other programs follow what is heard, on a Unix socket made for this; see `audiomon feed --help`.",
 )
+@click.option(
+    "--clips",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SOCKET",
+    help="Hand the clips that the configuration's `clips:` wants to your own keeper, on a Unix socket made for this. "
+    "See `audiomon clips keep --help`.",
+)
 @config_option
 def run(
     device: str | None,
@@ -79,6 +86,7 @@ def run(
     scores: int,
     predictions: Selection | None,
     feed: Path | None,
+    clips: Path | None,
     config_path: Path | None,
 ) -> None:
     """Listen, and say what is heard, until Ctrl-C or the end of the input.
@@ -105,14 +113,15 @@ def run(
             "--device names a microphone, and --input is listened to instead of one: give one of them"
         )
 
-    if input_ is not None and feed is not None:
-        raise click.UsageError("--feed goes with a microphone")
+    for option, socket in (("--feed", feed), ("--clips", clips)):
+        if input_ is not None and socket is not None:
+            raise click.UsageError(f"{option} goes with a microphone")
 
     def settings_now() -> Settings:
         settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
         return settings.with_options(device=device, predictions=predictions)
 
-    options = OutputOptions(as_json, scores, predictions, config_path.stem if config_path else "audiomon", feed)
+    options = OutputOptions(as_json, scores, predictions, config_path.stem if config_path else "audiomon", feed, clips)
     if input_ is not None:
         settings = settings_now()
         loading = LoadingModel(settings)
@@ -131,13 +140,14 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
     from audiomon.daemon.model_record import read_record
     from audiomon.daemon.running import Running
     from audiomon.daemon.startup import Startup
-    from audiomon.runtime_files import runtime_folder
+    from audiomon.runtime_files import RuntimeFiles, runtime_folder
     from audiomon.systemd import ServiceManager
 
     manager = ServiceManager()
     is_service = in_service(options) or "NOTIFY_SOCKET" in os.environ
     record = read_record(runtime_folder()) if is_service else None
-    startup = Startup(load, record, output=output, manager=manager, clock=_CLOCK)
+    files = RuntimeFiles(runtime_folder())
+    startup = Startup(load, record, output=output, manager=manager, files=files, clock=_CLOCK)
     source: LiveSource | None = None
     try:
         settings = startup.settings()
@@ -168,7 +178,7 @@ def _run_live(load: Callable[[], Settings], output: Fanout, options: OutputOptio
         source, absence = _microphone(running.settings, running.classifier.spec.sample_rate)
     for status in exposures(running.settings, running.classifier.package, _CLOCK):
         output.status(status)
-    _supervise(source, str(absence or ""), running, startup, load, output, manager)
+    _supervise(source, str(absence or ""), running, startup, load, output, options, manager)
 
 
 @contextmanager
@@ -260,6 +270,7 @@ def _supervise(
     startup: "Startup",
     load: Callable[[], Settings],
     output: Fanout,
+    options: OutputOptions,
     manager: "ServiceManager",
 ) -> None:
     from audiomon.daemon.opening import open_microphone
@@ -280,6 +291,7 @@ def _supervise(
             # A terminal that is closed hangs up; its listener then ends.
             reload_on_hangup=not sys.stdin.isatty(),
             clock=_CLOCK,
+            clips=clip_handover(options, _CLOCK),
         )
     except BaseException:
         if source is not None:

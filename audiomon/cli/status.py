@@ -11,14 +11,15 @@ from audiomon.cli.settings import instance_option
 from audiomon.daemon.health import Health
 from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import shown
+from audiomon.keeper.status import read_keeper_status
 from audiomon.link.status import read_link_status
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
-from audiomon.pipeline.statuses import losses_in_words
+from audiomon.pipeline.losses import Losses
 from audiomon.runtime_files import find_runtime, read_runtime, wrote
 
 # The daemon writes every few seconds; one that has not for this long hangs, or is gone.
 _STALE_S = 4 * WRITE_S
-_MAX_LINK = 1000
+_MAX_COMPANION = 1000
 
 
 @click.command()
@@ -52,6 +53,8 @@ def status(as_json: bool, instance: str, runtime: Path | None) -> int:
         click.echo("\n".join(f"{name:<12}{text}" for name, text in _rows(found) if text))
         if (link := _link()) is not None:
             click.echo(f"{'link':<12}{link}")
+        if (keeper := _keeper()) is not None:
+            click.echo(f"{'keeper':<12}{keeper}")
     if silent_s > _STALE_S:
         raise AudiomonError(f"this is {silent_s:.0f} s old: process {found.pid} does not move any more")
     return 0 if found.health == Health.LISTENING else 1
@@ -63,12 +66,22 @@ def _link() -> str | None:
         status = read_link_status()
     except UserError as error:
         return str(error)
-    return None if status is None else shown(status.line, _MAX_LINK)
+    return None if status is None else shown(status.line, _MAX_COMPANION)
+
+
+def _keeper() -> str | None:
+    """Return how the keeper stands, in one line; None where there is none."""
+    try:
+        status = read_keeper_status()
+    except UserError as error:
+        return str(error)
+    return None if status is None else shown(status.line, _MAX_COMPANION)
 
 
 def _rows(found: Snapshot) -> list[tuple[str, str]]:
     captured = found.classified + found.shed + found.lost + found.left_over
-    there_was = captured + found.away + found.reopened + found.undelivered
+    losses = Losses(found.lost, found.away, found.reopened, found.undelivered)
+    there_was = captured + losses.all - losses.lost
     shares = f" ({found.classified / there_was:.2%} of all samples heard)" if there_was else ""
     shed = f", {found.windows_shed} windows shed ({found.shed} samples)" if found.windows_shed else ""
     level = "" if found.peak_dbfs is None else f", peak {found.peak_dbfs:.0f} dBFS"
@@ -79,12 +92,13 @@ def _rows(found: Snapshot) -> list[tuple[str, str]]:
             f"{found.health} for {duration_in_words(found.health_s)}" + (f": {found.reason}" if found.reason else ""),
         ),
         ("microphone", f"{found.microphone}{level}" if found.microphone else "none"),
-        ("model", f"{found.model} {found.model_sha256[:8]} ({found.config})"),
+        ("model", f"{found.model} {found.model_sha256[:8]} ({found.config})" if found.model else "none yet"),
         ("refused", found.refused),
         ("hears", f"{found.label} {found.score:.2f}, {found.per_s:.1f} predictions/s" if found.label else ""),
         ("latency", f"{found.inference_us:.0f} µs a call, lag {found.lag_ms:.0f} ms (99 %: {found.lag_ms_p99:.0f} ms)"),
         ("gate", f"{found.gated} windows below it, for which the model was not run" if found.gated else ""),
-        ("unheard", f"{losses_in_words(found.lost, found.away, found.reopened, found.undelivered)}{shed}{shares}"),
+        ("unheard", f"{losses.words}{shed}{shares}"),
+        ("clips", found.clips.line if found.clips is not None and (found.clips.keeper or found.clips.offered) else ""),
         ("journal", entries if found.entries_waiting or found.entries_lost else ""),
         ("failures", f"{found.stage_failures}, with the stage restarted each time" if found.stage_failures else ""),
         ("running", f"{duration_in_words(found.up_s)}, {found.predictions} predictions, version {found.version}"),

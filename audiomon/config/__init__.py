@@ -5,12 +5,21 @@ from typing import TypeVar
 
 import msgspec
 
-from audiomon.config.decisions import DecisionRules, Decisions, LabelDecisions, LabelPatterns, Threshold, decision_rules
+from audiomon.config.decisions import (
+    DecisionRules,
+    Decisions,
+    LabelDecisions,
+    LabelPatterns,
+    Threshold,
+    check_labels,
+    decision_rules,
+)
 from audiomon.config.document import Document, read_document
-from audiomon.config.schema import ALTERNATIVES, Config, Feed, Journal, Microphone, json_schema, settings_schema
+from audiomon.config.schema import ALTERNATIVES, Clips, Config, Feed, Journal, Microphone, json_schema, settings_schema
 from audiomon.config.validation import convert, validate
 
 __all__ = [
+    "Clips",
     "Config",
     "DecisionRules",
     "Decisions",
@@ -21,6 +30,7 @@ __all__ = [
     "LabelPatterns",
     "Microphone",
     "Threshold",
+    "check_labels",
     "convert",
     "decision_rules",
     "json_schema",

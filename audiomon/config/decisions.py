@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -173,6 +173,19 @@ def _check_labels(layer: Decisions, labels: tuple[str, ...]) -> None:
     patterns: list[tuple[KeyPath, str]] = [(("labels", pattern), pattern) for pattern in layer.labels]
     for name, listed in (("allow", layer.allow), ("deny", layer.deny)):
         patterns += [((name, index), pattern) for index, pattern in enumerate(listed or ())]
+    check_labels(patterns, labels)
+
+
+def check_labels(patterns: Collection[tuple[KeyPath, str]], labels: tuple[str, ...]) -> None:
+    """Check that each label or wildcard means a label of a model.
+
+    Args:
+        patterns: with the keys that they stand under.
+        labels: of the model.
+
+    Raises:
+        FieldError: one means none of them, or there are more wildcards than can be matched in good time.
+    """
     _check_effort([pattern for _, pattern in patterns if _is_wildcard(pattern)], labels)
     known = set(labels)
     for keys, pattern in patterns:

@@ -10,6 +10,10 @@ from msgspec import Meta
 
 from audiomon.config.decisions import Decisions
 from audiomon.config.key import key
+from audiomon.errors import FieldError
+
+# The ring keeps this much more than a clip may begin before its event, for a listener that falls behind.
+_BEHIND_S = 2.0
 
 # Two ways to say the same: a file may have one of them.
 ALTERNATIVES = ("hop_s", "hop_fraction")
@@ -63,6 +67,44 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which events the keeper gets the sound of, and what is never kept."""
+
+    labels: Annotated[
+        tuple[str, ...], key("Labels whose events are kept as clips; wildcards as in decisions.", "live")
+    ] = ()
+    never: Annotated[
+        tuple[str, ...], key("Labels that must not be heard in a clip; wildcards, in small or capital letters.", "live")
+    ] = (
+        "speech",
+        "*speech*",
+        "*conversation*",
+        "*whisper*",
+        "*narration*",
+        "*speak*",
+        "*talk*",
+        "*shout*",
+        "*chatter*",
+    )
+    never_above: Annotated[
+        float,
+        key(
+            "Score of such a label, in any window that touches a clip, from which on it is dropped.", "live", ge=0, le=1
+        ),
+    ] = 0.2
+    before_s: Annotated[
+        float, key("Seconds that a clip begins before its label turns on, at most ring_s - 2.", "live", ge=0, le=60)
+    ] = 3.0
+    after_s: Annotated[float, key("Seconds that a clip goes on after its label turns off.", "live", ge=0, le=30)] = 2.0
+    longest_s: Annotated[float, key("Seconds that a clip lasts at most.", "live", ge=1, le=120)] = 30.0
+    per_hour: Annotated[int, key("Clips that are begun within an hour, at most.", "live", ge=1, le=3600)] = 20
+
+    def __post_init__(self) -> None:
+        """Refuse clips that would end before their events begin."""
+        if self.longest_s <= self.before_s:
+            raise FieldError(("longest_s",), f"is {self.longest_s:g}, must be more than before_s, {self.before_s:g}")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``audiomon.yaml``."""
 
@@ -88,6 +130,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions: Annotated[Decisions, key("When scores become events; the model has defaults.", "live")] = Decisions()
     journal: Annotated[Journal, key("What the service writes to the journal.", "live")] = Journal()
     feed: Annotated[Feed, key("What programs that follow the feed may have.", "live")] = Feed()
+    clips: Annotated[Clips, key("The sound of which events is kept; none unless labels are named.", "live")] = Clips()
+
+    def __post_init__(self) -> None:
+        """Refuse clips that begin before what the ring keeps."""
+        max_before_s = self.microphone.ring_s - _BEHIND_S
+        if self.clips.labels and self.clips.before_s > max_before_s:
+            reason = f"is {self.clips.before_s:g}, must be at most {max_before_s:g}: microphone.ring_s - {_BEHIND_S:g}"
+            raise FieldError(("clips", "before_s"), reason)
 
     def asked_hop_s(self, window_s: float) -> float:
         """Seconds from one prediction to the next, as asked for, with a model whose windows last ``window_s``."""

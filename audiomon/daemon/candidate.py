@@ -12,7 +12,7 @@ from audiomon.daemon.running import Running
 from audiomon.errors import ModelError
 from audiomon.models.classifier import Classifier
 from audiomon.models.package import ModelPackage
-from audiomon.pipeline.loading import LoadingModel, named_package, rules_for
+from audiomon.pipeline.loading import LoadingModel, named_files, rules_for
 from audiomon.pipeline.prediction import Facts
 
 # Keys that the model is loaded by, besides its package.
@@ -25,12 +25,11 @@ class Candidate:
     Args:
         running: what runs now.
         settings: what shall.
-        failed: fingerprints of packages that failed while they listened, and what they did.
+        failed: digests of packages that failed while they listened, and what they did.
         clock: times the steps.
 
     Attributes:
         changes: keys that differ.
-        swaps: whether another model, or the same in another way, has to be loaded.
         reopens: whether the microphone has to be closed and opened again.
 
     Raises:
@@ -43,16 +42,20 @@ class Candidate:
         self._began_ns = clock.monotonic_ns()
         self.settings = settings
         self.changes = changed_keys(running.settings.config, settings.config)
-        package = named_package(settings)
-        if package.fingerprint in failed:
-            raise ModelError(f"{failed[package.fingerprint]}; it is not tried again until its files change")
-        before = running.classifier.package
-        self.swaps = package.fingerprint != before.fingerprint or any(c.key in _LOADED_BY for c in self.changes)
-        self._rules = rules_for(package, settings)
-        self._loading = LoadingModel(settings, package) if self.swaps else None
+        files, before = named_files(settings), running.classifier.package
+        if files.digest in failed:
+            raise ModelError(f"{failed[files.digest]}; it is not tried again until its files change")
+        self._loads_again = any(change.key in _LOADED_BY for change in self.changes)
+        self._other_model = files.digest != before.digest
+        self._loading = LoadingModel(settings, files.folder) if self.swaps else None
         self.reopens = any(change.reload == "reopen" for change in self.changes)
         self._checked_s = 0.0
         self._loaded_s = 0.0
+
+    @property
+    def swaps(self) -> bool:
+        """Whether another model, or the same in another way, is loaded; before it is checked, whether that may be."""
+        return self._loads_again or self._other_model
 
     @property
     def empty(self) -> bool:
@@ -70,7 +73,14 @@ class Candidate:
         Raises:
             ModelError, ConfigError: it failed its check.
         """
-        return Running(self.settings, self._classifier(), self._rules)
+        if self._loading is None:
+            rules = rules_for(self._package, self.settings)
+        else:
+            rules = self._loading.rules
+            # Files may differ, in a comment, and say the same.
+            before = self._running.classifier.package
+            self._other_model = self._loading.package.fingerprint != before.fingerprint
+        return Running(self.settings, self._classifier(), rules)
 
     def abandon(self) -> None:
         """Stop what is being checked."""
@@ -106,10 +116,10 @@ class Candidate:
 
     @property
     def _package(self) -> ModelPackage:
-        return self._loading.package if self._loading else self._running.classifier.package
+        return self._loading.package if self._loading and self.swaps else self._running.classifier.package
 
     def _classifier(self) -> Classifier:
-        if self._loading is None:
+        if self._loading is None or not self.swaps:
             return self._running.classifier
         checked_ns = self._clock.monotonic_ns()
         classifier = self._loading.classifier()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from audiomon.daemon.running import Running
 from audiomon.errors import AudiomonError
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Status
 
 
@@ -14,14 +15,14 @@ class Change:
     Args:
         running: what.
         reopens: whether the source has to be closed and opened again.
-        status: says that it holds, given the number of samples lost.
+        status: says that it holds, given what was not heard for it.
 
     Attributes:
         outcome: what came of it, in one line; None until then.
         error: why it cannot be; what was in force before is again.
     """
 
-    def __init__(self, running: Running, *, reopens: bool, status: Callable[[int], Status]) -> None:
+    def __init__(self, running: Running, *, reopens: bool, status: Callable[[Losses], Status]) -> None:
         self.running = running
         self.reopens = reopens
         self.status = status
@@ -34,9 +35,9 @@ class Reversion:
     """A model that failed while it listened, and was replaced by the one that worked before it.
 
     Attributes:
-        fingerprint: of the package that failed.
+        digest: of the files of the package that failed.
         reason: what it did, in one line that names it.
     """
 
-    fingerprint: str
+    digest: str
     reason: str

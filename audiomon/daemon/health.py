@@ -46,11 +46,13 @@ class Times:
     """All times that the machine goes by, in seconds.
 
     Attributes:
-        late_s: newest sample older than this: looked at more often. Samples come every 100 ms, and are found at most
-            100 ms later.
-        look_s: how often, then; and while the first sample is waited for.
-        stalled_s: newest sample older than this: the stream has stalled. To be noticed within 2 s, with a look at
-            latest a second after the last sample.
+        late_s: samples overdue by this: looked at more often. Capture expects them when a window is complete, at least
+            every second, and finds them at most 100 ms later.
+        checked_s: newest sample older than this: looked whether samples are overdue. A stall is to be noticed within
+            2 s of the last sample, and so is one of which nothing was overdue until now.
+        apart_s: between two looks, at least.
+        look_s: how often, when they are; and while the first sample is waited for.
+        stalled_s: newest sample older than this, and overdue: the stream has stalled.
         awake_s: for how long this process must have been looking meanwhile. One that was itself stopped, or starved by
             others, finds old samples as well, and the next look then finds new ones.
         retries_s: until a microphone that could not be opened is tried again. Soon at first, since plugs come loose;
@@ -66,7 +68,9 @@ class Times:
         sound_s: samples have been sound for this long: the doubt is over.
     """
 
-    late_s: float = 0.35
+    late_s: float = 0.15
+    checked_s: float = 1.2
+    apart_s: float = 0.1
     look_s: float = 0.25
     stalled_s: float = 1.5
     awake_s: float = 0.7
@@ -106,20 +110,20 @@ class Stall:
         """Start over, with something else."""
         self._late_since_ns = None
 
-    def stalled(self, now_ns: int, moved_ns: int) -> bool:
+    def stalled(self, now_ns: int, moved_ns: int, due_ns: int = 0) -> bool:
         """Say whether it has stopped.
 
         Args:
             now_ns: the time.
             moved_ns: when it last moved.
+            due_ns: when it is to move next, if that is known: it is not late before.
         """
-        age_ns = now_ns - moved_ns
-        if age_ns <= self._late_ns:
+        if now_ns - max(moved_ns, due_ns) <= self._late_ns:
             self._late_since_ns = None
             return False
         if self._late_since_ns is None:
             self._late_since_ns = now_ns
-        return age_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
+        return now_ns - moved_ns > self._stalled_ns and now_ns - self._late_since_ns >= self._awake_ns
 
 
 # By `Span.defect`, and one for `Span.cancels`.
@@ -152,7 +156,7 @@ class CaptureHealth:
         self._attempts = 0
         self._retry_ns = now_ns
         self._flow = Stall(times.late_s, times.stalled_s, times.awake_s)
-        self._looked_ns = now_ns
+        self._looked_ns = self._newest_ns = now_ns
         self._open = self._was_heard = False
         self._delivers_since_ns: int | None = None
         self._seems = ""
@@ -176,7 +180,8 @@ class CaptureHealth:
             case Health.STUCK:
                 return soon_ns
             case Health.LISTENING | Health.DOUBTFUL:
-                return soon_ns if self._flow.late else None
+                apart_ns, checked_ns = (_ns(s) for s in (self._times.apart_s, self._times.checked_s))
+                return soon_ns if self._flow.late else max(self._looked_ns + apart_ns, self._newest_ns + checked_ns)
 
     def opening(self, now_ns: int) -> None:
         """Note that a microphone is being opened."""
@@ -196,7 +201,7 @@ class CaptureHealth:
         """Note that the first samples have come."""
         self._become(Health.LISTENING, now_ns, "")
         self._was_heard = True
-        self._delivers_since_ns = now_ns
+        self._delivers_since_ns = self._newest_ns = now_ns
         self._seems, self._seems_since_ns = "", now_ns
 
     def gone(self, now_ns: int, reason: str) -> None:
@@ -226,15 +231,16 @@ class CaptureHealth:
             limits_s[Health.OPENING] = self._times.opening_s
         return self.state in limits_s and now_ns - self.since_ns >= _ns(limits_s[self.state])
 
-    def stalled(self, now_ns: int, newest_ns: int) -> bool:
+    def stalled(self, now_ns: int, newest_ns: int, due_ns: int = 0) -> bool:
         """Say whether the stream has stalled.
 
         Args:
             now_ns: the time.
             newest_ns: when the newest sample was captured; before the first, when the stream was opened.
+            due_ns: when newer ones are expected; 0 if that is not known.
         """
-        self._looked_ns = now_ns
-        return self._flow.stalled(now_ns, newest_ns)
+        self._looked_ns, self._newest_ns = now_ns, newest_ns
+        return self._flow.stalled(now_ns, newest_ns, due_ns)
 
     def sounds(self, now_ns: int, span: Span) -> bool:
         """Take in what samples have been like since the last call; True if the state has changed.

@@ -10,7 +10,9 @@ from audiomon.daemon.health import CaptureHealth, Health
 from audiomon.errors import MAX_PATH, AudiomonError
 from audiomon.foreign import shown
 from audiomon.models.package import ModelPackage
+from audiomon.pipeline.clips import ClipRules
 from audiomon.pipeline.listener import FirstWindow
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Facts, Status, StatusKind
 
 
@@ -31,10 +33,11 @@ def device_other(reason: str, clock: Clock) -> Status:
     return Status(StatusKind.DEVICE_OTHER, reason, clock.time_ns(), facts, "warning")
 
 
-def audio_lost(source: str, sample_rate: int, lost: int, why: str, clock: Clock) -> Status:
+def audio_lost(first: FirstWindow, losses: Losses, why: str, clock: Clock) -> Status:
     """Say that samples were lost, and why: "while it was reopened"."""
-    facts: Facts = {"lost": lost, "lost_s": round(lost / sample_rate, 6)}
-    return Status(StatusKind.AUDIO_LOST, f"Lost {lost} samples of {source} {why}", clock.time_ns(), facts, "warning")
+    facts: Facts = {**losses.facts, "lost_s": round(losses.all / first.sample_rate, 6)}
+    message = f"Lost {losses.all} samples of {first.source} {why}"
+    return Status(StatusKind.AUDIO_LOST, message, clock.time_ns(), facts, "warning")
 
 
 def undelivered(source: LiveSource, missing: Missing, clock: Clock) -> Status:
@@ -47,7 +50,7 @@ def undelivered(source: LiveSource, missing: Missing, clock: Clock) -> Status:
         clock.time_ns(),
         {
             "source": source.name,
-            "lost": missing.samples,
+            **Losses(undelivered=missing.samples).facts,
             "lost_s": round(seconds, 3),
             "uncertain": missing.uncertain,
             "uncertain_s": round(uncertain_s, 3),
@@ -73,14 +76,21 @@ def stage_failed(stage: str, what: str, what_now: str, clock: Clock) -> Status:
     )
 
 
-def model_reverted(package: ModelPackage, reason: str, fallback: ModelPackage, clock: Clock) -> Status:
-    """Say that a model failed while it listened, and which one is back in its place."""
-    name = package.manifest.name
+def model_reverted(name: str, fingerprint: str, reason: str, fallback: ModelPackage, clock: Clock) -> Status:
+    """Say that a model failed while it listened, and which one is back in its place.
+
+    Args:
+        name: of the one that failed.
+        fingerprint: of it; empty if it is not known any more.
+        reason: what it did.
+        fallback: what is back.
+        clock: dates it.
+    """
     facts: Facts = {
         "model": fallback.manifest.name,
         "model_sha256": fallback.fingerprint,
         "model_failed": name,
-        "model_failed_sha256": package.fingerprint,
+        "model_failed_sha256": fingerprint,
         "reason": reason,
     }
     message = f"Back to {fallback.manifest.name}: {reason}. {name} is not tried again until its files change."
@@ -100,16 +110,45 @@ def waiting(error: AudiomonError, clock: Clock) -> Status:
     return Status(StatusKind.WAITING, f"Waiting: {error}", clock.time_ns(), refusal_facts(error), "error")
 
 
-def missed_samples(first: FirstWindow, heard_until_ns: int | None) -> int:
-    """Count the samples, at the new rate, that there would have been between a stream that ended and this one.
+def clips_off(rules: ClipRules, keeper: bool, clock: Clock) -> Status | None:
+    """Say why no clips are recorded although labels are named; None if they are, or none are wanted.
 
     Args:
-        first: window of this one.
-        heard_until_ns: monotonic time of the last sample of the other; None if there was none.
+        rules: of the model that listens.
+        keeper: whether there is a way to a keeper.
+        clock: dates it.
     """
-    if heard_until_ns is None:
-        return 0
-    return max(0, first.began_ns - heard_until_ns) * first.sample_rate // 1_000_000_000
+    if not rules.settings.labels or (rules.can_judge and keeper):
+        return None
+    reason = f"{rules.model} has no label of clips.never, so it cannot tell what must not be kept"
+    if rules.can_judge:
+        reason = "there is no way to a keeper"
+    facts: Facts = {"reason": reason, "model": rules.model}
+    return Status(StatusKind.CLIPS_OFF, f"No clips are recorded: {reason}", clock.time_ns(), facts, "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The time between a stream that ended and the one after it, in which nothing was captured.
+
+    Attributes:
+        since_ns: monotonic time of the last sample heard before; None if there was none, or if the stream goes on.
+        away: whether the microphone was away meanwhile; otherwise it was reopened.
+    """
+
+    since_ns: int | None = None
+    away: bool = False
+
+    def losses(self, first: FirstWindow) -> Losses:
+        """Count the samples, at the new rate, that there would have been in it.
+
+        Args:
+            first: window after it.
+        """
+        if self.since_ns is None:
+            return Losses()
+        missed = max(0, first.began_ns - self.since_ns) * first.sample_rate // 1_000_000_000
+        return Losses(away=missed) if self.away else Losses(reopened=missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,33 +156,33 @@ class Back:
     """Announces that a microphone is heard, or heard again.
 
     Attributes:
-        heard_until_ns: monotonic time of the last sample heard before; None if there was none.
+        gap: before it.
         other_than: name of the one that was heard before, if this is another; else empty.
         listening: what to say of the new stream first.
         clock: dates it.
     """
 
-    heard_until_ns: int | None
+    gap: Gap
     other_than: str
     listening: Status
     clock: Clock
 
     def __call__(self, first: FirstWindow) -> tuple[Status, ...]:
         """Announce it."""
-        missed = missed_samples(first, self.heard_until_ns)
-        seconds = missed / first.sample_rate
+        losses = self.gap.losses(first)
+        seconds = losses.all / first.sample_rate
         facts: Facts = {
             "source": first.source,
-            "lost": missed,
+            **losses.facts,
             "lost_s": round(seconds, 3),
             "health": Health.LISTENING,
         }
-        message = f"{first.source} is back" if self.heard_until_ns is not None else f"{first.source} is there"
+        message = f"{first.source} is back" if self.gap.since_ns is not None else f"{first.source} is there"
         if self.other_than:
             message = f"{first.source} is there, in place of {self.other_than}"
             facts["before"] = self.other_than
-        if missed:
-            message += f" after {seconds:.1f} s ({missed} samples lost)"
+        if losses.all:
+            message += f" after {seconds:.1f} s ({losses.all} samples lost)"
         severity: Literal["info", "warning"] = "warning" if self.other_than else "info"
         back = Status(StatusKind.DEVICE_BACK, message, self.clock.time_ns(), facts, severity)
         return (self.listening, back)
@@ -155,20 +194,18 @@ class Interrupted:
 
     Attributes:
         why: "while it was reopened".
-        heard_until_ns: monotonic time of the last sample heard from the stream before; None if it is the same stream.
+        gap: before it.
         clock: dates it.
     """
 
     why: str
-    heard_until_ns: int | None
+    gap: Gap
     clock: Clock
 
     def __call__(self, first: FirstWindow) -> tuple[Status, ...]:
         """Announce it, if anything was lost."""
-        lost = first.lost + missed_samples(first, self.heard_until_ns)
-        if not lost:
-            return ()
-        return (audio_lost(first.source, first.sample_rate, lost, self.why, self.clock),)
+        losses = Losses(first.lost) + self.gap.losses(first)
+        return (audio_lost(first, losses, self.why, self.clock),) if losses.all else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +213,13 @@ class Changed:
     """Announces a change that has taken over.
 
     Attributes:
-        status: says it, given the samples lost.
-        heard_until_ns: monotonic time of the last sample heard from the stream before; None if it is the same stream.
+        status: says it, given what was lost.
+        gap: before it.
     """
 
-    status: Callable[[int], Status]
-    heard_until_ns: int | None
+    status: Callable[[Losses], Status]
+    gap: Gap
 
     def __call__(self, first: FirstWindow) -> tuple[Status, ...]:
         """Announce it."""
-        return (self.status(first.lost + missed_samples(first, self.heard_until_ns)),)
+        return (self.status(Losses(first.lost) + self.gap.losses(first)),)

@@ -13,7 +13,7 @@ from msgspec import Meta
 from audiomon.daemon.running import Running
 from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import MAX_SHOWN, shown
-from audiomon.models.package import ModelPackage, read_package
+from audiomon.models.package import ModelPackage, PackageFiles, parse_package, read_files
 from audiomon.runtime_files import read_runtime
 
 FILE = "model.json"
@@ -26,11 +26,11 @@ class ModelRecord(msgspec.Struct, frozen=True):
     """What runs, and what to run instead.
 
     Attributes:
-        running: fingerprint of the package that runs.
+        running: digest of the files of the package that runs.
         folder: of that package.
-        before: fingerprint of the package that was proven before it; empty once the one that runs is proven itself.
+        before: digest of the package that was proven before it; empty once the one that runs is proven itself.
         before_folder: of that package.
-        failed: fingerprints of packages that failed, and what they did.
+        failed: digests of packages that failed, and what they did.
     """
 
     running: _Text
@@ -41,15 +41,15 @@ class ModelRecord(msgspec.Struct, frozen=True):
 
     @property
     def proven(self) -> tuple[str, Path]:
-        """Fingerprint and folder of the package that is known to work."""
+        """Digest and folder of the package that is known to work."""
         return (self.before, Path(self.before_folder)) if self.before else (self.running, Path(self.folder))
 
-    def failure(self, package: ModelPackage) -> str:
+    def failure(self, files: PackageFiles) -> str:
         """Return what a package did the last time; empty if it is not known to have failed."""
-        if self.before and package.fingerprint == self.running:
-            name = shown(package.manifest.name, MAX_SHOWN)
+        if self.before and files.digest == self.running:
+            name = shown(files.folder.name, MAX_SHOWN)
             return f"audiomon ended without a word while it listened with the model {name} for the first time"
-        return self.failed.get(package.fingerprint, "")
+        return self.failed.get(files.digest, "")
 
 
 def record_of(running: Running, before: Running | None, failed: dict[str, str]) -> ModelRecord:
@@ -58,13 +58,13 @@ def record_of(running: Running, before: Running | None, failed: dict[str, str]) 
     Args:
         running: in force.
         before: in force before it, while it is on trial.
-        failed: packages that failed, by fingerprint, and what they did.
+        failed: packages that failed, by digest, and what they did.
     """
     package, proven = running.classifier.package, before and before.classifier.package
     return ModelRecord(
-        running=package.fingerprint,
+        running=package.digest,
         folder=str(package.folder),
-        before=proven.fingerprint if proven else "",
+        before=proven.digest if proven else "",
         before_folder=str(proven.folder) if proven else "",
         failed=dict(list(failed.items())[-_MAX_FAILED:]),
     )
@@ -82,9 +82,9 @@ def read_record(folder: Path | None) -> ModelRecord | None:
 
 def proven_package(record: ModelRecord) -> ModelPackage | None:
     """Return the package that is known to work, if it is still the same; None otherwise."""
-    fingerprint, folder = record.proven
+    digest, folder = record.proven
     try:
-        package = read_package(folder)
+        files = read_files(folder)
+        return parse_package(files) if files.digest == digest else None
     except AudiomonError:
         return None
-    return package if package.fingerprint == fingerprint else None

@@ -20,6 +20,7 @@ from audiomon.daemon.watch import Settling, Watch
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.runtime_files import RuntimeFiles
@@ -39,12 +40,12 @@ class Reloading:
         files: where that is written for ``audiomon reload``.
         clock: times everything.
         on_applied: called when other settings have been put in force.
-        failed: packages that failed while they listened, by fingerprint, and what they did.
+        failed: packages that failed while they listened, by the digest of their files, and what they did.
         problem: why the configuration is not in force as it is saved.
 
     Attributes:
         problem: why the configuration, as it is saved now, is not in force; empty when it is.
-        failed: packages that failed while they listened, by fingerprint, and what they did.
+        failed: packages that failed while they listened, by the digest of their files, and what they did.
     """
 
     def __init__(
@@ -168,18 +169,23 @@ class Reloading:
         except AudiomonError as error:
             self._refuse(error)
             return
-        self._change = Change(running, reopens=candidate.reopens, status=lambda lost: self._changed(candidate, lost))
+        if candidate.empty:
+            self._finish(f"No changes.{self._last_change}")
+            return
+        self._change = Change(
+            running, reopens=candidate.reopens, status=lambda losses: self._changed(candidate, losses)
+        )
         self._sessions.apply(self._change)
 
-    def _changed(self, candidate: Candidate, lost: int) -> Status:
+    def _changed(self, candidate: Candidate, losses: Losses) -> Status:
         """Say that a candidate holds; in whichever thread proves it, and so from what no longer changes."""
         took_s = (self._clock.monotonic_ns() - self._asked_ns) / 1e9
         times = ", ".join(f"{name.removesuffix('_s')} {value} s" for name, value in candidate.times().items())
         return Status(
             StatusKind.MODEL_SWAPPED if candidate.swaps else StatusKind.CONFIG_APPLIED,
-            f"Changed: {candidate.words()}; in {took_s:.2f} s{f' ({times})' if times else ''}, {lost} samples lost",
+            f"Changed: {candidate.words()}; in {took_s:.2f} s{f' ({times})' if times else ''}, {losses.words}",
             self._clock.time_ns(),
-            {**candidate.facts(), "took_s": round(took_s, 3), "lost": lost},
+            {**candidate.facts(), "took_s": round(took_s, 3), **losses.facts},
         )
 
     def _finish(self, outcome: str) -> None:
@@ -212,7 +218,7 @@ class Reloading:
 
     def _note_reversion(self, reversion: Reversion) -> None:
         """Refuse a model that failed while it listened, until its files change; the sessions have reported it."""
-        self.failed[reversion.fingerprint] = reversion.reason
+        self.failed[reversion.digest] = reversion.reason
         if self._candidate is not None and self._change is None:
             # Another one is being checked already, against what ran before.
             self._candidate.abandon()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
 from audiomon.models.classifier import Classifier
+from audiomon.pipeline.clips import ClipRules, clip_rules
 from audiomon.pipeline.listener import Announce, Replacement, announce_nothing
 
 
@@ -32,9 +33,16 @@ class Running:
         """Name of the model."""
         return self.classifier.package.manifest.name
 
+    @property
+    def clip_rules(self) -> ClipRules:
+        """Which events' sound is kept, with this model."""
+        package = self.classifier.package
+        return clip_rules(self.classifier.labels, self.settings.config.clips, self.model, package.fingerprint)
+
     def replacement(self, announce: Announce = announce_nothing) -> Replacement:
         """Return this as a listener takes it over."""
-        return Replacement(self.classifier, self.rules, self.asked_hop_s, self.settings.config.gate_dbfs, announce)
+        gate_dbfs = self.settings.config.gate_dbfs
+        return Replacement(self.classifier, self.rules, self.asked_hop_s, gate_dbfs, announce, self.clip_rules)
 
     def has_settings_of(self, other: "Running") -> bool:
         """Say whether another one differs at most in its copy of the model."""

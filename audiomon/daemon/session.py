@@ -13,6 +13,8 @@ from audiomon.clock import Clock
 from audiomon.daemon.inbox import TookOver, WorkerEnded
 from audiomon.daemon.running import Running
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.clip_cutter import ClipCutter
+from audiomon.pipeline.clips import ClipSink
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, Listener
 from audiomon.pipeline.output import Output
@@ -33,6 +35,7 @@ class Session:
         post: gets what the worker reports, in the worker's thread.
         accounts: of the source's samples so far, if it has been listened to before.
         columns: gets what there is to look at, if given.
+        clips: gets the sound of events, if given.
 
     Attributes:
         listener: pulls windows from the source.
@@ -54,6 +57,7 @@ class Session:
         post: Callable[[TookOver | WorkerEnded], None],
         accounts: Accounts | None = None,
         columns: ColumnSink | None = None,
+        clips: ClipSink | None = None,
     ) -> None:
         self.source = source
         self.listener = Listener(
@@ -67,6 +71,7 @@ class Session:
             accounts=accounts,
             gate_dbfs=running.settings.config.gate_dbfs,
             columns=columns,
+            clips=None if clips is None else ClipCutter(source, running.settings.config.microphone.channel, clips),
         )
         self.worker = InferenceWorker(
             self.listener,

@@ -28,8 +28,10 @@ from audiomon.errors import (
     SoundSystemError,
 )
 from audiomon.pipeline.accounts import Accounts
+from audiomon.pipeline.clips import ClipSink
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Prediction
 from audiomon.pipeline.statuses import listening
@@ -39,8 +41,8 @@ from audiomon.pipeline.tally import Counting
 WORKER_STALLED_S = 10.0
 _WORKER_LATE_S = 5.0
 _WORKER_AWAKE_S = 2.0
-# How often samples are checked for whether they can be sound.
-_SOUND_NS = 1_000_000_000
+# Samples are checked for whether they can be sound at a look, about a second after the one before.
+_SOUND_NS = 600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Sessions:
         clock: times everything.
         wake: called, from any thread, when `step` has something to do.
         columns: gets what there is to look at, if given.
+        clips: gets the sound of events, if given.
 
     Attributes:
         health: of capture.
@@ -92,6 +95,7 @@ class Sessions:
         clock: Clock,
         wake: Callable[[], None],
         columns: ColumnSink | None = None,
+        clips: ClipSink | None = None,
     ) -> None:
         self.health = CaptureHealth(clock.monotonic_ns())
         self.counting = Counting()
@@ -104,6 +108,7 @@ class Sessions:
         self._clock = clock
         self._inbox = Inbox(wake)
         self._columns = columns
+        self._clips = clips
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -116,6 +121,7 @@ class Sessions:
         self._change_announce: Announce | None = None
         # What the next first window has to account for: sound missed since when, a source that was reported gone.
         self._heard_until_ns: int | None = None
+        self._following = messages.Gap()
         self._gone_reported = self._other_reported = False
         self._last_heard: _LastHeard | None = None
 
@@ -160,7 +166,7 @@ class Sessions:
         """Put something else in force; its ``outcome`` or ``error`` is set by a later `step`, or here."""
         self._change = change
         if isinstance(self._held, Session) and not change.reopens and self._held.can_hear_for(change.running):
-            self._change_announce = messages.Changed(change.status, None)
+            self._change_announce = messages.Changed(change.status, messages.Gap())
             self._trial.adopt(change.running)
             self._held.replace(change.running, self._change_announce)
         elif isinstance(self._held, Session):
@@ -224,12 +230,20 @@ class Sessions:
         """Note what the first window of a replacement proves: the source is heard, and what was announced holds."""
         if not self.health.hears:
             self.health.delivers(self._clock.monotonic_ns())
-        missed = messages.missed_samples(take_over.first, self._heard_until_ns)
-        self.counting.add_missed(missed, away=self._gone_reported)
-        self._heard_until_ns = None
+        self._count_gap(take_over)
         self._gone_reported = self._other_reported = False
         self._last_heard = _LastHeard(self.running.settings.config.microphone.device, session.source.identity)
         self._note_announced(take_over)
+
+    def _count_gap(self, take_over: TakeOver) -> None:
+        self.counting.add_missed(self._following.losses(take_over.first))
+        self._following = messages.Gap()
+        self._heard_until_ns = None
+
+    @property
+    def _gap(self) -> messages.Gap:
+        """What a stream that begins now follows on."""
+        return messages.Gap(self._heard_until_ns, self._gone_reported)
 
     def _note_announced(self, take_over: TakeOver) -> None:
         if self._change is not None and take_over.replacement.announce is self._change_announce:
@@ -256,12 +270,9 @@ class Sessions:
             self._open_next()
             return
         if source is not None:
-            try:
-                self._listen(source, running)
+            error = self._unsuitable(source, running)
+            if error is None:
                 return
-            except DeviceError as unsuitable:
-                error = unsuitable
-                self._release(source)
         if isinstance(error, OtherDeviceError) and self._change is None and not self._other_reported:
             self._other_reported = True
             self._output.status(messages.device_other(str(error), self._clock))
@@ -274,13 +285,22 @@ class Sessions:
             return
         self._note_gone(str(error))
 
+    def _unsuitable(self, source: LiveSource, running: Running) -> DeviceError | None:
+        """Listen to a source that has just been opened; release it and return the reason if it cannot be."""
+        try:
+            self._listen(source, running)
+        except DeviceError as error:
+            self._release(source)
+            return error
+        return None
+
     def _look_after(self, session: Session, now_ns: int) -> None:
         name = session.source.name
         if not self.health.hears and session.delivers:
             self.health.delivers(now_ns)
         if self._worker_stall.stalled(now_ns, session.worker.stepped_ns):
             self._recover(session, f"has not moved for {WORKER_STALLED_S:g} s")
-        elif self.health.stalled(now_ns, session.newest_ns):
+        elif self.health.stalled(now_ns, session.newest_ns, session.source.due_ns):
             self._lose(session, f"{name}: has delivered nothing for {(now_ns - session.newest_ns) / 1e9:.1f} s")
         elif now_ns - self._sound_looked_ns >= _SOUND_NS:
             self._sound_looked_ns = now_ns
@@ -323,9 +343,9 @@ class Sessions:
         session = self._session(source, running)
         announce: Announce = announce_nothing
         if self._change is not None:
-            announce = self._change_announce = messages.Changed(self._change.status, self._heard_until_ns)
+            announce = self._change_announce = messages.Changed(self._change.status, self._gap)
         elif self._heard_until_ns is not None:
-            announce = messages.Interrupted("while it was reopened", self._heard_until_ns, self._clock)
+            announce = messages.Interrupted("while it was reopened", self._gap, self._clock)
         self._start(session, running, announce)
         self.health.opened(self._clock.monotonic_ns())
 
@@ -338,9 +358,9 @@ class Sessions:
         again = self._session(session.source, self.running, session.listener.accounts)
         for event in session.listener.switch_off():
             self._output.event(event)
-        announce: Announce = messages.Interrupted("while the inference stage was restarted", None, self._clock)
+        announce: Announce = messages.Interrupted("while the inference stage was restarted", self._gap, self._clock)
         if self._change is not None:
-            announce = self._change_announce = messages.Changed(self._change.status, self._heard_until_ns)
+            announce = self._change_announce = messages.Changed(self._change.status, self._gap)
         self._start(again, self.running, announce)
 
     def _session(self, source: LiveSource, running: Running, accounts: Accounts | None = None) -> Session:
@@ -354,16 +374,18 @@ class Sessions:
             post=self._inbox.post,
             accounts=accounts,
             columns=self._columns,
+            clips=self._clips,
         )
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:
         self._worker_stall.restart()
+        self._following = self._gap
         self._held = session
         self._trial.adopt(running)
         status = listening(session.listener, running.asked_hop_s, running.settings.source, self._clock)
         if self._gone_reported and self._change is None:
             # One that was reported gone is believed to be back with its first window, however often it is opened.
-            announce = messages.Back(self._heard_until_ns, self._other_than(session.source), status, self._clock)
+            announce = messages.Back(self._gap, self._other_than(session.source), status, self._clock)
         else:
             self._output.status(status)
         session.start(running, announce)
@@ -396,8 +418,10 @@ class Sessions:
         package = failed.classifier.package
         reason = f"the model {failed.model} {what}"
         self.failures.count += 1
-        self.reversion = Reversion(package.fingerprint, reason)
-        self._output.status(messages.model_reverted(package, reason, fallback.classifier.package, self._clock))
+        self.reversion = Reversion(package.digest, reason)
+        self._output.status(
+            messages.model_reverted(failed.model, package.fingerprint, reason, fallback.classifier.package, self._clock)
+        )
         if self._change is not None:
             self._change.error = ModelError(reason)
             self._change = None
@@ -423,12 +447,13 @@ class Sessions:
         for event in session.listener.switch_off():
             self._output.event(event)
         self._ended_heard_s += session.heard_s
-        if session.listener.captured_ns:
-            self._heard_until_ns = session.listener.captured_ns
         # It may have announced something just before it was stopped.
         while (message := self._inbox.take()) is not None:
             if isinstance(message, TookOver) and message.session is session:
+                self._count_gap(message.take_over)
                 self._note_announced(message.take_over)
+        if session.listener.captured_ns:
+            self._heard_until_ns = session.listener.captured_ns
         self._note_whether_released(session.source)
 
     def _release(self, source: LiveSource) -> None:
@@ -445,7 +470,7 @@ class Sessions:
     def _settle_unheard(self, note: str) -> None:
         """Announce a change that holds, though no window will."""
         if self._change is not None:
-            status = self._change.status(0)
+            status = self._change.status(Losses())
             self._output.status(status)
             self._settle(status.message + note)
 

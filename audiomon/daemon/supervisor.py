@@ -13,6 +13,7 @@ from audiomon.audio.level import Span
 from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.config.settings import Settings
+from audiomon.daemon import messages
 from audiomon.daemon.model_record import FILE as RECORD
 from audiomon.daemon.model_record import ModelRecord, record_of
 from audiomon.daemon.opening import OpenSource
@@ -21,6 +22,7 @@ from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.running import Running
 from audiomon.daemon.sessions import Sessions
 from audiomon.daemon.wakeups import Wakeups
+from audiomon.outputs.clip_handover import ClipHandover
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.observations import Level, ModelInForce
 from audiomon.outputs.snapshot import FILE, WRITE_S, Snapshot
@@ -29,7 +31,9 @@ from audiomon.pipeline.statuses import period_summary, summary
 from audiomon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.systemd import ServiceManager
 
-_LOOK_ROUND_NS = 1_000_000_000
+_WRITE_NS = round(WRITE_S * 1e9)
+# How soon an output that has not written everything tries again.
+_FLUSH_NS = 1_000_000_000
 
 
 class Supervisor:
@@ -41,10 +45,11 @@ class Supervisor:
         open_source: opens what settings name.
         output: gets everything.
         manager: is kept informed.
-        failed: packages that failed in the process before, by fingerprint, and what they did.
+        failed: packages that failed in the process before, by the digest of their files, and what they did.
         problem: why the configuration is not in force as it is saved.
         reload_on_hangup: whether SIGHUP reloads; it ends the program otherwise.
         clock: times everything.
+        clips: hands the sound of events over, if there is somebody to take it.
     """
 
     def __init__(
@@ -59,15 +64,23 @@ class Supervisor:
         problem: str,
         reload_on_hangup: bool,
         clock: Clock,
+        clips: ClipHandover | None = None,
     ) -> None:
         self._output = output
+        self._clips = clips
         self._manager = manager
         self._clock = clock
         self._reload_on_hangup = reload_on_hangup
         self._wakeups = Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._files = RuntimeFiles(runtime_folder())
         self._sessions = Sessions(
-            running, open_source=open_source, output=output, clock=clock, wake=self._wakeups.wake, columns=output
+            running,
+            open_source=open_source,
+            output=output,
+            clock=clock,
+            wake=self._wakeups.wake,
+            columns=output,
+            clips=clips,
         )
         self._reloading = Reloading(
             self._sessions,
@@ -88,7 +101,8 @@ class Supervisor:
         self._written: Snapshot | None = None
         self._reported = running
         self._shown: tuple[Running | None, Span | None] = (None, None)
-        self._alive_ns = 0
+        self._written_ns = self._flushed_ns = self._alive_ns = 0
+        self._alive_every_ns = round((manager.watchdog_s or 0) * 1e9 / 4)
         self._counted = (0, self._began_ns)
         self._reload_reported = False
         self._unwritable = ""
@@ -129,9 +143,16 @@ class Supervisor:
             self._look_round()
 
     def _next_look_ns(self) -> int:
-        looks = [self._clock.monotonic_ns() + _LOOK_ROUND_NS]
-        looks += [look for look in (self._sessions.next_look_ns, self._reloading.next_look_ns) if look is not None]
-        return min(looks)
+        """When something is due, if nothing happens before."""
+        looks = [self._sessions.next_look_ns, self._reloading.next_look_ns]
+        looks.append(self._written_ns + _WRITE_NS)
+        if self._summary_s:
+            looks.append(self._period_ns + round(self._summary_s * 1e9))
+        if self._manager.watchdog_s:
+            looks.append(self._alive_ns + self._alive_every_ns)
+        if self._output.waiting:
+            looks.append(self._flushed_ns + _FLUSH_NS)
+        return min(look for look in looks if look is not None)
 
     def _look_round(self) -> None:
         """Report what is due by now."""
@@ -142,11 +163,12 @@ class Supervisor:
         self._keep_record()
         self._report_whether_writable()
         self._show_observations()
+        self._report_clips()
         # Stages that have stopped are restarted by the sessions, or end this process; this thread is left to watch.
-        watchdog_s = self._manager.watchdog_s
-        if watchdog_s and now_ns - self._alive_ns >= watchdog_s * 1e9 / 4:
+        if self._manager.watchdog_s and now_ns - self._alive_ns >= self._alive_every_ns:
             self._alive_ns = now_ns
             self._manager.tell(WATCHDOG="1")
+        self._flushed_ns = now_ns
         self._output.flush()
         if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
             self._sum_up(now_ns)
@@ -169,7 +191,7 @@ class Supervisor:
 
     def _news(self, now_ns: int) -> bool:
         written, health = self._written, self._sessions.health
-        if written is None or now_ns / 1e9 - written.at_s >= WRITE_S or self._sessions.running is not self._reported:
+        if written is None or now_ns - self._written_ns >= _WRITE_NS or self._sessions.running is not self._reported:
             return True
         return (written.health, written.reason, written.refused) != (
             health.state,
@@ -180,6 +202,7 @@ class Supervisor:
     def _report(self, **lines: str) -> None:
         """Send systemd the status line, besides these lines, and write the snapshot for ``audiomon status``."""
         before, self._written = self._written, self._snapshot()
+        self._written_ns = self._clock.monotonic_ns()
         self._reported = self._sessions.running
         if lines:
             self._manager.tell(**lines)  # alone: it must arrive whatever the status line quotes
@@ -193,7 +216,7 @@ class Supervisor:
         health, tally = sessions.health, sessions.counting.total
         last = sessions.last if health.hears else None
         before, before_ns = self._counted
-        if now_ns - before_ns >= WRITE_S * 1e9:
+        if now_ns - before_ns >= _WRITE_NS:
             self._counted = (tally.predictions, now_ns)
         lag_ms = tally.lag_ms.percentiles()
         return Snapshot(
@@ -229,6 +252,7 @@ class Supervisor:
             entries_waiting=self._output.waiting,
             entries_lost=self._output.lost,
             stage_failures=sessions.failures.count,
+            clips=None if self._clips is None else self._clips.counts,
         )
 
     def _show_observations(self) -> None:
@@ -241,6 +265,10 @@ class Supervisor:
         rms_dbfs, peak_dbfs = now[1].rms_dbfs, now[1].peak_dbfs
         if now[1] is not span and rms_dbfs is not None and peak_dbfs is not None:
             self._output.observe(Level(rms_dbfs, peak_dbfs))
+
+    def _report_clips(self) -> None:
+        for status in self._clips.take_statuses() if self._clips is not None else ():
+            self._output.status(status)
 
     def _report_whether_writable(self) -> None:
         problem = self._files.problem
@@ -273,10 +301,16 @@ class Supervisor:
         """Take over what concerns neither the microphone nor the model."""
         self._summary_s = settings.config.journal.summary_s
         self._output.configure(settings.config)
+        no_clips = messages.clips_off(self._sessions.running.clip_rules, self._clips is not None, self._clock)
+        if no_clips is not None:
+            self._output.status(no_clips)
 
     def _end(self, ended_by: str) -> None:
         self._reloading.end()
         self._sessions.end()
+        if self._clips is not None:
+            self._clips.close()
+            self._report_clips()
         now_ns = self._clock.monotonic_ns()
         elapsed_s = (now_ns - self._began_ns) / 1e9
         total = summary(self._sessions.counting.total, self._sessions.heard_s, elapsed_s, self._clock)

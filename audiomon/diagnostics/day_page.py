@@ -9,7 +9,7 @@ from html import escape
 from audiomon.diagnostics.event_spans import EventSpan, EventSpans
 from audiomon.diagnostics.html_page import hours, html_page, table
 from audiomon.diagnostics.journal_entries import UNREADABLE, Entry
-from audiomon.diagnostics.report import LATENCIES, Heard
+from audiomon.diagnostics.report import LATENCIES, Heard, losses_of
 from audiomon.foreign import shown
 
 # A minute of a day each; whatever the length of time, the timeline has this many places.
@@ -64,10 +64,11 @@ class Day:
                     bucket.predictions += predictions
                     bucket.lags = [max(bucket.lags[0], p99), max(bucket.lags[1], highest)]
                 case "audio-lost" | "undelivered" | "config-applied" | "model-swapped":
-                    bucket.lost += int(entry.number("lost"))
+                    bucket.lost += losses_of(entry).all
                     if entry.kind == "model-swapped" and len(self._swaps) < _MAX_SWAPS:
                         self._swaps.append((entry.time_s, entry.fields.get("model", "")))
                 case "device-back":
+                    bucket.lost += losses_of(entry).all
                     self._mark(_AWAY, entry.time_s - entry.number("lost_s"), entry.time_s)
         except UNREADABLE:
             return
@@ -84,7 +85,7 @@ class Day:
         figures = {
             "heard": hours(heard.heard_s),
             "events": str(sum(label.events for label in heard.labels.values())),
-            "samples lost": str(heard.lost),
+            "samples not heard": str(heard.losses.all),
             "microphone away": f"{heard.away} ×",
             "model": f"{shown(heard.model, _MAX_LABEL)} {shown(heard.model_sha256[:8])}".strip(),
         }

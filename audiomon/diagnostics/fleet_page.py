@@ -61,7 +61,7 @@ def _row(host: Host, heard: Heard, until: datetime, troubles: set[str]) -> list[
         "labels": ", ".join(
             f"{escape(shown(name, _MAX_NAME))} {label.events}" for name, label in often[:_MAX_LABELS] if label.events
         ),
-        "lost": f"{heard.lost} samples" + (f", {heard.entries_lost} entries" if heard.entries_lost else ""),
+        "lost": heard.losses.words + (f", {heard.entries_lost} entries" if heard.entries_lost else ""),
         "away": f"{heard.away} × {hours(heard.away_s)}" if heard.away else "",
         "lag": f"{lag.p99:.0f} ms" if lag and heard.heard_s else "",
         "model": f"{escape(shown(heard.model, _MAX_NAME))} <code>{escape(shown(heard.model_sha256[:8]))}</code>",
@@ -75,7 +75,7 @@ def _troubles(heard: Heard, until: datetime) -> set[str]:
         "alive": _silent_s(heard, until) > SILENT_S,
         "health": heard.health != "listening",
         "heard": not heard.heard_s,
-        "lost": bool(heard.lost or heard.entries_lost),
+        "lost": bool(heard.losses.all or heard.entries_lost),
         "away": bool(heard.away),
         "model": not heard.model,
     }

@@ -6,7 +6,7 @@ It believes journald alone about which unit and which machine an entry is from. 
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ from audiomon.outputs.message_ids import MESSAGE_IDS
 # Longer than audiomon writes.
 _MAX_FIELD_BYTES = 1 << 20
 _MAX_NAMED = 20
+LINK_UNIT = "audiomon-link.service"
+ACTION_KINDS = ("link-action-done", "link-action-failed")
 _KINDS = {message_id: kind for kind, message_id in MESSAGE_IDS.items()}
 # What a field that is not what it should be makes of reading it.
 UNREADABLE = (ValueError, KeyError, OverflowError, msgspec.DecodeError)
@@ -97,9 +99,10 @@ class Copies:
 def read_entries(
     instance: str, since: datetime, until: datetime | None, folder: Path | None, host: str | None = None
 ) -> Iterator[Entry]:
-    """Read back what one listener's service wrote, oldest first on one machine.
+    """Read back what one listener's service wrote, and what the link did about its events, oldest first on one machine.
 
-    Any user may send journald an entry that looks like one of ours; which unit it came from journald says itself.
+    Any user may send journald an entry that looks like one of ours; which unit it came from journald says itself. Of
+    the link, which faces the network, only what it says of actions is taken.
 
     Args:
         instance: which listener's.
@@ -113,10 +116,9 @@ def read_entries(
         UserError: systemd-python is not installed, or there are no entries.
     """
     reader = _reader(folder)
-    for message_id in MESSAGE_IDS.values():
-        reader.add_match(MESSAGE_ID=message_id)
-    reader.add_match(AUDIOMON_INSTANCE=instance)
-    reader.add_match(_SYSTEMD_UNIT=unit_of(instance))
+    _ask_for(reader, unit_of(instance), (kind for kind in MESSAGE_IDS if not kind.startswith("link-")), instance)
+    reader.add_disjunction()
+    _ask_for(reader, LINK_UNIT, ACTION_KINDS, instance)
     # A file that was put together elsewhere is in the order in which it was written, which need not be that of time.
     in_order = folder is None
     if in_order:
@@ -138,6 +140,13 @@ def read_entries(
             yield entry
     if not found:
         raise UserError(_nothing_found(reader, instance, host))
+
+
+def _ask_for(reader: Any, unit: str, kinds: Iterable[str], instance: str) -> None:
+    for kind in kinds:
+        reader.add_match(MESSAGE_ID=MESSAGE_IDS[kind])
+    reader.add_match(AUDIOMON_INSTANCE=instance)
+    reader.add_match(_SYSTEMD_UNIT=unit)
 
 
 def unit_of(instance: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from audiomon.diagnostics.journal_entries import UNREADABLE, Entry, Host
 from audiomon.errors import UserError
 from audiomon.foreign import shown
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.tally import Percentiles
 
 LATENCIES = {"features_us": "features, µs", "inference_us": "inference, µs", "lag_ms": "lag, ms"}
@@ -24,6 +25,7 @@ _MAX_HEARD_S = 60.0
 _MAX_UNCOVERED = 10_000
 # More labels or models than there are; what a stranger's journal files make up is not kept.
 _MAX_NAMES = 10_000
+_MAX_OUTCOMES = 20
 
 
 @dataclass(slots=True)
@@ -65,8 +67,8 @@ class Heard:
         levels_dbfs: lowest, median and highest level of a minute; None where there was none.
         gated: windows below the gate.
         saved_s: seconds of inference that the gate saved.
-        lost: samples overwritten before they were classified, not captured while the microphone was reopened, or not
-            delivered by it.
+        losses: samples that were not heard, by cause.
+        actions: what came of the link's actions: by rule, how often each outcome.
         away: how often the microphone was away.
         away_s: for how long, as far as it came back.
         swaps: changes of the model.
@@ -90,7 +92,8 @@ class Heard:
     levels_dbfs: tuple[float, float, float] | None = None
     gated: int = 0
     saved_s: float = 0.0
-    lost: int = 0
+    losses: Losses = field(default_factory=Losses)
+    actions: dict[str, dict[str, int]] = field(default_factory=dict)
     away: int = 0
     away_s: float = 0.0
     swaps: int = 0
@@ -259,18 +262,36 @@ class _Summing:
 def _add_incident(heard: Heard, entry: Entry) -> None:
     match entry.kind:
         case "audio-lost" | "undelivered" | "model-swapped" | "config-applied":
-            heard.lost += int(entry.number("lost"))
+            heard.losses += losses_of(entry)
             heard.swaps += entry.kind == "model-swapped"
         case "swap-refused":
             heard.refusals += 1
         case "device-lost" | "device-absent":
             heard.away += 1
         case "device-back":
-            heard.away_s += entry.number("lost_s")
+            away_s, losses = entry.number("lost_s"), losses_of(entry)
+            heard.away_s += away_s
+            heard.losses += losses
         case "listening":
             heard.starts += 1
+        case "link-action-done" | "link-action-failed":
+            name, outcome = entry.fields["action"], entry.fields["outcome"]
+            outcomes = heard.actions.setdefault(name, {})
+            if len(heard.actions) > _MAX_NAMES or len(outcomes) > _MAX_OUTCOMES:
+                raise ValueError("more actions than there are")
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
         case "journal-lost":
             heard.entries_lost += int(entry.number("entries_lost"))
+
+
+def losses_of(entry: Entry) -> Losses:
+    """Return what an entry says was not heard.
+
+    Raises:
+        ValueError: a count is no number.
+    """
+    counts = (int(entry.number(name)) for name in ("lost", "lost_away", "lost_reopened", "undelivered"))
+    return Losses(*counts)
 
 
 def _rounded(value: float) -> float:

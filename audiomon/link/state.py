@@ -176,7 +176,14 @@ class State:
         return self.listeners.setdefault(name, Listener(name))
 
     def take(self, listener: Listener, message: Line) -> None:
-        """Take note of a line, and pass it on."""
+        """Take note of a line, and pass it on; a listener that has no model yet is not up, whatever it sends."""
+        if isinstance(message, Hello) and not message.model:
+            self.lose(listener, f"waiting: {message.state.reason}" if message.state else "it has no model yet")
+            return
+        if not listener.up and not isinstance(message, Hello):
+            if isinstance(message, StateLine):
+                listener.problem = f"waiting: {message.state.reason}"
+            return
         if isinstance(message, Hello) and not listener.up:
             self._reports.report("link-listener-up", f"{listener.name}: following its feed", instance=listener.name)
         self._pass_on(listener, message)

@@ -1,8 +1,9 @@
 """The checking process: ``python -m audiomon.models.checking FOLDER BACKEND`` loads one package and runs its self-test.
 
-Prints one JSON object, `Verdict`, as its last line. A damaged model may crash it; that is what it is for. It writes no
-file, and takes no more of the machine than it allows itself before it reads the package. Where it is root's, it is
-nobody's by the time that the model runs. It ends when its caller does.
+Prints a JSON object, `Understood`, once it has read the package and compiled its rules, and another, `Verdict`, as its
+last line. A damaged model may crash it; that is what it is for. It writes no file, and takes no more of the machine
+than it allows itself before it reads the package. Where it is root's, it is nobody's by the time that the model runs.
+It ends when its caller does.
 """
 
 import contextlib
@@ -17,17 +18,19 @@ from typing import cast
 
 import msgspec
 
-from audiomon.errors import AudiomonError, ModelError
-from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, Verdict
+from audiomon.errors import AudiomonError, ConfigError, ModelError
+from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, Place, Understood, Verdict
 from audiomon.models.classifier import Classifier, self_test_window
 from audiomon.models.interpreter import Backend, import_runtime
-from audiomon.models.package import WEIGHTS, ModelPackage, read_package
+from audiomon.models.package import MANIFEST, WEIGHTS, ModelPackage, read_package
 
 # Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
 MAX_MEMORY_BYTES = 1 << 30
 # Loading holds Python's lock: in the daemon nothing else runs meanwhile, and the microphone's samples wait in ALSA's
 # buffer, which holds half a second. CPU time, so that a busy machine refuses no model; 55 MB take 0.06 s on a PC.
 MAX_LOAD_S = 0.4
+# The caller reads it once more, and does nothing else meanwhile. Ten thousand labels take 0.1 s on a PC.
+MAX_READ_S = 4.0
 # The hard limit, which kills without a name, lies above the soft one, which ends the process by SIGXCPU.
 _HARD_CPU_S = MAX_CHECK_S + 5
 _LIMITS = (
@@ -46,8 +49,13 @@ def main() -> None:
     """Check the package named on the command line."""
     end_with_caller()
     limit_resources()
-    print("\n" + msgspec.json.encode(verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2]))).decode(), flush=True)
+    say("\n", verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2])))
     os._exit(0)  # nothing that a library says on its way out may follow the verdict
+
+
+def say(before: str, what: Understood | Verdict) -> None:
+    """Print a line for the caller."""
+    print(before + msgspec.json.encode(what).decode(), flush=True)
 
 
 def end_with_caller() -> None:
@@ -96,7 +104,13 @@ def _import_all(package: ModelPackage, backend: Backend) -> None:
 def verdict(folder: Path, backend: Backend) -> Verdict:
     """Load a package, run its self-test, and see that it repeats itself."""
     try:
+        began_s = time.thread_time()
         package = read_package(folder)
+        if (read_s := time.thread_time() - began_s) > MAX_READ_S:
+            raise ModelError(
+                f"takes {read_s:.2g} s to read; at most {MAX_READ_S:g} s are allowed", path=folder / MANIFEST
+            )
+        say("", Understood(package.digest))
         if os.geteuid() == 0:
             _import_all(package, backend)
             become_nobody()
@@ -111,12 +125,31 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         answers = classifier.self_test_answers()
         classifier.check_repeatable()
     except AudiomonError as error:
-        return Verdict(error=str(error)[:MAX_ERROR_CHARS])
+        return _refusal(folder, error)
     except MemoryError:
         # A damaged model asks for what its garbage says.
         most = f"{MAX_MEMORY_BYTES >> 20} MiB"
-        return Verdict(error=f"{folder / WEIGHTS}: {backend} needs more than {most} of memory for it; is it damaged?")
+        return Verdict(error=f"{backend} needs more than {most} of memory for it; is it damaged?", file="model.tflite")
     return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
+
+
+def _refusal(folder: Path, error: AudiomonError) -> Verdict:
+    """Say what is wrong, and where, as far as that is in the package."""
+    name: Place = ""
+    if error.path == folder:
+        name = "."
+    elif error.path == folder / MANIFEST:
+        name = "model.yaml"
+    elif error.path == folder / WEIGHTS:
+        name = "model.tflite"
+    reason = error.reason if name or error.path is None else str(error)
+    return Verdict(
+        error=reason[:MAX_ERROR_CHARS],
+        file=name,
+        line=error.line,
+        key=error.key,
+        in_manifest=isinstance(error, ConfigError),
+    )
 
 
 if __name__ == "__main__":

@@ -4,18 +4,21 @@ Believes nothing that comes back: a hostile model may have taken that process ov
 it runs is bounded, and it ends when its caller does.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from audiomon.errors import ModelError
+from audiomon.errors import ConfigError, ModelError
 from audiomon.models.classifier import compare_answers
 from audiomon.models.interpreter import Backend
-from audiomon.models.package import ModelPackage
+from audiomon.models.package import WEIGHTS, ModelPackage, parse_package, read_files
 
 # A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
 # long could not keep up with a microphone either.
@@ -27,7 +30,20 @@ MAX_ERROR_CHARS = 500
 _MAX_END_S = 2.0
 
 
-class Verdict(msgspec.Struct, frozen=True):
+Place = Literal["", ".", "model.yaml", "model.tflite"]
+
+
+class Understood(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the checking process prints once it has read the package and compiled its rules, in little enough time.
+
+    Attributes:
+        digest: of the files that it has read; see `audiomon.models.package.PackageFiles`.
+    """
+
+    digest: str
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the checking process prints, as its last line.
 
     Attributes:
@@ -36,6 +52,10 @@ class Verdict(msgspec.Struct, frozen=True):
         load_s: how long loading the model took, in seconds of CPU time.
         clipped: share of the self-test windows' values that its quantised input cannot hold.
         error: what is wrong with it, or nothing.
+        file: which of the package's files that is about; ``.`` for its folder; or nothing.
+        line: of that file.
+        key: in that file.
+        in_manifest: whether it is the manifest that is wrong.
     """
 
     fingerprint: str = ""
@@ -43,13 +63,19 @@ class Verdict(msgspec.Struct, frozen=True):
     load_s: float = 0.0
     clipped: float = 0.0
     error: str = ""
+    file: Place = ""
+    line: int | None = None
+    key: str = ""
+    in_manifest: bool = False
 
 
 class CheckingProcess:
     """A package's check, running beside whatever the caller does meanwhile.
 
+    Its caller reads the files too, but understands nothing of them before the other process has.
+
     Args:
-        package: to be checked; the child gets its folder, and must find the same there.
+        folder: of the package.
         backend: which runtime.
 
     Attributes:
@@ -57,14 +83,15 @@ class CheckingProcess:
         clipped: see `Verdict`; 0 until the check has passed.
     """
 
-    def __init__(self, package: ModelPackage, backend: Backend) -> None:
+    def __init__(self, folder: Path, backend: Backend) -> None:
         self.load_s = 0.0
         self.clipped = 0.0
-        self._package = package
+        self._folder = folder
         self._backend = backend
+        self._package: ModelPackage | None = None
         self._process = subprocess.Popen(
             # -P: not whatever lies in the current folder, but the modules that this process uses.
-            [sys.executable, "-P", "-m", "audiomon.models.checking", str(package.folder.absolute()), backend],
+            [sys.executable, "-P", "-m", "audiomon.models.checking", str(folder.absolute()), backend],
             stdin=subprocess.PIPE,  # never written to: its other end closes when this process ends, however that is
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -73,6 +100,8 @@ class CheckingProcess:
         )
         # Read all along: a child that is waited for only when it has ended must not wait for its answers to be taken.
         self._output = bytearray()
+        self._understood: Understood | None = None
+        self._has_understood = threading.Event()
         self._reading = threading.Thread(target=self._read, name="checking", daemon=True)
         self._reading.start()
 
@@ -91,26 +120,48 @@ class CheckingProcess:
         self._process.kill()
         self._reading.join(_MAX_END_S)
 
+    def package(self) -> ModelPackage:
+        """Return the package, as soon as the other process has understood it.
+
+        Raises:
+            ModelError, ConfigError: it is none.
+        """
+        if self._package is None:
+            if not self._has_understood.wait(MAX_CHECK_S):
+                self.kill()
+                raise ModelError(f"took longer than {MAX_CHECK_S} s to read", path=self._folder)
+            if self._understood is None:
+                self._verdict()  # says why not
+                raise ModelError("could not be checked: nothing was said of it", path=self._folder)
+            files = read_files(self._folder)
+            if files.digest != self._understood.digest:
+                raise ModelError("changed while it was being checked; try again", path=self._folder)
+            self._package = parse_package(files)
+        return self._package
+
     def wait(self) -> None:
         """Return when the package has passed.
 
         Raises:
-            ModelError: it did not.
+            ModelError, ConfigError: it did not.
         """
-        compare_answers(self._package, self.answers())
+        answers = self.answers()
+        compare_answers(self.package(), answers)
 
     def answers(self) -> tuple[tuple[float, ...], ...]:
         """Return what the model says to the self-test sounds, whatever the manifest expects.
 
         Raises:
-            ModelError: the model cannot be used at all.
+            ModelError, ConfigError: the package cannot be used at all.
         """
         verdict = self._verdict()
+        if verdict.fingerprint != self.package().fingerprint:
+            raise ModelError("changed while it was being checked; try again", path=self._folder)
         self.load_s, self.clipped = verdict.load_s, verdict.clipped
         return verdict.answers
 
     def _verdict(self) -> Verdict:
-        weights = self._package.weights
+        weights = self._folder / WEIGHTS
         self._reading.join(MAX_CHECK_S)
         if self._reading.is_alive():
             self.kill()
@@ -125,21 +176,33 @@ class CheckingProcess:
         except msgspec.DecodeError:
             raise ModelError(f"could not be checked: {last[:200].decode(errors='replace')}", path=weights) from None
         if verdict.error:
-            raise ModelError(verdict.error[:MAX_ERROR_CHARS])
-        if verdict.fingerprint != self._package.fingerprint:
-            raise ModelError("changed while it was being checked; try again", path=self._package.folder)
+            raise self._refusal(verdict)
         return verdict
+
+    def _refusal(self, verdict: Verdict) -> ModelError | ConfigError:
+        kind = ConfigError if verdict.in_manifest else ModelError
+        path = self._folder / verdict.file if verdict.file else None
+        return kind(verdict.error[:MAX_ERROR_CHARS], path=path, line=verdict.line, key=verdict.key)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as printed:
             while len(self._output) <= MAX_OUTPUT_BYTES and (part := printed.read(1 << 16)):
                 self._output += part
+                self._look_whether_understood()
         if len(self._output) > MAX_OUTPUT_BYTES:
             self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        self._has_understood.set()
+
+    def _look_whether_understood(self) -> None:
+        """Take the first whole line for it; what else may print comes later."""
+        if self._understood is None and (end := self._output.find(b"\n", 1)) >= 0:
+            with contextlib.suppress(msgspec.DecodeError):
+                self._understood = msgspec.json.decode(self._output[:end], type=Understood)
+                self._has_understood.set()
 
 
 def _death(number: int, backend: Backend) -> str:

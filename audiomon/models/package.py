@@ -14,7 +14,7 @@ import msgspec
 
 from audiomon.clock import SystemClock
 from audiomon.config import Document, read_document, validate
-from audiomon.errors import ModelError
+from audiomon.errors import ConfigError, ModelError
 from audiomon.models.manifest import Manifest
 from audiomon.models.plain_file import read_plain_file
 from audiomon.shipped import checkout, packaged
@@ -39,12 +39,14 @@ class ModelPackage:
         manifest: its ``model.yaml``.
         document: the same with line numbers, for errors.
         content: its ``model.tflite``.
+        digest: see `PackageFiles.digest`; empty for one that was not read from files.
     """
 
     folder: Path
     manifest: Manifest
     document: Document
     content: bytes
+    digest: str = ""
 
     @property
     def weights(self) -> Path:
@@ -60,6 +62,28 @@ class ModelPackage:
     def fingerprint(self) -> str:
         """SHA-256 of all that the manifest says, the model's checksum included."""
         return hashlib.sha256(msgspec.json.encode(self.manifest)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFiles:
+    """The bytes of a package. What they mean, and whether they belong together, is not looked at here.
+
+    Attributes:
+        folder: where they lie.
+        manifest: of ``model.yaml``.
+        content: of ``model.tflite``.
+        checksum: SHA-256 of the content.
+    """
+
+    folder: Path
+    manifest: bytes
+    content: bytes
+    checksum: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that no other two files have: what was checked is known again by it, and what failed."""
+        return hashlib.sha256(self.manifest + bytes.fromhex(self.checksum)).hexdigest()
 
 
 class _Folder:
@@ -109,19 +133,22 @@ def read_manifest(folder: Path) -> tuple[Manifest, Document]:
     """
     try:
         with _Folder(folder) as opened:
-            return _manifest(opened)
+            return _parsed(folder, _manifest(opened))
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(_NO_PACKAGE, path=folder) from None
     except OSError as error:
         raise ModelError(unreadable(error), path=folder) from None
 
 
-def _manifest(folder: _Folder) -> tuple[Manifest, Document]:
+def _manifest(folder: _Folder) -> bytes:
     try:
-        content = folder.read(MANIFEST, MAX_MANIFEST_BYTES)
+        return folder.read(MANIFEST, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         raise ModelError(_NO_PACKAGE, path=folder.path) from None
-    document = read_document(folder.path / MANIFEST, content)
+
+
+def _parsed(folder: Path, manifest: bytes) -> tuple[Manifest, Document]:
+    document = read_document(folder / MANIFEST, manifest)
     return validate(document, Manifest), document
 
 
@@ -137,6 +164,41 @@ def package_file(folder: Path, name: str) -> Path:
     return path
 
 
+def read_files(folder: Path) -> PackageFiles:
+    """Read the files of a package, and understand nothing of them.
+
+    Raises:
+        ModelError: one is missing or cannot be read.
+    """
+    try:
+        with _Folder(folder) as opened:
+            manifest, content = _manifest(opened), opened.read(WEIGHTS, MAX_WEIGHTS_BYTES)
+    except FileNotFoundError as error:
+        name = folder / WEIGHTS if error.filename == WEIGHTS else folder
+        raise ModelError(unreadable(error), path=name) from None
+    except OSError as error:
+        raise ModelError(unreadable(error), path=folder) from None
+    return PackageFiles(folder, manifest, content, hashlib.sha256(content).hexdigest())
+
+
+def parse_package(files: PackageFiles) -> ModelPackage:
+    """Understand what has been read of a package.
+
+    A stranger's manifest takes as long as it is made to: `audiomon.models.checking_process` tries that out first.
+
+    Raises:
+        ConfigError: the manifest is wrong, or the checksum differs.
+    """
+    manifest, document = _parsed(files.folder, files.manifest)
+    if files.checksum != manifest.sha256:
+        raise document.error(
+            ("sha256",),
+            f"{WEIGHTS} has the checksum {files.checksum[:12]}…, not {manifest.sha256[:12]}…: it is damaged or "
+            f"belongs to another manifest",
+        )
+    return ModelPackage(files.folder, manifest, document, files.content, files.digest)
+
+
 def read_package(folder: Path) -> ModelPackage:
     """Read a package and compare its checksum.
 
@@ -148,26 +210,14 @@ def read_package(folder: Path) -> ModelPackage:
         ConfigError: the manifest is wrong, or the checksum differs.
     """
     clock = SystemClock()
-    for pause_s in (*_TORN_PAUSES_S, None):
+    for pause_s in _TORN_PAUSES_S:
         try:
-            with _Folder(folder) as opened:
-                manifest, document = _manifest(opened)
-                content = opened.read(WEIGHTS, MAX_WEIGHTS_BYTES)
-        except FileNotFoundError as error:
-            name = folder / WEIGHTS if error.filename == WEIGHTS else folder
-            raise ModelError(unreadable(error), path=name) from None
-        except OSError as error:
-            raise ModelError(unreadable(error), path=folder) from None
-        checksum = hashlib.sha256(content).hexdigest()
-        if checksum == manifest.sha256:
-            return ModelPackage(folder, manifest, document, content)
-        if pause_s is not None:
+            return parse_package(read_files(folder))
+        except ConfigError as error:
+            if error.key != "sha256":
+                raise
             clock.sleep(pause_s)
-    raise document.error(
-        ("sha256",),
-        f"{WEIGHTS} has the checksum {checksum[:12]}…, not {manifest.sha256[:12]}…: it is damaged or "
-        f"belongs to another manifest",
-    )
+    return parse_package(read_files(folder))
 
 
 def model_folders() -> list[Path]:

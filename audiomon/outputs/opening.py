@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiomon.clock import Clock
+from audiomon.outputs.clip_handover import ClipHandover, open_clip_handover
 from audiomon.outputs.feed import Feed, open_feed
 from audiomon.outputs.journal import Journal
 from audiomon.outputs.journal_socket import JournalSocket, writes_to_journal
@@ -27,6 +28,7 @@ class OutputOptions:
         predictions: which ones; None for every one, and in the journal those of the configuration.
         instance: name of this listener among several.
         feed: path of a socket to make for the feed; None for the one that systemd passes, if it does.
+        clips: path of a socket to make for a keeper of clips; None for the one that systemd passes, if it does.
     """
 
     as_json: bool
@@ -34,6 +36,7 @@ class OutputOptions:
     predictions: Selection | None
     instance: str
     feed: Path | None = None
+    clips: Path | None = None
 
 
 def screen(options: OutputOptions, *, dated: bool = True) -> Output:
@@ -62,6 +65,22 @@ def live_outputs(options: OutputOptions, clock: Clock) -> Fanout:
     """
     opened = (output(options, clock) for output in _LIVE_OUTPUTS)
     return Fanout([output for output in opened if output is not None], clock)
+
+
+def clip_handover(options: OutputOptions, clock: Clock) -> ClipHandover | None:
+    """Open the way to a keeper of clips; None if there is none.
+
+    Args:
+        options: what to write.
+        clock: times how long clips wait.
+
+    Raises:
+        UserError: the socket cannot be made where it is asked for.
+    """
+    if options.clips is not None:
+        return open_clip_handover(options.clips, options.instance, clock)
+    passed = passed_socket("clips")
+    return None if passed is None else ClipHandover(passed, options.instance, clock)
 
 
 def in_service(options: OutputOptions) -> bool:

@@ -6,6 +6,40 @@ FILE = "status.json"
 
 # How often the daemon writes it. systemd's status line wakes process 1 each time; the file is in memory.
 WRITE_S = 5.0
+# State of a daemon that has no configuration or model to listen with yet.
+WAITING = "waiting"
+
+
+class ClipCounts(msgspec.Struct, frozen=True):
+    """What has become of clips: those offered were refused, kept or dropped, or are on their way.
+
+    Attributes:
+        keeper: whether one is connected.
+        offered: events, or events that overlap, whose sound was wanted.
+        refused: by reason: in the listener, before sound left its memory; see `audiomon.pipeline.clips.Refusal`.
+        kept: that the keeper has written.
+        dropped: by reason: passed, and not kept: no keeper was there, it was slow or had no room.
+        on_their_way: now.
+    """
+
+    keeper: bool = False
+    offered: int = 0
+    refused: dict[str, int] = {}
+    kept: int = 0
+    dropped: dict[str, int] = {}
+    on_their_way: int = 0
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        parts = [f"{self.offered} offered", f"{self.kept} kept"]
+        for word, counts in (("refused", self.refused), ("dropped", self.dropped)):
+            if total := sum(counts.values()):
+                reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+                parts.append(f"{total} {word} ({reasons})")
+        if self.on_their_way:
+            parts.append(f"{self.on_their_way} on their way")
+        return ", ".join([*parts, *([] if self.keeper else ["no keeper is connected"])])
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -16,7 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         version: of audiomon.
         at_s: when this was so, in seconds of the machine's monotonic clock.
         up_s: seconds that it has run for.
-        health: state of capture; see `audiomon.daemon.health.Health`.
+        health: state of capture; see `audiomon.daemon.health.Health`; or `WAITING`.
         health_s: seconds since that state began.
         reason: why nothing is heard, or what is doubtful; empty when all is well.
         microphone: name of the one that is open; empty when there is none.
@@ -44,6 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         entries_waiting: for journald to take them.
         entries_lost: that journald did not take in time.
         stage_failures: so far.
+        clips: what has become of them; None where none can be kept.
     """
 
     # Those without a default were there from the beginning; the others may be missing in what another version writes.
@@ -79,6 +114,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     entries_waiting: int = 0
     entries_lost: int = 0
     stage_failures: int = 0
+    clips: ClipCounts | None = None
 
     @property
     def line(self) -> str:

@@ -18,6 +18,8 @@ from audiomon.clock import Clock
 from audiomon.config import DecisionRules
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.accounts import Accounts, Fates
+from audiomon.pipeline.clip_cutter import ClipCutter
+from audiomon.pipeline.clips import ClipRules
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.decisions import DecisionStage, Transition
 from audiomon.pipeline.pace import Pace
@@ -63,6 +65,7 @@ class Replacement:
         hop_s: wanted seconds between windows.
         gate_dbfs: level below which windows are not classified; None for no such level.
         announce: says that it has taken over.
+        clips: which events' sound is kept; None if none ever is.
     """
 
     classifier: Classifier
@@ -70,6 +73,7 @@ class Replacement:
     hop_s: float
     gate_dbfs: float | None = None
     announce: Announce = announce_nothing
+    clips: ClipRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Listener:
         accounts: of the source's samples so far, if it has been listened to before.
         gate_dbfs: level below which windows are not classified; None for no such level.
         columns: gets what there is to look at, if given.
+        clips: cuts clips of events, by the rules of replacements, if given.
 
     Attributes:
         position: end of the last window, in the source's samples; before the first, where it began.
@@ -143,6 +148,7 @@ class Listener:
         accounts: Accounts | None = None,
         gate_dbfs: float | None = None,
         columns: ColumnSink | None = None,
+        clips: ClipCutter | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -152,6 +158,7 @@ class Listener:
         self._hop_s = hop_s
         self._gate_dbfs = gate_dbfs
         self._columns = columns
+        self._clips = clips
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
         self._stream.gate = self._new_gate()
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock, columns)
@@ -201,27 +208,38 @@ class Listener:
             late_s = (self._clock.monotonic_ns() - window.captured_ns) / 1e9
             if not (self.source.live and self.pace.sheds(late_s)):
                 return self._heard(window)
+            if self._clips is not None and self._clips.active:
+                self._clips.unheard(self._begin(window), window.end, lost=window.lost > 0)
             self.accounts.shed(self._begin(window), window.end, joined=self._joined(window))
 
     def finish(self) -> Fates:
         """Return what became of the samples after the last prediction, when nothing more will be heard."""
+        if self._clips is not None:
+            self._clips.close()
         # A live source goes on capturing while it is not read.
         self.accounts.finish(max(self._stream.read_end, self.source.captured_end), self.windows.lost)
         return self.accounts.take()
 
     def switch_off(self) -> tuple[Event, ...]:
         """Turn off whatever label is on: nothing more will be heard from here."""
+        if self._clips is not None:
+            self._clips.close()
         time_ns = self._clock.time_ns()
         ended, self._ended_events = self._ended_events, ()
         return ended + tuple(self._event(change, time_ns) for change in self.decisions.switch_off(self._last_s))
 
     def _heard(self, window: Window) -> Heard:
+        clips = self._clips if self._clips is not None and self._clips.active else None
+        if clips is not None:
+            clips.expect()
         started_ns = self._clock.monotonic_ns()
         scores = self.classifier.scores(window.data)
         done_ns = self._clock.monotonic_ns()
         position_s = window.end / self.source.sample_rate
         time_ns = self._clock.time_ns() - (done_ns - window.captured_ns)
         events = self._decide(scores, position_s, time_ns)
+        if clips is not None:
+            clips.heard(self._begin(window), window.end, scores, events, lost=window.lost > 0)
         fates, take_overs, lost = self._settle(window)
         self.pace.add((done_ns - started_ns) / 1e9 + window.features_us / 1e6)
         best = int(scores.argmax())
@@ -246,9 +264,24 @@ class Listener:
         time_ns = self._clock.time_ns() - (self._clock.monotonic_ns() - window.captured_ns)
         nothing = np.zeros(len(self.classifier.labels), dtype=np.float32)
         events = self._decide(nothing, window.end / self.source.sample_rate, time_ns)
+        judging_s = self._judge_quiet(window, events)
         fates, take_overs, lost = self._settle(window)
-        self.pace.add(window.features_us / 1e6)
+        self.pace.add(judging_s + window.features_us / 1e6)
         return Heard(None, events, fates, take_overs, lost)
+
+    def _judge_quiet(self, window: Window, events: tuple[Event, ...]) -> float:
+        """Have a quiet window heard after all, if sound awaits its verdict; return the seconds that took."""
+        clips = self._clips
+        if clips is None or not clips.active:
+            return 0.0
+        if not clips.awaits:
+            clips.unheard(self._begin(window), window.end, events, lost=window.lost > 0)
+            return 0.0
+        started_ns = self._clock.monotonic_ns()
+        clips.expect()
+        scores = self.classifier.scores(window.data)
+        clips.heard(self._begin(window), window.end, scores, events, lost=window.lost > 0)
+        return (self._clock.monotonic_ns() - started_ns) / 1e9
 
     def _settle(self, window: Window) -> tuple[Fates, tuple[TakeOver, ...], int]:
         """Enter a window that has been decided on into the accounts.
@@ -304,6 +337,8 @@ class Listener:
         other_gate = replacement.gate_dbfs != self._gate_dbfs
         self._gate_dbfs = replacement.gate_dbfs
         self._taking_over.append(replacement)
+        if self._clips is not None and replacement.clips is not None:
+            self._clips.take_over(replacement.clips, recut=recut)
         if recut:
             self._recut()
         elif other_gate:

@@ -1,12 +1,15 @@
 """From settings to a classifier that is ready: find the package, have it checked, load it, warm it."""
 
+from pathlib import Path
+
 from audiomon.config import DecisionRules, decision_rules
 from audiomon.config.settings import Settings
 from audiomon.errors import ConfigError, FieldError, ModelError
 from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
-from audiomon.models.package import ModelPackage, find_package, read_package
+from audiomon.models.package import ModelPackage, PackageFiles, find_package, read_files, read_package
+from audiomon.pipeline.clips import clip_rules
 
 
 class LoadingModel:
@@ -14,23 +17,49 @@ class LoadingModel:
 
     Args:
         settings: names the model.
-        package: the one that it names, if it has been read already.
+        folder: of the package that it names, if that has been found already.
 
     Raises:
-        ModelError, ConfigError: the package is wrong, or the configuration names a label that it lacks.
+        ModelError, ConfigError: there is no such package.
     """
 
-    def __init__(self, settings: Settings, package: ModelPackage | None = None) -> None:
+    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
         self._settings = settings
-        self.package = package or named_package(settings)
-        self.rules = rules_for(self.package, settings)
         self._backend = choose_backend(settings.config.interpreter)
-        self._checking = CheckingProcess(self.package, self._backend)
+        self._checking = CheckingProcess(folder or named_folder(settings), self._backend)
+        self._rules: DecisionRules | None = None
 
     @property
     def checked(self) -> bool:
         """Whether the checking process has ended, well or not."""
         return self._checking.ended
+
+    @property
+    def package(self) -> ModelPackage:
+        """The package, once the checking process has understood it; its model may still be in its check.
+
+        Raises:
+            ModelError, ConfigError: it is none.
+        """
+        try:
+            return self._checking.package()
+        except ModelError as error:
+            raise _at_model_key(error, self._settings) from None
+
+    @property
+    def rules(self) -> DecisionRules:
+        """The decisions, those of the configuration laid over the package's.
+
+        Raises:
+            ModelError, ConfigError: they contradict each other, or it is no package.
+        """
+        if self._rules is None:
+            try:
+                self._rules = rules_for(self.package, self._settings)
+            except ConfigError:
+                self.cancel()
+                raise
+        return self._rules
 
     def wait(self) -> None:
         """Wait for the check.
@@ -66,9 +95,14 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
     """Lay the configuration's decisions over those of the package's manifest.
 
     Raises:
-        ConfigError: the configuration contradicts itself, or names a label that the model lacks.
+        ConfigError: the configuration contradicts itself, or names a label that the model lacks, there or for clips.
     """
     manifest = package.manifest
+    if settings.document is not None:
+        try:
+            clip_rules(manifest.labels, settings.config.clips)
+        except FieldError as error:
+            raise settings.document.error(("clips", *error.keys), error.reason) from None
     try:
         return decision_rules(manifest.labels, manifest.decisions, settings.config.decisions)
     except FieldError as error:
@@ -76,14 +110,38 @@ def rules_for(package: ModelPackage, settings: Settings) -> DecisionRules:
         raise document.error(("decisions", *error.keys), error.reason) from None
 
 
+def named_folder(settings: Settings) -> Path:
+    """Return the folder of the package that the settings name.
+
+    Raises:
+        ModelError, ConfigError: there is none.
+    """
+    try:
+        return find_package(settings.config.model, settings.folder)
+    except ModelError as error:
+        raise _at_model_key(error, settings) from None
+
+
+def named_files(settings: Settings) -> PackageFiles:
+    """Read the files of the package that the settings name, and understand nothing of them.
+
+    Raises:
+        ModelError, ConfigError: there is none.
+    """
+    try:
+        return read_files(named_folder(settings))
+    except ModelError as error:
+        raise _at_model_key(error, settings) from None
+
+
 def named_package(settings: Settings) -> ModelPackage:
-    """Read the package that the settings name.
+    """Read the package that the settings name, in this process.
 
     Raises:
         ModelError, ConfigError: there is none, or it is wrong.
     """
     try:
-        return read_package(find_package(settings.config.model, settings.folder))
+        return read_package(named_folder(settings))
     except ModelError as error:
         raise _at_model_key(error, settings) from None
 

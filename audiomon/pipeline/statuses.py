@@ -45,23 +45,6 @@ def hop_in_words(asked_s: float, hop_s: float) -> str:
     return f"a prediction every {hop_s:.3f} s" + (f" (asked: {asked_s:g} s)" if abs(asked_s - hop_s) > 1e-6 else "")
 
 
-def losses_in_words(lost: int, away: int, reopened: int, undelivered: int) -> str:
-    """Say how much was not heard, each part with its cause, all in samples.
-
-    Args:
-        lost: captured, and overwritten before it was read or out of a new model's reach.
-        away: while no microphone was there.
-        reopened: while it was reopened for a change.
-        undelivered: about, never delivered by the device.
-    """
-    causes = (
-        (away, "while the microphone was away"),
-        (reopened, "while it was reopened"),
-        (undelivered, "never delivered (about)"),
-    )
-    return ", ".join([f"{lost} samples lost", *(f"{samples} {cause}" for samples, cause in causes if samples)])
-
-
 def summary(tally: Tally, heard_s: float, elapsed_s: float, clock: Clock, left_over_s: float | None = None) -> Status:
     """Sum up what has been done from beginning to end.
 
@@ -127,7 +110,7 @@ def _labels(tally: Tally) -> str:
 
 def _missing(tally: Tally) -> str:
     shed = f"{tally.windows_shed} windows shed ({tally.shed} samples), " if tally.windows_shed else ""
-    return f"{shed}{losses_in_words(tally.lost, tally.away, tally.reopened, tally.undelivered)}"
+    return f"{shed}{tally.losses.words}"
 
 
 def _gated(tally: Tally) -> str:
@@ -146,12 +129,9 @@ def _facts(tally: Tally) -> Facts:
         "events": tally.events,
         "classified": tally.classified,
         "shed": tally.shed,
-        "lost": tally.lost,
-        "lost_away": tally.away,
-        "lost_reopened": tally.reopened,
+        **tally.losses.facts,
         "left_over": tally.left_over,
         "windows_shed": tally.windows_shed,
-        "undelivered": tally.undelivered,
         "gated": tally.gated,
         "gate_saved_s": round(tally.saved_s, 3),
     }

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.pipeline.accounts import Fates
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Prediction
 
 # Latencies kept for percentiles: the last hour at two predictions a second.
@@ -84,6 +85,11 @@ class Tally:
     inference_us: Latency = field(default_factory=Latency)
     lag_ms: Latency = field(default_factory=Latency)
 
+    @property
+    def losses(self) -> Losses:
+        """What was not heard."""
+        return Losses(self.lost, self.away, self.reopened, self.undelivered)
+
     def add(self, prediction: Prediction, turned_on: int, fates: Fates) -> None:
         """Count one prediction, the events that it led to, and the samples since the one before."""
         self.predictions += 1
@@ -144,19 +150,12 @@ class Counting:
             self.total.undelivered += samples
             self._period.undelivered += samples
 
-    def add_missed(self, samples: int, *, away: bool) -> None:
-        """Count samples that there would have been between two streams.
-
-        Args:
-            samples: at the rate of the second one.
-            away: whether the microphone was away meanwhile; otherwise it was reopened.
-        """
+    def add_missed(self, missed: Losses) -> None:
+        """Count samples that there would have been between two streams."""
         with self._lock:
             for tally in (self.total, self._period):
-                if away:
-                    tally.away += samples
-                else:
-                    tally.reopened += samples
+                tally.away += missed.away
+                tally.reopened += missed.reopened
 
     def take_period(self) -> Tally:
         """Return the tally of what was counted since the last call."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from audiomon.clock import Clock
 from audiomon.errors import DeviceError
 from audiomon.pipeline.listener import Heard, Listener, TakeOver
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.overload import Overload
 from audiomon.pipeline.prediction import Prediction, Status, StatusKind
@@ -173,6 +174,6 @@ class InferenceWorker:
             StatusKind.AUDIO_LOST,
             f"lost {lost} samples ({seconds:.2f} s) of {self._listener.source.name}",
             self._clock.time_ns(),
-            {"lost": lost, "lost_s": round(seconds, 6)},
+            {**Losses(lost).facts, "lost_s": round(seconds, 6)},
             "warning",
         )

@@ -26,6 +26,7 @@ select distinct on (_BOOT_ID, __MONOTONIC_TIMESTAMP)
     when '1ad47fa221684966a672642bcdaf8e3b' then 'model-reverted'
     when 'ffafeefdfe3c4e448db023558bb477f3' then 'audio-lost'
     when '4f1fc1cf59d64e8d838a618674c6cbd4' then 'undelivered'
+    when '0627d4f34b1944cc904df09c74fd1b90' then 'device-back'
     when 'ab2f947a7dda4dc99f97f0f696bb47f9' then 'stopped'
     else 'other'
   end as kind,
@@ -39,9 +40,12 @@ select distinct on (_BOOT_ID, __MONOTONIC_TIMESTAMP)
   AUDIOMON_HEALTH as health,
   try_cast(AUDIOMON_HEARD_S as double) as heard_s,
   try_cast(AUDIOMON_LAG_MS_P99 as double) as lag_ms_p99,
-  -- samples; summaries sum up what these entries say one by one
-  case when kind in ('audio-lost', 'undelivered', 'model-swapped', 'config-applied')
-    then coalesce(try_cast(AUDIOMON_LOST as bigint), 0) else 0 end as lost
+  -- Samples not heard, by cause, where they are told of one by one; summaries have the sums of the same.
+  kind in ('audio-lost', 'undelivered', 'model-swapped', 'config-applied', 'device-back') as tells_losses,
+  case when tells_losses then coalesce(try_cast(AUDIOMON_LOST as bigint), 0) else 0 end as lost,
+  case when tells_losses then coalesce(try_cast(AUDIOMON_LOST_AWAY as bigint), 0) else 0 end as lost_away,
+  case when tells_losses then coalesce(try_cast(AUDIOMON_LOST_REOPENED as bigint), 0) else 0 end as lost_reopened,
+  case when tells_losses then coalesce(try_cast(AUDIOMON_UNDELIVERED as bigint), 0) else 0 end as undelivered
 from read_json(
   getvariable('fleet'),
   format = 'newline_delimited',
@@ -51,7 +55,8 @@ from read_json(
     _MACHINE_ID: 'varchar', MESSAGE_ID: 'varchar', PRIORITY: 'varchar', MESSAGE: 'varchar',
     AUDIOMON_INSTANCE: 'varchar', AUDIOMON_LABEL: 'varchar', AUDIOMON_SCORE: 'varchar', AUDIOMON_DURATION_S: 'varchar',
     AUDIOMON_MODEL: 'varchar', AUDIOMON_MODEL_SHA256: 'varchar', AUDIOMON_HEALTH: 'varchar', AUDIOMON_HEARD_S: 'varchar',
-    AUDIOMON_LAG_MS_P99: 'varchar', AUDIOMON_LOST: 'varchar'
+    AUDIOMON_LAG_MS_P99: 'varchar', AUDIOMON_LOST: 'varchar', AUDIOMON_LOST_AWAY: 'varchar',
+    AUDIOMON_LOST_REOPENED: 'varchar', AUDIOMON_UNDELIVERED: 'varchar'
   }
 );
 
@@ -78,6 +83,9 @@ select
   sum(heard_s) filter (kind = 'summary') as heard_s,
   count(*) filter (kind = 'event-on') as events,
   sum(lost) as lost,
+  sum(lost_away) as lost_away,
+  sum(lost_reopened) as lost_reopened,
+  sum(undelivered) as undelivered,
   max(lag_ms_p99) as lag_ms_p99,
   arg_max(model, time) as model,
   arg_max(model_sha256, time) filter (model_sha256 is not null) as model_sha256,

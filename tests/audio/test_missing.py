@@ -9,15 +9,15 @@ from audiomon.audio.missing import MissingMeter
 RATE = 22_050
 
 
-def finds(seconds, *, drift_ppm=0.0, jitter_s=0.01, losses=(), stops=(), seed=1):
-    """(frames, monotonic ns) of every find of a device that delivers 50 ms chunks and is looked at every 0.1 s.
+def finds(seconds, *, drift_ppm=0.0, jitter_s=0.01, losses=(), stops=(), every_s=0.1, seed=1):
+    """(frames, monotonic ns) of every find of a device that delivers 50 ms chunks and is looked at every ``every_s``.
 
     ``losses`` are (when, seconds) that the device drops; ``stops`` are (when, seconds) during which nobody looks, after
     which everything that came meanwhile is found at once.
     """
     chance, at_s = random.Random(seed), 0.0
     while at_s < seconds:
-        at_s += 0.1 + chance.expovariate(1 / jitter_s)
+        at_s += every_s + chance.expovariate(1 / jitter_s)
         for begin_s, lasts_s in stops:
             if begin_s <= at_s < begin_s + lasts_s:
                 at_s = begin_s + lasts_s
@@ -33,14 +33,16 @@ def undelivered(*arguments, **options):
 
 @pytest.mark.parametrize("drift_ppm", [-500, -100, 0, 30, 100, 500])
 @pytest.mark.parametrize("jitter_s", [0.002, 0.05])
-def test_an_hour_of_drift_and_jitter_are_no_loss(drift_ppm, jitter_s):
-    assert undelivered(3600, drift_ppm=drift_ppm, jitter_s=jitter_s) == []
+@pytest.mark.parametrize("every_s", [0.1, 1.0])
+def test_an_hour_of_drift_and_jitter_are_no_loss(drift_ppm, jitter_s, every_s):
+    assert undelivered(3600, drift_ppm=drift_ppm, jitter_s=jitter_s, every_s=every_s) == []
 
 
 @pytest.mark.parametrize("drift_ppm", [-100, 0, 100])
 @pytest.mark.parametrize("lost_s", [0.1, 0.7, 18.0])
-def test_what_a_device_drops_is_measured_to_within_the_stated_uncertainty(drift_ppm, lost_s):
-    (one,) = undelivered(900, drift_ppm=drift_ppm, losses=[(600.3, lost_s)])
+@pytest.mark.parametrize("every_s", [0.1, 0.5, 1.0])
+def test_what_a_device_drops_is_measured_to_within_the_stated_uncertainty(drift_ppm, lost_s, every_s):
+    (one,) = undelivered(900, drift_ppm=drift_ppm, losses=[(600.3, lost_s)], every_s=every_s)
     assert abs(one.samples - lost_s * RATE) <= one.uncertain
     assert one.uncertain < 0.05 * RATE
 

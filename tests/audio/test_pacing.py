@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -72,6 +73,72 @@ class Card:
                 self.delays_ns.append(now_ns - came_ns)
                 due_ns = cadence.found(available, available - block, now_ns)
             now_ns = max(now_ns, due_ns) + WAKING_UP_NS + next(self.late_ns)
+
+
+HOP = 11_264
+
+
+@dataclass
+class Window:
+    """A reader that waits for windows, one after the other, served as the capture thread does it, for two minutes."""
+
+    chunks: Iterator[int]
+    late_ns: Iterator[int] = field(default_factory=lambda: iter(lambda: 0, 1))
+    looks: int = 0
+    windows: int = 0
+    delays_ns: list[int] = field(default_factory=list)
+
+    def run(self, cadence: Cadence) -> None:
+        came, read, now_ns, wanted = 0, 0, 0, HOP
+        coming, completed_ns = next(self.chunks), 0
+        while now_ns < 120_000_000_000:
+            while (next_ns := (came + coming) * 1_000_000_000 // RATE) <= now_ns:
+                came, coming = came + coming, next(self.chunks)
+                completed_ns = completed_ns or (next_ns if came >= wanted else 0)
+            self.looks += 1
+            available = came - read
+            if available < cadence.enough_samples:
+                due_ns = cadence.missed(available, now_ns)
+            else:
+                read = came
+                if read >= wanted:
+                    self.delays_ns.append(now_ns - completed_ns)
+                    self.windows, wanted, completed_ns = self.windows + 1, wanted + HOP, 0
+                due_ns = cadence.found(available, 0, now_ns, wanted - read)
+            now_ns = max(now_ns, due_ns) + WAKING_UP_NS + next(self.late_ns)
+
+
+@pytest.mark.parametrize("chunk", [220, 441, 1024, 1104, 2205, 4096])
+def test_what_a_reader_lacks_is_found_soon_after_it_is_complete_with_about_a_look_a_window(chunk):
+    window = Window(iter(lambda: chunk, 0))
+    window.run(Cadence(RATE, BLOCK))
+    settled = window.delays_ns[20:]
+    assert max(settled) < 3_500_000
+    assert window.looks < 1.6 * window.windows
+
+
+def test_chunks_that_differ_a_little_cost_few_looks_more():
+    lengths = [1102, 1104, 1105, 1102, 1104, 1114, 1104, 1095]
+    window = Window(itertools.cycle(lengths))
+    window.run(Cadence(RATE, BLOCK))
+    assert window.looks < 2 * window.windows
+    assert sorted(window.delays_ns)[len(window.delays_ns) * 9 // 10] < 10_000_000
+
+
+def test_a_reader_in_a_hurry_is_served_when_what_it_lacks_is_complete():
+    cadence = Cadence(RATE, BLOCK)
+    now_ns = 5_000_000_000
+    assert cadence.found(RATE, 0, now_ns, RATE) > now_ns + 900_000_000
+    assert cadence.hurried(now_ns, RATE // 2) == pytest.approx(now_ns + 500_000_000, abs=2e6)
+    assert cadence.enough_samples == RATE // 2
+    assert cadence.hurried(now_ns, None) == pytest.approx(now_ns + 100_000_000, abs=2e6)
+
+
+def test_when_what_a_reader_lacks_does_not_come_in_time_blocks_are_read():
+    cadence = Cadence(RATE, BLOCK)
+    now_ns = cadence.found(RATE, 0, 5_000_000_000, RATE)
+    assert cadence.missed(0, now_ns) < now_ns + 10_000_000
+    assert cadence.enough_samples < BLOCK
 
 
 @pytest.mark.parametrize("chunk", [220, 441, 1024, 1104, 2048, 2205, 2400, 4096])

@@ -224,6 +224,7 @@ class Device:
 
     sample_rate = RATE
     channels = 1
+    kept_s = 0.0
     ending = False
 
     def __init__(self, samples: np.ndarray, error: Exception | None = None) -> None:
@@ -288,13 +289,86 @@ def test_a_device_that_does_not_let_go_is_not_released_until_it_does():
         time.sleep(0.01)
 
 
+class Keeping(Device):
+    """A device that keeps two seconds, and makes samples as time passes; counts how often it is looked at."""
+
+    kept_s = 2.0
+
+    def __init__(self) -> None:
+        super().__init__(noise(60 * RATE))
+        self.looks = 0
+        self.began_s = time.monotonic()
+        self._read = 0
+
+    def available(self) -> int:
+        self.looks += 1
+        return int((time.monotonic() - self.began_s) * RATE) - self._read
+
+    def read(self, count: int) -> bytes:
+        self._read += count
+        return super().read(count)
+
+
+def looks_per_read(source: LiveSource, device: Keeping, frames: int, reads: int) -> float:
+    """How often the device is looked at, for each read that was answered."""
+    source.read(frames)
+    before = device.looks
+    for _ in range(reads):
+        block = source.read(frames)
+        assert block is not None
+        assert len(block.samples) == frames
+    return (device.looks - before) / reads
+
+
+def test_a_reader_of_more_than_a_block_is_served_when_what_it_lacks_is_complete():
+    device = Keeping()
+    with CapturedSource(lambda: device, block_ms=20) as source:
+        # Blocks would be ten looks each.
+        assert looks_per_read(source, device, RATE // 5, 10) < 5
+        assert source.due_ns > time.monotonic_ns() - 10_000_000_000
+        assert looks_per_read(source, device, RATE // 100, 20) < 5
+
+
+def test_where_nobody_waits_or_the_device_keeps_little_it_is_read_block_by_block():
+    for kept_s in (2.0, 0.0):
+        device = Keeping()
+        device.kept_s = kept_s
+        with CapturedSource(lambda device=device: device, block_ms=20) as source:
+            deadline = time.monotonic() + PATIENCE_S
+            while source.captured_end < RATE // 2:
+                if not kept_s:
+                    source.read(RATE // 5)
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            assert device.looks > 15
+
+
+def test_a_reader_that_wants_less_than_it_said_does_not_wait_for_what_it_said():
+    device = Keeping()
+    with CapturedSource(lambda: device, block_ms=20) as source:
+        for _ in range(3):
+            source.read(RATE)
+        asked = source.captured_end
+        source.read(RATE // 10)
+        assert source.captured_end - asked < RATE
+
+
+def test_closing_does_not_wait_until_samples_are_due():
+    device = Keeping()
+    source = CapturedSource(lambda: device)
+    for _ in range(2):
+        source.read(RATE)
+    source.close()
+    assert source.released
+
+
 def test_a_live_source_need_be_nothing_but_what_the_protocol_says():
     class Stub:
         """Typed by the protocol alone."""
 
         name, sample_rate, channels, live = "stub", RATE, 1, True
         identity = Device(noise(0))
-        captured_end = captured_ns = 0
+        captured_end = captured_ns = due_ns = 0
         failure = None
         released = False
 

@@ -41,7 +41,7 @@ class Swap:
         to_prediction_s: from the save to the arrival of the new model's first prediction here.
         checked_s: reading and checking the new model, in a process of its own.
         loaded_s: loading and warming it beside the old one.
-        lost: sample frames that no window covered.
+        lost: sample frames that no window covered, or that were not captured meanwhile.
     """
 
     to_prediction_s: float
@@ -196,7 +196,7 @@ def _swap(daemon: _Daemon, name: str, hop_s: float) -> Swap:
     _, status = daemon.wait(lambda line: line.get("kind") in ("model-swapped", "swap-refused"), saved_s)
     if status["kind"] == "swap-refused":
         raise AudiomonError(f"the listener refused {name}: {status['message']}")
-    return Swap(came_s - saved_s, status["checked_s"], status["loaded_s"], status["lost"])
+    return Swap(came_s - saved_s, status["checked_s"], status["loaded_s"], status["lost"] + status["lost_reopened"])
 
 
 @contextmanager

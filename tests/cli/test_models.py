@@ -1,8 +1,11 @@
+import hashlib
 import os
+import shutil
 
 import pytest
 
 from tests.cli.command import noise
+from tests.models.https_server import Server, make_certificate
 from tests.models.metadata import described_model, model_metadata, tensor, with_metadata
 from tests.models.tiny import FIXTURES, LABELS
 
@@ -119,3 +122,34 @@ def test_a_place_that_only_root_may_write_is_met_with_sudo(audiomon):
         pytest.skip("root may write anywhere")
     (audiomon.folder / "claps.tflite").write_bytes(described_model())
     assert "run it again with sudo" in audiomon("models", "add", "claps.tflite", "--to", "/usr/x", model=None).refused()
+
+
+def test_the_catalogue_says_what_each_model_is_good_for(audiomon):
+    out = audiomon("models", "get", model=None).out
+    assert "yamnet       521 everyday sounds" in out
+    assert "https://" in out
+    assert "there are: yamnet" in audiomon("models", "get", "absent", model=None).refused()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the server's certificate")
+def test_a_published_model_is_fetched_checked_and_added(audiomon, tmp_path, monkeypatch):
+    make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
+    server = Server(tmp_path, described_model())
+    try:
+        address, sha256 = server.address("/whole?claps.tflite"), hashlib.sha256(described_model()).hexdigest()
+        added = audiomon("models", "add", address, "--sha256", sha256, "--name", "fetched", model=None)
+        assert added.status == 0, added
+        assert f"added_from   {address}" in audiomon("models", "show", "fetched", model=None).out
+        wrong = audiomon("models", "add", address, "--sha256", "0" * 64, "--name", "wrong", model=None)
+        assert "is not the file that it should be" in wrong.refused()
+    finally:
+        server.close()
+    assert not list((audiomon.folder / "models").glob(".*"))
+    assert "an address needs --sha256" in audiomon("models", "add", address, model=None).refused()
+
+
+def test_the_checksum_of_a_file_that_is_here_is_checked_too(audiomon):
+    file = FIXTURES / "float32.tflite"
+    wrong = audiomon("models", "add", file, "--sha256", "0" * 64, "--name", "wrong", model=None)
+    assert wrong.refused().endswith(f"has another SHA-256 than {'0' * 64}")

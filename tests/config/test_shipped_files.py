@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from audiomon.config import (
+    Clips,
     Config,
     Decisions,
     Feed,
@@ -30,7 +31,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = REPOSITORY / "config" / "audiomon.yaml"
 SCHEMA = REPOSITORY / "config" / "audiomon.schema.json"
 
-GROUPS = {"": Config, "microphone": Microphone, "decisions": Decisions, "journal": Journal, "feed": Feed}
+GROUPS = {
+    "": Config,
+    "microphone": Microphone,
+    "decisions": Decisions,
+    "journal": Journal,
+    "feed": Feed,
+    "clips": Clips,
+}
 # What applies where neither the configuration nor the model says anything.
 LAST_RESORT = {"smoothing_s": "1", "allow": "every label", "deny": "none", "labels": "none"} | {
     field: f"{getattr(Threshold(), field):g}" for field in Threshold.__slots__
@@ -54,6 +62,8 @@ WRONG = [
     "decisions: {labels: {speech: {off: -1}}}",
     "decisions: {deny: background}",
     "journal: {predictions: all}",
+    "clips: {labels: dog_bark}",
+    "clips: {never_above: 2}",
     "{hop_s: 0.5, hop_fraction: 0.5}",
     "model:",
     "model: ''",
@@ -134,6 +144,8 @@ def validator():
 
 
 def _number(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "as below" if value else "none"
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

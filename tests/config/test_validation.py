@@ -91,7 +91,7 @@ def test_what_is_left_out_is_as_by_default(path, text):
         (
             "zzz: 1\n",
             "1: zzz: is not a key that is known here; known here: "
-            "decisions, feed, gate_dbfs, hop_fraction, hop_s, interpreter, journal, microphone, model, threads",
+            "clips, decisions, feed, gate_dbfs, hop_fraction, hop_s, interpreter, journal, microphone, model, threads",
         ),
         (
             "microphone:\n  device: x\n  chanel: 1\n",
@@ -179,3 +179,25 @@ def test_any_data_becomes_a_configuration_or_one_line(data, tmp_path_factory):
         return
     assert message.isprintable()
     assert message.startswith(f"{path}:")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "clips: {labels: [dog_bark], before_s: 9}",
+            "1: clips.before_s: is 9, must be at most 8: microphone.ring_s - 2",
+        ),
+        ("clips: {longest_s: 3}", "1: clips.longest_s: is 3, must be more than before_s, 3"),
+        ("clips:\n  never: speech\n", "2: clips.never: is 'speech', must be a list of text"),
+    ],
+)
+def test_clips_that_cannot_be_cut_are_refused(path, text, said):
+    assert refusal(path, text).startswith(said)
+
+
+def test_the_only_way_to_keep_sound_unjudged_is_an_empty_list_that_is_written_out(path):
+    path.write_text("clips: {labels: [dog_bark]}\n")
+    assert load_config(path)[0].clips.never
+    path.write_text("clips: {labels: [dog_bark], never: []}\n")
+    assert load_config(path)[0].clips.never == ()

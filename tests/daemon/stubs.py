@@ -17,6 +17,7 @@ from audiomon.config.settings import Settings
 from audiomon.daemon.running import Running
 from audiomon.errors import DeviceError
 from audiomon.features import WaveformSpec
+from audiomon.pipeline.clips import Clip, NoClip
 from audiomon.pipeline.prediction import Event, Prediction, Status
 from tests.manual_clock import ManualClock
 
@@ -44,7 +45,7 @@ class StubClassifier:
         self.labels = LABELS
         manifest = SimpleNamespace(name=name, labels=LABELS, input=self.spec, sha256=name * 8)
         self.package = SimpleNamespace(
-            manifest=manifest, files=(), fingerprint=name, folder=Path("/nonexistent") / name
+            manifest=manifest, files=(), fingerprint=name, digest=name, folder=Path("/nonexistent") / name
         )
         self.interpreter = SimpleNamespace(backend="litert", version="0")
         self._on_scores = on_scores
@@ -93,7 +94,7 @@ class StubSource:
         self.identity = StubIdentity(name)
         self.closed = self.holds_on = False
         self.failure: DeviceError | None = None
-        self.captured_ns = self.captured_end = 0
+        self.captured_ns = self.captured_end = self.due_ns = 0
         self.missing: list[Missing] = []
         self._clock = clock
         self._read_end = 0
@@ -149,6 +150,10 @@ class StubSource:
         samples = np.zeros((count, 1), dtype=np.int16)
         return Block(self._read_end - count, samples, 0, self.captured_ns - later_ns)
 
+    def copy(self, position: int, count: int) -> np.ndarray:
+        assert 0 <= position <= position + count <= self.captured_end
+        return np.arange(position, position + count).astype(np.int16).reshape(-1, 1)
+
     def rewind(self, frames: int) -> int:
         frames = min(frames, self._read_end)
         self._read_end -= frames
@@ -166,8 +171,27 @@ class StubSource:
         self.close()
 
 
+class KeptClips:
+    """A way to a keeper that keeps everything."""
+
+    def __init__(self) -> None:
+        self.clips: list[Clip] = []
+        self.refused: list[NoClip] = []
+
+    def admit(self, _per_hour: int) -> None:
+        return None
+
+    def offer(self, clip: Clip) -> None:
+        self.clips.append(clip)
+
+    def refuse(self, refused: NoClip) -> None:
+        self.refused.append(refused)
+
+
 class KeptOutput:
     """Keeps all that it gets, in order."""
+
+    fds = ()
 
     def __init__(self) -> None:
         self.entries: list[Prediction | Event | Status] = []
@@ -180,6 +204,12 @@ class KeptOutput:
 
     def status(self, status: Status) -> None:
         self.entries.append(status)
+
+    def observe(self, observation: object) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
     @property
     def statuses(self) -> list[Status]:

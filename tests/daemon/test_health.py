@@ -25,13 +25,14 @@ def listening():
     return health
 
 
-def looked(health, newest_s, until_s):
-    """Look whenever that is due, and every second; when it was found to have stalled, or None."""
-    now_ns = round(newest_s * S)
+def looked(health, newest_s, until_s, due_s=0.0):
+    """Look whenever that is due; when it was found to have stalled, or None."""
+    now_ns = max(round(newest_s * S), health.due_ns)
     while now_ns < until_s * S:
-        if health.stalled(now_ns, round(newest_s * S)):
+        if health.stalled(now_ns, round(newest_s * S), round(due_s * S)):
             return now_ns / S
-        now_ns = min(now_ns + S, health.due_ns or now_ns + S)
+        assert health.due_ns > now_ns, "looked at now and then, not without a pause"
+        now_ns = health.due_ns
     return None
 
 
@@ -73,16 +74,30 @@ def test_attempts_come_further_apart_but_never_so_far_that_two_seconds_pass_unhe
     assert health.due_ns == now_ns
 
 
-@pytest.mark.parametrize("first_look_s", [0.0, 0.3, 0.5, 0.99])
-def test_a_stream_that_stalls_is_noticed_within_two_seconds_wherever_the_looks_fall(listening, first_look_s):
-    assert not listening.stalled(round((10 - first_look_s) * S), 10 * S)
-    assert looked(listening, 10.0, 20.0) <= 12.0
+@pytest.mark.parametrize("expected_after_s", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("looked_before_s", [0.0, 0.3, 0.5, 0.99])
+def test_a_stream_that_stalls_is_noticed_within_two_seconds_wherever_the_looks_fall(
+    listening, looked_before_s, expected_after_s
+):
+    before_ns = round((10 - looked_before_s) * S)
+    assert not listening.stalled(before_ns, before_ns - S // 10, 10 * S)
+    assert looked(listening, 10.0, 20.0, 10 + expected_after_s) <= 12.0
 
 
-def test_samples_that_keep_coming_are_no_stall_and_need_only_a_look_a_second(listening):
-    for second in range(1, 100):
-        assert not listening.stalled(second * S, second * S - S // 5)
-        assert listening.due_ns is None
+def test_samples_that_keep_coming_are_no_stall_and_need_about_a_look_a_second(listening):
+    now_ns, looks = S, 0
+    while now_ns < 100 * S:
+        assert not listening.stalled(now_ns, now_ns - S // 5, now_ns + S // 3)
+        now_ns, looks = listening.due_ns, looks + 1
+    assert looks <= 101
+
+
+def test_samples_that_are_not_due_yet_are_not_late(listening):
+    assert not listening.stalled(11 * S, 10 * S, 11 * S)
+    assert listening.due_ns == 11 * S + round((TIMES.checked_s - 1) * S)
+    assert not listening.stalled(round(11.1 * S), 10 * S, 11 * S)
+    assert not listening.stalled(round(13 * S), 10 * S, 11 * S), "this process was itself stopped"
+    assert listening.due_ns == 13 * S + round(TIMES.look_s * S)
 
 
 def test_a_process_that_was_itself_stopped_does_not_blame_the_microphone(listening):
@@ -90,8 +105,9 @@ def test_a_process_that_was_itself_stopped_does_not_blame_the_microphone(listeni
     # Stopped for 30 s; at the first look, the capture thread has not run again yet.
     assert not listening.stalled(40 * S, 10 * S)
     assert listening.due_ns == 40 * S + round(TIMES.look_s * S)
-    assert not listening.stalled(listening.due_ns, listening.due_ns)
-    assert listening.due_ns is None
+    now_ns = listening.due_ns
+    assert not listening.stalled(now_ns, now_ns)
+    assert listening.due_ns == now_ns + round(TIMES.checked_s * S)
 
 
 def test_one_that_was_stopped_while_the_microphone_went_finds_out_soon(listening):

@@ -12,6 +12,7 @@ from audiomon.daemon.reload import Reloading
 from audiomon.daemon.reload_request import FILE, ReloadState
 from audiomon.errors import ConfigError, DeviceError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S
+from audiomon.pipeline.losses import Losses
 from audiomon.runtime_files import RuntimeFiles, read_runtime
 from tests.daemon.stubs import RULES, KeptOutput, Running, StubClassifier
 from tests.manual_clock import ManualClock
@@ -122,7 +123,7 @@ def test_a_saved_file_is_checked_handed_over_and_only_then_in_force(desk):
     assert (desk.changes, desk.applied) == ([], [])
     desk.check()
     assert desk.applied == []
-    assert desk.changes[-1].status(7).message == "Changed: something; in 0.30 s (checked 0.5 s), 7 samples lost"
+    assert desk.changes[-1].status(Losses(7)).message == "Changed: something; in 0.30 s (checked 0.5 s), 7 samples lost"
     desk.settle()
     assert not desk.reloading.busy
     assert desk.applied[-1].config.model == "B"

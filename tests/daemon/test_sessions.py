@@ -5,10 +5,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from queue import Queue
 
 import pytest
 
+from audiomon.audio.source import Missing
 from audiomon.clock import Clock
 from audiomon.daemon import session as session_module
 from audiomon.daemon.change import Change
@@ -16,8 +18,9 @@ from audiomon.daemon.health import TIMES, Health
 from audiomon.daemon.opening import Opening
 from audiomon.daemon.sessions import WORKER_STALLED_S, Sessions
 from audiomon.errors import CaptureError, DeviceError, OtherDeviceError, SoundSystemError, StageError
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Event, Prediction, Status, StatusKind
-from tests.daemon.stubs import HOP_S, PATIENCE_S, RATE, KeptOutput, StubClassifier, StubSource, running
+from tests.daemon.stubs import HOP_S, PATIENCE_S, RATE, KeptClips, KeptOutput, StubClassifier, StubSource, running
 from tests.manual_clock import ManualClock
 
 
@@ -32,8 +35,14 @@ class House:
         self._to_open: Queue[StubSource | Exception] = Queue()
         self.opened_for: list[tuple[str, object]] = []
         self.running = running(classifier or StubClassifier("A"), **keys)
+        self.clips = KeptClips()
         self.sessions = Sessions(
-            self.running, open_source=self._open, output=self.output, clock=self.clock, wake=self.woken.set
+            self.running,
+            open_source=self._open,
+            output=self.output,
+            clock=self.clock,
+            wake=self.woken.set,
+            clips=self.clips,
         )
 
     def source(self, name: str = "mic", **options) -> StubSource:
@@ -98,8 +107,8 @@ class House:
         self.until(lambda: source.closed)
 
     def change(self, classifier: StubClassifier, *, reopens: bool = False, **keys) -> Change:
-        def status(lost: int) -> Status:
-            return Status(StatusKind.CONFIG_APPLIED, f"Changed, {lost} samples lost", 0, {"lost": lost})
+        def status(losses: Losses) -> Status:
+            return Status(StatusKind.CONFIG_APPLIED, f"Changed, {losses.words}", 0, losses.facts)
 
         change = Change(running(classifier, **keys), reopens=reopens, status=status)
         self.sessions.apply(change)
@@ -158,7 +167,7 @@ def test_a_source_that_opens_and_stays_silent_is_one_entry_when_it_goes_and_one_
     began_ns = house.clock.monotonic_ns()
     house.listen(back, 1.0)
     assert house.output.kinds == ["listening", "device-lost", "listening", "device-back"]
-    assert house.output.statuses[-1].facts["lost"] == (began_ns - until_ns) * RATE // 1_000_000_000
+    assert house.output.statuses[-1].facts["lost_away"] == (began_ns - until_ns) * RATE // 1_000_000_000
     assert house.sessions.health.state is Health.LISTENING
 
 
@@ -220,7 +229,7 @@ def test_an_unplugged_source_ends_what_is_on_and_says_what_was_missed(house):
     assert told.message.startswith("mic is back after ")
     assert 5 < told.facts["lost_s"] < 6
     total = house.sessions.counting.total
-    assert (total.lost, total.away, total.reopened) == (0, told.facts["lost"], 0)
+    assert (total.lost, total.away, total.reopened) == (0, told.facts["lost_away"], 0)
 
 
 def test_a_capture_thread_that_raises_is_a_stage_that_failed(house):
@@ -342,10 +351,34 @@ def test_a_change_that_reopens_says_what_the_gap_cost(house):
     house.will_open(other)
     other.wait_heard()
     house.listen(other, 0.3)
-    assert change.outcome == f"Changed, {RATE // 2} samples lost"
+    assert change.outcome == f"Changed, 0 samples lost, {RATE // 2} while it was reopened"
     assert house.sessions.counting.total.reopened == RATE // 2
     assert house.output.kinds == ["listening", "listening", "config-applied"]
     assert house.sessions.running.model == "B"
+
+
+def test_what_entries_say_was_lost_adds_up_to_what_is_counted_cause_by_cause(house):
+    source = house.begin()
+    source.missing.append(Missing(4000, 200))
+    house.listen(source, 1.5)
+    house.change(StubClassifier("B"), reopens=True)
+    house.clock.advance(0.5)
+    other = house.source()
+    house.will_open(other)
+    other.wait_heard()
+    # The first window comes, and the microphone goes before that has been noticed.
+    other.send(0.3)
+    other.wait_heard()
+    house.lose(other, DeviceError("unplugged"))
+    house.clock.advance(5.0)
+    back = house.source()
+    house.open_next(back)
+    house.listen(back, 0.5)
+    losses = house.sessions.counting.total.losses
+    assert min(losses.away, losses.reopened, losses.undelivered) > 0
+    told = [status.facts for status in house.output.statuses]
+    for cause, samples in losses.facts.items():
+        assert sum(facts.get(cause, 0) for facts in told) == samples, cause
 
 
 def test_a_model_of_a_lower_rate_takes_over_on_the_same_stream_and_loses_nothing(house):
@@ -410,7 +443,7 @@ def test_a_model_that_fails_on_its_first_window_gives_way_to_the_one_that_worked
     source.send(0.1)
     house.until(lambda: change.error)
     assert str(change.error) == "the model B raised RuntimeError: boom"
-    assert house.sessions.reversion.fingerprint == "B"
+    assert house.sessions.reversion.digest == "B"
     source.wait_heard()
     house.listen(source, 0.3)
     reverted = house.output.of_kind("model-reverted")
@@ -446,7 +479,9 @@ def test_a_worker_that_hangs_is_left_behind_with_its_model_and_says_nothing_more
             go.wait(PATIENCE_S)
 
     house = House(StubClassifier("A", on_scores=hang))
-    monkeypatch.setattr(type(house.running), "with_fresh_model", lambda _: running(StubClassifier("A2")))
+    monkeypatch.setattr(
+        type(house.running), "with_fresh_model", lambda before: replace(before, classifier=StubClassifier("A2"))
+    )
     source = house.source()
     house.sessions.begin(source, "")
     source.wait_heard()
@@ -542,13 +577,11 @@ def test_another_device_in_its_place_is_said_once_and_remembered_by_name(house):
 
 
 def test_samples_that_never_came_are_counted_and_said(house):
-    from audiomon.audio.source import Missing
-
     source = house.begin()
     source.missing.append(Missing(4000, 200))
     house.listen(source, 1.5)
     assert house.sessions.counting.total.undelivered == 4000
-    assert house.output.of_kind("undelivered")[0].facts["lost"] == 4000
+    assert house.output.of_kind("undelivered")[0].facts["undelivered"] == 4000
 
 
 def test_zeros_are_doubted_after_a_minute_once(house):

@@ -136,6 +136,28 @@ def test_another_python_makes_another_release(installable: Checkout) -> None:
     assert [name.rpartition("-")[0] for name in names] == ["1.2.3-python3.11", "1.2.3-python3.12"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "units"),
+    [
+        ("link", {"link"}),
+        ("keeper,source", {"keeper", "source@"}),
+        ("link,keeper,source", {"link", "keeper", "source@"}),
+    ],
+)
+def test_the_service_comes_with_what_is_asked_for(installable: Checkout, parts: str, units: set[str]) -> None:
+    installable.add_python("3.11")
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--no-start", "--with", parts)
+    assert status == 0, said
+    assert set(re.findall(r"systemd/audiomon-(link|keeper|source@)\.service", said)) == units
+
+
+@pytest.mark.parametrize("parts", ["link,everything", "", None])
+def test_what_the_service_does_not_come_with_is_refused(installable: Checkout, parts: str | None) -> None:
+    status, said = installable.run("deploy/install.sh", "--dry-run", "--with", *([] if parts is None else [parts]))
+    assert status == 2
+    assert "--with takes: link, keeper, source" in said
+
+
 def add_release(checkout: Checkout, name: str, made_with: str, link: str = "") -> Path:
     """A whole release, whose command says that all is well."""
     release = checkout.folder / "opt" / "releases" / name

@@ -78,9 +78,9 @@ def test_a_fleet_has_a_row_for_each_pi_and_trouble_comes_first():
     )
     assert [row[0] for row in page.rows] == ["Pi", "pi-2", "pi-1"]
     assert page.row("pi-1")[1:] == [
-        "yes", "listening", "1.0 min", "1", "dog_bark 1", "0 samples", "", "20 ms", "home c0ffee12"
+        "yes", "listening", "1.0 min", "1", "dog_bark 1", "0 samples lost", "", "20 ms", "home c0ffee12"
     ]  # fmt: skip
-    assert page.bad == {"44100 samples"}
+    assert page.bad == {"44100 samples lost"}
 
 
 def test_a_pi_that_is_silent_or_deaf_stands_out():

@@ -17,6 +17,7 @@ from audiomon.diagnostics.report import LabelHeard, summarise, summarise_by_host
 from audiomon.errors import UserError
 from audiomon.lab.heard_plot import MAX_COLUMNS, HeardColumns, name_times, scale_latencies
 from audiomon.outputs.message_ids import MESSAGE_IDS
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.tally import Percentiles
 
 T0 = 1_700_000_000.0
@@ -119,19 +120,21 @@ def test_losses_and_changes_are_added_up():
         [
             Entry(T0, "listening", {"model": "home"}),
             Entry(T0 + 1, "audio-lost", {"lost": "1000"}),
-            Entry(T0 + 2, "config-applied", {"lost": "2205"}),
+            Entry(T0 + 2, "config-applied", {"lost": "5", "lost_reopened": "2200"}),
             Entry(T0 + 3, "model-swapped", {"lost": "0", "model": "esc10"}),
+            Entry(T0 + 3, "undelivered", {"lost": "0", "undelivered": "300", "lost_s": "0.0136"}),
             Entry(T0 + 4, "swap-refused", {}),
             Entry(T0 + 5, "device-lost", {}),
-            Entry(T0 + 9, "device-back", {"lost": "88200", "lost_s": "4.0"}),
+            Entry(T0 + 9, "device-back", {"lost": "0", "lost_away": "88200", "lost_s": "4.0"}),
             Entry(T0 + 10, "journal-lost", {"entries_lost": "7"}),
             Entry(T0 + 11, "stopped", {}),
         ]
     )
-    assert (found.lost, found.entries_lost, found.away, found.away_s) == (3205, 7, 1, 4.0)
+    assert found.losses == Losses(lost=1005, away=88_200, reopened=2200, undelivered=300)
+    assert (found.entries_lost, found.away, found.away_s) == (7, 1, 4.0)
     assert (found.swaps, found.refusals, found.starts) == (1, 1, 1)
     assert found.models == ["home", "esc10"]
-    assert (found.begin_s, found.end_s, found.entries) == (T0, T0 + 11, 9)
+    assert (found.begin_s, found.end_s, found.entries) == (T0, T0 + 11, 10)
 
 
 def test_what_is_kept_does_not_grow_with_the_time():
@@ -172,6 +175,8 @@ def test_predictions_that_no_summary_follows_are_added_as_they_come(monkeypatch)
         Entry(T0, "summary", {"by_label": '{"speech": 7}', "predictions": "7", "heard_s": "inf"}),
         Entry(T0, "audio-lost", {"lost": "inf"}),
         Entry(T0, "device-back", {"lost_s": "a while"}),
+        Entry(T0, "device-back", {"lost_s": "1", "lost_away": "many"}),
+        Entry(T0, "link-action-done", {"outcome": "done"}),
         entry_of(T0, {"MESSAGE_ID": b"00"}),
         entry_of(T0, {"MESSAGE_ID": MESSAGE_IDS["event-on"].encode(), "AUDIOMON_LABEL": b"\xff"}),
         entry_of(T0, {"MESSAGE_ID": MESSAGE_IDS["event-on"].encode(), "AUDIOMON_LABEL": [b"one", b"two"]}),
@@ -182,7 +187,7 @@ def test_an_entry_that_cannot_be_read_is_left_out_and_counted(entry):
     found = summarise([entry])
     assert (found.entries, found.unreadable) == (1, 1)
     assert found.labels == {}
-    assert (found.heard_s, found.lost, found.away_s) == (0, 0, 0)
+    assert (found.heard_s, found.losses, found.away_s) == (0, Losses(), 0)
 
 
 class FakeReader:
@@ -197,6 +202,9 @@ class FakeReader:
     def add_match(self, **fields):
         for name, value in fields.items():
             self.matches.setdefault(name, []).append(value)
+
+    def add_disjunction(self):
+        self.matches.setdefault("_SYSTEMD_UNIT", []).append("or")
 
     def seek_realtime(self, since):
         pass
@@ -308,8 +316,30 @@ def test_what_others_sent_is_not_taken_for_the_services_own(monkeypatch, shipped
     monkeypatch.setattr(FakeReader, "entries", [raw_event(0)])
     entries = list(read_entries(instance, AGES_AGO, None, folder))
     assert [(entry.kind, entry.fields) for entry in entries] == [("event-on", {"label": "speech"})]
-    assert FakeReader.matches["_SYSTEMD_UNIT"] == [unit]
-    assert FakeReader.matches["AUDIOMON_INSTANCE"] == [instance]
+    assert FakeReader.matches["_SYSTEMD_UNIT"] == [unit, "or", "audiomon-link.service"]
+    assert FakeReader.matches["AUDIOMON_INSTANCE"] == [instance, instance]
+    of_link = FakeReader.matches["MESSAGE_ID"][-2:]
+    assert of_link == [MESSAGE_IDS["link-action-done"], MESSAGE_IDS["link-action-failed"]]
+    assert not {MESSAGE_IDS[kind] for kind in MESSAGE_IDS if "link-" in kind} & set(
+        FakeReader.matches["MESSAGE_ID"][:-2]
+    )
+
+
+def test_what_came_of_actions_is_counted_by_rule():
+    found = summarise(
+        Entry(
+            T0 + number,
+            f"link-action-{'done' if outcome == 'done' else 'failed'}",
+            {"action": name, "outcome": outcome},
+        )
+        for number, (name, outcome) in enumerate(
+            [("1 ntfy", "done"), ("1 ntfy", "done"), ("1 ntfy", "late"), ("2 webhook", "failed")]
+        )
+    )
+    assert found.actions == {"1 ntfy": {"done": 2, "late": 1}, "2 webhook": {"failed": 1}}
+    lines = command._table(found, "audiomon")
+    assert "action        1 ntfy: done 2 times, late once" in lines
+    assert "action        2 webhook: failed once" in lines
 
 
 @pytest.fixture

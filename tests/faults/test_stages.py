@@ -65,7 +65,7 @@ def test_a_capture_stage_that_raises_is_named_and_the_microphone_opened_again(da
     failed = daemon.wait_for("stage-failed")
     assert failed["stage"] == "capture"
     assert "RuntimeError: told to" in failed["message"]
-    assert daemon.wait_for("device-back")["lost"] > 0
+    assert daemon.wait_for("device-back")["lost_away"] > 0
     daemon.wait_predictions(3)
     assert daemon.of_kind("stage-failed") == [failed]
     assert daemon.stop() == 0

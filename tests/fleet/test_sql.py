@@ -45,8 +45,10 @@ def ask(tmp_path):
         entry(4, "event-off", label="dog_bark", score="0.2", duration_s="2.5"),
         entry(50, "audio-lost", lost="100"),
         entry(60, "summary", heard_s="59.5", health="listening", lost="100", model_sha256="c0ffee", lag_ms_p99="20"),
-        entry(61, "model-swapped", model="esc10", model_sha256="beef", lost="7"),
-        entry(90, "stopped", lost="107", model="esc10"),
+        entry(61, "model-swapped", model="esc10", model_sha256="beef", lost="7", lost_reopened="30"),
+        entry(70, "device-back", lost="0", lost_away="4000"),
+        entry(71, "undelivered", undelivered="500"),
+        entry(90, "stopped", lost="107", lost_away="4000", model="esc10"),
         entry(5, "event-off", "pi-b", label="dog_bark", duration_s="a while"),
         entry(60, "summary", "pi-b", heard_s="60", health="doubtful"),
     ]
@@ -64,6 +66,9 @@ def test_a_pi_is_one_row_with_what_it_said_last_and_each_loss_once(ask):
     assert ask("select host, health, heard_s, events, lost, model, model_sha256 from pis order by host") == [
         ("pi-a", "stopped", 59.5, 1, 107, "esc10", "beef"),
         ("pi-b", "doubtful", 60.0, 0, 0, "home", None),
+    ]
+    assert ask("select lost, lost_away, lost_reopened, undelivered from pis where host = 'pi-a'") == [
+        (107, 4000, 30, 500)
     ]
     assert ask("select model, hosts from models order by model") == [("esc10", ["pi-a"]), ("home", ["pi-b"])]
     assert len(ask("from silent")) == 2

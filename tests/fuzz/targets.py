@@ -189,7 +189,7 @@ def _model(scratch: Path) -> Target:
         try:
             package = read_package(folder)
             with forked_check():
-                CheckingProcess(package, backend).wait()
+                CheckingProcess(package.folder, backend).wait()
             classifier = Classifier(package, backend)
             rng = np.random.default_rng(number)
             classifier.scores(rng.normal(size=classifier.spec.shape).astype(np.float32))

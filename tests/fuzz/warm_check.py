@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
-import msgspec
-
 from audiomon.models import checking, checking_process
 from audiomon.models.interpreter import Backend
 
@@ -41,7 +39,9 @@ class _Forked:
                 checking.limit_resources()
                 _, hard = resource.getrlimit(resource.RLIMIT_CPU)
                 resource.setrlimit(resource.RLIMIT_CPU, (min(_CPU_S, hard), hard))
-                os.write(writing, msgspec.json.encode(checking.verdict(folder, backend)))
+                os.dup2(writing, 1)
+                with open(1, "w", closefd=False) as sys.stdout:
+                    checking.say("\n", checking.verdict(folder, backend))
                 status = 0
             except BaseException as error:
                 sys.stderr.write(f"in the checking process: {error!r}\n")

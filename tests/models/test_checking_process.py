@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from audiomon.errors import ModelError
-from audiomon.models import checking_process
+from audiomon.errors import ConfigError, ModelError
+from audiomon.models import checking, checking_process
 from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.importing.write import write_package
 from audiomon.models.interpreter import installed_backends
@@ -38,7 +38,7 @@ def test_a_model_that_crashes_the_runtime_takes_the_checking_process_and_nothing
     damaged[DAMAGED_OFFSET] = 255
     replace_weights(folder, bytes(damaged))
     with pytest.raises(ModelError) as caught:
-        CheckingProcess(read_package(folder), "tflite-runtime").wait()
+        CheckingProcess(folder, "tflite-runtime").wait()
     assert str(caught.value) == (
         f"{folder}/model.tflite: crashes tflite-runtime (SIGSEGV): the model is damaged, do not use it"
     )
@@ -50,7 +50,7 @@ def test_a_model_that_crashes_the_runtime_takes_the_checking_process_and_nothing
 @pytest.fixture
 def stopped_check(folder, backend):
     """A checking process that stands still before it has read anything."""
-    checking = CheckingProcess(read_package(folder), backend)
+    checking = CheckingProcess(folder, backend)
     os.kill(checking.pid, signal.SIGSTOP)
     yield checking
     checking.kill()
@@ -82,12 +82,39 @@ def test_a_check_that_never_ends_is_ended(stopped_check, monkeypatch):
         os.kill(stopped_check.pid, 0)
 
 
-def test_a_package_that_changes_under_the_check_is_refused(stopped_check, folder):
+def test_what_a_check_found_is_what_its_caller_gets(stopped_check, folder):
     replace_in_manifest(folder, "[background, baby_cry", "[baby_cry, background")
     os.kill(stopped_check.pid, signal.SIGCONT)
+    assert stopped_check.package().manifest.labels[0] == "baby_cry"
+
+
+@pytest.mark.parametrize("file", ["model.yaml", "model.tflite"])
+def test_a_package_that_changes_after_its_check_is_refused(folder, backend, file):
+    checking = CheckingProcess(folder, backend)
+    checking._reading.join()
+    with (folder / file).open("ab") as changed:
+        changed.write(b"# ")
     with pytest.raises(ModelError) as caught:
-        stopped_check.wait()
+        checking.wait()
     assert str(caught.value) == f"{folder}: changed while it was being checked; try again"
+
+
+def test_a_manifest_is_understood_by_the_other_process_first(stopped_check, folder):
+    """Whatever it takes to read a stranger's manifest, its caller waits for it, and does something else meanwhile."""
+    (folder / "model.yaml").write_text("format: 1\nlabels: {\n")
+    assert not stopped_check.ended
+    assert stopped_check._understood is None
+    os.kill(stopped_check.pid, signal.SIGCONT)
+    with pytest.raises(ConfigError, match="is not valid YAML") as caught:
+        stopped_check.package()
+    assert (caught.value.path, caught.value.line) == (folder / "model.yaml", 3)
+
+
+def test_a_manifest_that_takes_too_long_to_read_is_refused_and_not_read_again(folder, backend, monkeypatch):
+    monkeypatch.setattr(checking, "MAX_READ_S", 0.0)
+    verdict = checking.verdict(folder, backend)
+    assert "s to read; at most 0 s are allowed" in verdict.error
+    assert verdict.file == "model.yaml"
 
 
 def test_a_checking_process_that_cannot_even_start_says_why(folder, backend, monkeypatch, tmp_path):
@@ -95,20 +122,20 @@ def test_a_checking_process_that_cannot_even_start_says_why(folder, backend, mon
     (tmp_path / "shadow" / "msgspec.py").write_text("raise ImportError('no msgspec for this machine')\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "shadow"), *sys.path])
     with pytest.raises(ModelError, match="could not be checked: ImportError: no msgspec for this machine"):
-        CheckingProcess(read_package(folder), backend).wait()
+        CheckingProcess(folder, backend).wait()
 
 
 def test_nothing_in_the_current_folder_gets_into_the_checking_process(folder, backend, monkeypatch, tmp_path):
     (tmp_path / "msgspec.py").write_text("raise SystemExit('taken over')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    CheckingProcess(read_package(folder), backend).wait()
+    CheckingProcess(folder, backend).wait()
 
 
 def test_a_package_named_by_a_relative_path_is_checked(folder, backend, monkeypatch):
     monkeypatch.setattr(sys, "path", [path or os.getcwd() for path in sys.path])
     monkeypatch.chdir(folder.parent)
-    CheckingProcess(read_package(type(folder)("tiny")), backend).wait()
+    CheckingProcess(type(folder)("tiny"), backend).wait()
 
 
 def test_the_checking_process_imports_nothing_that_it_does_not_need():
@@ -125,7 +152,7 @@ def taken_over(folder: Path, backend, monkeypatch, tmp_path, code: str):
     (tmp_path / "shadow" / "msgspec.py").write_text(code)
     with monkeypatch.context() as patched:
         patched.setattr(sys, "path", [str(tmp_path / "shadow"), *sys.path])
-        checking = CheckingProcess(read_package(folder), backend)
+        checking = CheckingProcess(folder, backend)
     try:
         yield checking
     finally:
@@ -152,8 +179,10 @@ def test_an_error_of_any_length_is_cut(folder, backend, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("answers", [[], [[]], [[0.25] * 4], [[0.25] * 5] * 4, [[0.25] * 3] * 4, [[0.25] * 4] * 5])
 def test_answers_of_another_shape_than_the_manifests_are_a_refusal(folder, backend, monkeypatch, tmp_path, answers):
-    verdict = {"fingerprint": read_package(folder).fingerprint, "answers": answers}
-    code = f"import json, os; print(json.dumps({verdict!r}), flush=True); os._exit(0)"
+    package = read_package(folder)
+    verdict = {"fingerprint": package.fingerprint, "answers": answers}
+    lines = {"digest": package.digest}, verdict
+    code = f"import json, os; [print(json.dumps(line), flush=True) for line in {lines!r}]; os._exit(0)"
     refused = pytest.raises(ModelError, match="gives another number of scores than its manifest has")
     with taken_over(folder, backend, monkeypatch, tmp_path, code) as checking, refused:
         checking.wait()
@@ -173,8 +202,7 @@ def test_a_check_whose_children_keep_its_output_open_can_be_ended(folder, backen
 CALLER = """
 import os, pathlib, signal, sys
 from audiomon.models.checking_process import CheckingProcess
-from audiomon.models.package import read_package
-checking = CheckingProcess(read_package(pathlib.Path(sys.argv[1])), sys.argv[2])
+checking = CheckingProcess(pathlib.Path(sys.argv[1]), sys.argv[2])
 print(checking.pid, flush=True)
 sys.stdin.read()
 os.kill(os.getpid(), signal.SIGKILL)
@@ -235,10 +263,10 @@ def test_a_check_ends_with_its_caller_while_loading_holds_pythons_lock():
 def test_a_hostile_model_costs_its_refusal_by_name(tmp_path, backend, model, said):
     folder = write_package_of(tmp_path / "hostile", model)
     with pytest.raises(ModelError) as caught:
-        CheckingProcess(read_package(folder), backend).wait()
+        CheckingProcess(folder, backend).wait()
     assert str(caught.value).startswith(f"{folder}/model.tflite: ")
     assert said in str(caught.value)
-    assert len(str(caught.value)) <= checking_process.MAX_ERROR_CHARS
+    assert len(caught.value.reason) <= checking_process.MAX_ERROR_CHARS
 
 
 @pytest.mark.parametrize("when_loud", [False, True])
@@ -246,8 +274,8 @@ def test_a_model_that_loops_without_end_is_ended_by_name(tmp_path, backend, monk
     monkeypatch.setattr(checking_process, "MAX_CHECK_S", 1.5)
     folder = write_package_of(tmp_path / "endless", endless(when_loud=when_loud))
     with pytest.raises(ModelError, match=r"/model\.tflite: its self-test took longer than 1\.5 s"):
-        CheckingProcess(read_package(folder), backend).wait()
+        CheckingProcess(folder, backend).wait()
 
 
 def test_a_model_made_by_hand_that_does_nothing_wrong_passes(tmp_path, backend):
-    CheckingProcess(read_package(write_package_of(tmp_path / "plain", slow_to_load(2))), backend).wait()
+    CheckingProcess(write_package_of(tmp_path / "plain", slow_to_load(2)), backend).wait()

@@ -24,7 +24,7 @@ from tests.models.tiny import (
 @pytest.mark.parametrize("model", RUNNABLE)
 def test_every_kind_of_model_passes_its_own_check(model, tmp_path, backend):
     package = tiny_package(tmp_path / "tiny", model, backend=backend)
-    CheckingProcess(package, backend).wait()
+    CheckingProcess(package.folder, backend).wait()
     classifier = Classifier(package, backend)
     classifier.self_test()
     classifier.warm()
@@ -110,7 +110,7 @@ def refusal(folder, backend) -> str:
 
 def assert_the_checking_process_says(message: str, folder, backend) -> None:
     with pytest.raises(ModelError) as caught:
-        CheckingProcess(read_package(folder), backend).wait()
+        CheckingProcess(folder, backend).wait()
     assert str(caught.value) == message
 
 
@@ -171,7 +171,7 @@ def test_logits_that_are_called_softmax_are_refused(tmp_path, backend):
 def test_a_truncated_model_with_a_fitting_checksum_is_refused_by_its_check(folder, backend, cut):
     replace_weights(folder, content("float32")[:cut])
     with pytest.raises(ModelError) as caught:
-        CheckingProcess(read_package(folder), backend).wait()
+        CheckingProcess(folder, backend).wait()
     message = str(caught.value)
     assert message.startswith(f"{folder}/model.tflite: ")
     assert message.isprintable()

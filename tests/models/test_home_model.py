@@ -61,7 +61,7 @@ def test_background_makes_no_events_by_default(package):
 
 def test_it_passes_its_check_with_every_runtime(package):
     for backend in installed_backends():
-        CheckingProcess(package, backend).wait()
+        CheckingProcess(package.folder, backend).wait()
 
 
 def test_it_reads_one_window_at_a_time(classifier):

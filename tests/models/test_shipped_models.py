@@ -17,7 +17,7 @@ def test_a_model_that_ships_is_whole(folder):
     package = read_package(folder)
     assert package.manifest.name == folder.name
     for backend in installed_backends():
-        CheckingProcess(package, backend).wait()
+        CheckingProcess(package.folder, backend).wait()
     assert package.manifest.license != "not stated"
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {folder.name}: ")

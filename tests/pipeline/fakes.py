@@ -41,6 +41,7 @@ class ArraySource:
         self._clock = clock or ManualClock()
         self._position = 0
         self.closed = False
+        self.oldest = 0  # what `copy` still has
 
     def read(self, frames: int) -> Block | None:
         count = min(frames, self._chunk())
@@ -66,6 +67,10 @@ class ArraySource:
     def rewind(self, frames: int) -> int:
         del frames
         return 0
+
+    def copy(self, position: int, count: int) -> np.ndarray | None:
+        assert 0 <= position <= position + count <= self._position
+        return self._samples[position : position + count].copy() if position >= self.oldest else None
 
     def captured_ns(self, position: int) -> int:
         """When the frame before a position was captured, by a clock that was 0 when the stream began."""

@@ -28,6 +28,7 @@ from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import read_package
 from audiomon.outputs.journal import Journal
 from audiomon.outputs.journal_socket import JournalSocket
+from audiomon.pipeline.losses import Losses
 from audiomon.pipeline.prediction import Status, StatusKind
 from audiomon.pipeline.statuses import period_summary
 from tests.models.tiny import LOG_MEL, content, manifest
@@ -114,7 +115,7 @@ class _Soak:
                     self._sum_up()
                 if now_s > len(held) * 3600 and self.sessions.health.hears and not self.injector.at_work:
                     held.append(_held())
-                self._wait(min(_LOOK_S, self.injector.due_s - now_s))
+                self._wait(min(_LOOK_S, self._next_look_s(), self.injector.due_s - now_s))
             while not self.sessions.health.hears:
                 self.sessions.step()
                 self._wait(_LOOK_S)
@@ -183,8 +184,8 @@ class _Soak:
         self._now_running = (self._now_running + 1) % len(self._models)
         self.sessions.apply(Change(self._models[self._now_running], reopens=False, status=self._replaced))
 
-    def _replaced(self, lost: int) -> Status:
-        return Status(StatusKind.CONFIG_APPLIED, f"Changed; {lost} samples lost", self.clock.time_ns(), {"lost": lost})
+    def _replaced(self, losses: Losses) -> Status:
+        return Status(StatusKind.CONFIG_APPLIED, f"Changed; {losses.words}", self.clock.time_ns(), losses.facts)
 
     def _sum_up(self) -> None:
         level = self.sessions.level.take_dbfs()
@@ -201,6 +202,11 @@ class _Soak:
             if not self._woken:
                 self.clock.wait(self._condition, max(1e-3, seconds))
             self._woken = False
+
+    def _next_look_s(self) -> float:
+        """Seconds until the sessions have something to do, as the supervisor asks them."""
+        look_ns = self.sessions.next_look_ns
+        return _LOOK_S if look_ns is None else (look_ns - self.clock.monotonic_ns()) / 1e9
 
     def _read(self, reads: bool) -> None:
         self._reads = reads

@@ -35,6 +35,7 @@ class SimulatedPortAudio:
         read: sample frames that have been read from all streams.
         overflowed: sample frames that were gone before they were read.
         opened: how many streams.
+        unplugged: how often the microphone was; streams from before are dead even when it is back.
     """
 
     PortAudioError = PortAudioError
@@ -44,6 +45,7 @@ class SimulatedPortAudio:
         self.clock = clock
         self.read = self.overflowed = self.opened = 0
         self.plugged = True
+        self.unplugged = 0
         self.stalled_ns: int | None = None
         self.sound = memoryview(np.random.default_rng(2).integers(-9000, 9000, 1 << 20).astype("<i2").tobytes())
 
@@ -55,6 +57,7 @@ class SimulatedPortAudio:
 
     def unplug(self) -> None:
         self.plugged = False
+        self.unplugged += 1
 
     def plug(self) -> None:
         self.plugged = True
@@ -82,10 +85,12 @@ class SimulatedPortAudio:
 class _Stream:
     samplerate = float(RATE)
     channels = 1
+    latency = 2.0
     _numbers = itertools.count()
 
     def __init__(self, portaudio: SimulatedPortAudio) -> None:
         self._portaudio = portaudio
+        self._unplugged = portaudio.unplugged
         self._began_ns = 0
         self._taken = 0
         self._silent_ns = 0
@@ -117,7 +122,7 @@ class _Stream:
         pass
 
     def _check(self) -> None:
-        if not self._portaudio.plugged:
+        if self._portaudio.unplugged > self._unplugged:
             raise PortAudioError("Unanticipated host error", -9999, (8, -5, "Input/output error"))
 
     def _made(self) -> int:

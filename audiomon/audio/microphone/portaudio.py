@@ -6,6 +6,7 @@ all calls go through `portaudio`. Nothing here captures.
 
 import atexit
 import contextlib
+import ctypes
 import importlib
 import importlib.util
 import os
@@ -23,6 +24,8 @@ from audiomon.errors import DeviceError, SoundSystemError
 
 # A call that takes longer hangs in a sound server or a driver, and may do so for ever.
 _MAX_CALL_S = 10.0
+# Into how many periods PortAudio divides a latency by itself.
+_PERIODS = 4
 _SHARED_MEMORY = Path("/dev/shm")
 
 _inside = threading.Condition(threading.RLock())
@@ -81,6 +84,26 @@ def refresh_devices() -> None:
             sounddevice._initialize()
         except sounddevice.PortAudioError as error:
             raise DeviceError(f"PortAudio fails: {reason(error)}") from None
+
+
+def set_periods(sounddevice: Any, kept_s: float, period_s: float) -> float:
+    """Have ALSA's buffer divided into short periods: what comes at once, of a sound card.
+
+    Args:
+        sounddevice: loaded.
+        kept_s: seconds that the buffer is to hold.
+        period_s: seconds of a period.
+
+    Returns:
+        The latency to open a stream with: shorter where PortAudio, built without ALSA, divides it in its own way.
+    """
+    try:
+        # sounddevice does not wrap what concerns one sound system alone.
+        set_count = ctypes.CDLL(sounddevice._libname).PaAlsa_SetNumPeriods
+    except (AttributeError, OSError):
+        return min(kept_s, _PERIODS * period_s)
+    set_count(max(_PERIODS, round(kept_s / period_s)))
+    return kept_s
 
 
 def forget_portaudio() -> None:

@@ -13,6 +13,7 @@ from audiomon.audio.microphone.portaudio import (
     forget_portaudio,
     portaudio,
     reason,
+    set_periods,
     stream_closed,
     stream_opened,
 )
@@ -24,10 +25,9 @@ from audiomon.errors import DeviceError
 # Devices that convert, such as `default`, claim 32 channels or more. A sound card with more than this is rare, and
 # asking it for one channel either works or is refused, and then it is asked for all.
 _MAX_OWN_CHANNELS = 8
-# Left to choose by this latency, PortAudio makes ALSA's buffer one period longer than it, in five periods: of a block
-# each, then. Periods are what comes at once; the buffer is how long the thread may be kept from reading. A block size
-# given to PortAudio would make periods of two blocks, or a buffer of three.
-_PERIODS_AHEAD = 4
+# What a device is asked to keep while nobody reads, whatever is heard with it: that may change at any time, and half of
+# this is how long the capture thread may rest. PortAudio makes ALSA's buffer one period longer, in periods of a block.
+_KEPT_S = 2.0
 # PortAudio's error codes.
 _INVALID_SAMPLE_RATE = -9997
 _INVALID_CHANNELS = -9998
@@ -67,7 +67,7 @@ class MicrophoneSource(CapturedSource):
     ) -> None:
         super().__init__(
             lambda: PortAudioStream(
-                find_device(device, input_devices(), before), sample_rate, channels, _PERIODS_AHEAD * block_ms / 1000
+                find_device(device, input_devices(), before), sample_rate, channels, block_ms / 1000
             ),
             block_ms=block_ms,
             ring_s=ring_s,
@@ -83,19 +83,21 @@ class PortAudioStream:
         device: what to open.
         sample_rate: wanted, in Hz.
         channels: wanted, or None; see `MicrophoneSource`.
-        latency_s: length of the device's buffer.
+        block_s: seconds that may come at once.
 
     Raises:
         DeviceError: it cannot be opened.
     """
 
-    def __init__(self, device: InputDevice, sample_rate: int, channels: int | None, latency_s: float) -> None:
+    def __init__(self, device: InputDevice, sample_rate: int, channels: int | None, block_s: float) -> None:
         self.identity: Identity = device
         self.ending = False
         self._name = device.name
         with portaudio() as sounddevice:
+            latency_s = set_periods(sounddevice, _KEPT_S, block_s)
             self._stream = _open_stream(sounddevice, device, sample_rate, channels, latency_s)
             stream_opened()
+        self.kept_s: float = self._stream.latency
         self.sample_rate: int = round(self._stream.samplerate)
         self.channels: int = self._stream.channels
 

@@ -105,7 +105,7 @@ def open_base(name: str, wanted: str | None = None, sha256: str = "") -> Base:
         raise ModelError(
             f"{package.folder}: has the checksum {there[:12]}…; the one that was built on has {sha256[:12]}…"
         )
-    CheckingProcess(package, choose_backend("auto")).wait()
+    CheckingProcess(package.folder, choose_backend("auto")).wait()
     try:
         return Base(package, find_embedding(package.content, package.manifest.output.tensor, wanted))
     except AudiomonError as error:

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from audiomon.link.page.access import COOKIE, COOKIE_S, Guesses, Names, Token
+from audiomon.link.page.clips import ClipPages
 from audiomon.link.page.watchers import Watcher, Watchers
 from audiomon.link.toggle import Toggle
 
@@ -81,6 +82,7 @@ class Application:
         busy: marks a connection while its request is under way.
         watching: called when a page is opened or closed.
         failed: called with what should not have been raised.
+        clips: shows what the keeper has; None where nobody may see that.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Application:
         busy: Callable[[RequestHandler], AbstractContextManager[None]],
         watching: Callable[[], None],
         failed: Callable[[BaseException], None],
+        clips: ClipPages | None = None,
     ) -> None:
         self._names = names
         self._token = token
@@ -104,6 +107,7 @@ class Application:
         self._busy = busy
         self._watching = watching
         self._failed = failed
+        self._clips = clips
         self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
 
     def make(self) -> web.Application:
@@ -125,6 +129,11 @@ class Application:
         app.router.add_get("/stream", self._stream, allow_head=False)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/actions", self._pause)
+        if self._clips is not None:
+            app.router.add_get("/clips", self._file_handler("clips.html"))
+            for name in ("clips.js", "sound.js"):
+                app.router.add_get(f"/{name}", self._file_handler(name))
+            self._clips.add_to(app.router)
         return app
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -158,7 +167,7 @@ class Application:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._judged(request, token, given.strip())
-        if request.path == "/":
+        if request.path in ("/", "/clips"):
             return web.Response(status=303, headers={"Location": "/login"})
         return _text(401, "a token is needed", {"WWW-Authenticate": 'Bearer realm="audiomon"'})
 

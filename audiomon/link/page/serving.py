@@ -16,12 +16,14 @@ from audiomon.link.metrics import Metrics
 from audiomon.link.page import messages
 from audiomon.link.page.access import Names, Token
 from audiomon.link.page.app import Application
+from audiomon.link.page.clips import ClipPages
 from audiomon.link.page.connections import Connections
 from audiomon.link.page.day import Day
 from audiomon.link.page.settings import address_of, is_loopback
 from audiomon.link.page.watchers import Watchers
 from audiomon.link.state import Listener, Lost, Message
 from audiomon.link.surroundings import Surroundings
+from audiomon.outputs.clip_requests import KEEPER_SOCKET
 from audiomon.outputs.feed_protocol import (
     ColumnsLine,
     EventLine,
@@ -60,6 +62,7 @@ class PagePart:
         self._actions = surroundings.actions
         self._reports = surroundings.reports
         self._watchers = Watchers()
+        self._shows_clips = False
         self._metrics = Metrics(self._state, self._ledger, self._actions, self._watchers)
         self._days: dict[str, Day] = {}
 
@@ -86,6 +89,7 @@ class PagePart:
         return {
             "type": "whole",
             "now_s": time.time(),
+            "clips": self._shows_clips,
             "link": messages.link_fields(self._state),
             "actions": messages.actions_fields(self._ledger, self._actions),
             "listeners": [self._listener_fields(listener) for listener in listeners],
@@ -116,6 +120,7 @@ class PagePart:
             busy=connections.busy,
             watching=self._want,
             failed=lambda error: self._reports.failure("page", error),
+            clips=self._clips(token),
         )
         # What aiohttp has to say of malformed requests is nobody's concern here.
         logger = logging.Logger("audiomon.link.page", logging.CRITICAL + 1)
@@ -141,6 +146,13 @@ class PagePart:
             self.port = None
             self._watchers.close()
             await runner.cleanup()
+
+    def _clips(self, token: Token | None) -> ClipPages | None:
+        self._shows_clips = self._settings.clips and token is not None
+        if self._settings.clips and token is None:
+            reason = f"page.clips needs a token: /etc/credstore/audiomon.{TOKEN} is read at the start"
+            self._reports.report("link-page-refused", f"No clips on the page: {reason}", "error", reason=reason)
+        return ClipPages(KEEPER_SOCKET) if self._shows_clips else None
 
     async def _listening(self, connections: Connections) -> asyncio.Server:
         """Listen, as soon as that is possible."""

@@ -32,6 +32,9 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spectrogram: Annotated[
         bool, key("Whether the page draws a spectrogram, where the listener's feed.spectrogram allows it.", "live")
     ] = True
+    clips: Annotated[
+        bool, key("Whether the page, where it has a token, plays clips and lets people correct them.", "live")
+    ] = False
 
     def __post_init__(self) -> None:
         """Check the address.

@@ -47,6 +47,7 @@ class Asked:
         license: of the weights.
         description: a YAML file that says the same things, or None.
         calibrated: whether scores are to be calibrated as the metadata says.
+        source: where the file is from, if that is an address.
     """
 
     name: str = ""
@@ -58,6 +59,7 @@ class Asked:
     license: str | None = None
     description: Path | None = None
     calibrated: bool = True
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def examine(path: Path, content: bytes, asked: Asked) -> Addition:
         raise ModelError(f"{error}", path=path) from None
     if known.missing:
         raise IncompleteError(f"{path}: still to be said: {'; '.join(known.missing)}", known.items)
-    return _addition(path, model, embedded, known, said)
+    return _addition(asked.source or path.name, model, embedded, known, said)
 
 
 def default_name(path: Path) -> str:
@@ -306,7 +308,7 @@ def _note(notes: tuple[TensorNote, ...], number: int) -> TensorNote:
     return notes[number] if number < len(notes) else TensorNote()
 
 
-def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledge, said: Document) -> Addition:
+def _addition(source: str, model: BareModel, embedded: Embedded, known: _Knowledge, said: Document) -> Addition:
     calibration = known.data.pop("calibration", None)
     found = described(Document(said.path, known.data, said.lines))
     description: Description = found.description
@@ -327,7 +329,7 @@ def _addition(path: Path, model: BareModel, embedded: Embedded, known: _Knowledg
         output=OutputSpec(output.activation, output.tensor, calibration),
         decisions=description.decisions,
         training={
-            "added_from": path.name,
+            "added_from": source,
             **({"author": embedded.author} if embedded.author else {}),
             "said_by": {key: text for key, text in origins.items() if key not in ("name", "description", "labels")},
         },

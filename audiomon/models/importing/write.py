@@ -117,7 +117,7 @@ def _write_draft(
     (draft / CARD).write_text(card, encoding="utf-8")
     _write_manifest(draft / MANIFEST, manifest)
     progress("asking the model for its self-test")
-    answers = CheckingProcess(read_package(draft), backend).answers()
+    answers = CheckingProcess(draft, backend).answers()
     answered = tuple(
         msgspec.structs.replace(test, expected=_expected(manifest.labels, scores))
         for test, scores in zip(manifest.self_test, answers, strict=True)
@@ -125,7 +125,7 @@ def _write_draft(
     _write_manifest(draft / MANIFEST, msgspec.structs.replace(manifest, self_test=answered))
     progress("checking the package")
     package = read_package(draft)
-    checking = CheckingProcess(package, backend)
+    checking = CheckingProcess(draft, backend)
     checking.wait()
     for name in (WEIGHTS, CARD, MANIFEST):
         with (draft / name).open("rb") as file:

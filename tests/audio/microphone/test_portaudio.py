@@ -28,6 +28,7 @@ class PortAudioError(Exception):
 class FakeStream:
     samplerate = 48_000
     channels = 1
+    latency = 2.0
     read_available = 7
     fault: Exception | None = None
 
@@ -69,7 +70,7 @@ def fake(monkeypatch) -> Iterator[Fake]:
 def test_a_stream_that_opens_and_does_not_start_is_closed(fake, error):
     fake.RawInputStream.fault = error
     with pytest.raises((DeviceError, KeyboardInterrupt)):
-        PortAudioStream(CARD, 22_050, 1, 0.4)
+        PortAudioStream(CARD, 22_050, 1, 0.1)
     assert [stream.closed for stream in fake.streams] == [True]
     portaudio.refresh_devices()  # waits for nothing
 
@@ -77,13 +78,13 @@ def test_a_stream_that_opens_and_does_not_start_is_closed(fake, error):
 def test_a_sample_format_that_portaudio_lacks_is_refused_with_what_converts_it(fake):
     fake.RawInputStream.fault = PortAudioError("Sample format not supported", -9994)
     with pytest.raises(DeviceError) as caught:
-        PortAudioStream(CARD, 22_050, 1, 0.4)
+        PortAudioStream(CARD, 22_050, 1, 0.1)
     assert 'pcm.converted { type plug slave.pcm "hw:1,0" }' in str(caught.value)
     assert "Sample format not supported" in str(caught.value)
 
 
 def test_an_overflow_is_no_failure_and_all_else_is(fake):
-    stream = PortAudioStream(CARD, 48_000, 1, 0.4)
+    stream = PortAudioStream(CARD, 48_000, 1, 0.1)
     assert stream.available() == 7
 
     def raises(error):
@@ -113,18 +114,18 @@ def test_no_thread_enters_while_another_is_inside_and_one_that_waits_too_long_gi
     hanging.start()
     assert inside.wait(PATIENCE_S)
     with pytest.raises(SoundSystemError):
-        PortAudioStream(CARD, 22_050, 1, 0.4)
+        PortAudioStream(CARD, 22_050, 1, 0.1)
     with pytest.raises(SoundSystemError):
         portaudio.refresh_devices()
     assert not fake.streams
     assert not fake.initialised
     leave.set()
     hanging.join(PATIENCE_S)
-    PortAudioStream(CARD, 22_050, 1, 0.4).close()
+    PortAudioStream(CARD, 22_050, 1, 0.1).close()
 
 
 def test_looking_again_waits_until_what_is_open_is_closed(fake, monkeypatch):
-    stream = PortAudioStream(CARD, 48_000, 1, 0.4)
+    stream = PortAudioStream(CARD, 48_000, 1, 0.1)
     monkeypatch.setattr(portaudio, "_MAX_CALL_S", 0.05)
     with pytest.raises(SoundSystemError, match="has not released"):
         portaudio.refresh_devices()

@@ -8,7 +8,7 @@ const STOPS = [
 ];
 // Bytes above the noise floor that span all colours: 65 dB of the 120 that a byte spans.
 const CONTRAST = 138;
-const COLOURS = colours();
+export const COLOURS = colours();
 
 export class Spectrogram {
   constructor(canvas) {

@@ -29,6 +29,7 @@ function make(name, properties = {}, ...children) {
 const handlers = {
   whole(message) {
     ahead = Date.now() / 1000 - message.now_s;
+    $("to-clips").hidden = !message.clips;
     handlers.link(message.link);
     listeners.clear();
     days.clear();

@@ -1,0 +1,1 @@
+"""The keeper: clips of events on disk, and their index. It has no microphone and no network."""

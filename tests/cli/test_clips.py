@@ -1,0 +1,135 @@
+"""``audiomon clips``, with a real keeper at the other end."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from audiomon.cli import cli
+from audiomon.errors import UserError
+from audiomon.lab.train.dataset import Split, divide, is_dealt
+from audiomon.outputs.clip_requests import List
+from audiomon.outputs.keeper_client import KeeperClient
+from tests.keeper.offers import NOISE
+from tests.keeper.running import Keeping, keeping
+
+
+@pytest.fixture
+def house(tmp_path):
+    with keeping(tmp_path) as made:
+        made.start()
+        yield made
+
+
+def clips(house: Keeping, *arguments: object, status: int = 0):
+    command = ["clips", "--keeper", str(house.socket), *map(str, arguments)]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    assert (result.return_value or 0) == status, result.output
+    return result
+
+
+def kept(house: Keeping, *numbered: tuple[int, str]) -> list[str]:
+    for count, (number, *labels) in enumerate(numbered, start=1):
+        house.offer(number, *labels)
+        house.settle(count)
+    with KeeperClient(house.socket) as client:
+        return [event.clip.id for event in client.events(List(only="clips"), 100)][::-1]
+
+
+def test_events_are_listed_with_their_clips_or_why_there_is_none(house):
+    house.refuse("rain")
+    (clip,) = kept(house, (1, "dog_bark"))
+    lines = clips(house, "list").output.splitlines()
+    assert re.search(rf"dog_bark +0\.90 +1\.5 s  {clip}  2\.0 s$", lines[0])
+    assert lines[1].endswith("refused: speech 0.41")
+    (bark,) = [json.loads(line) for line in clips(house, "list", "--label", "dog_bark", "--json").output.splitlines()]
+    assert bark["clip"]["id"] == clip
+    assert clips(house, "list", "--hours", 1).output == ""
+
+
+def test_a_clip_is_written_to_a_file_bit_for_bit(house, tmp_path):
+    (clip,) = kept(house, (1, "dog_bark"))
+    clips(house, "play", clip, "--to", tmp_path / "bark.flac")
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "bark.flac", dtype="int16")[0], NOISE)
+    with pytest.raises(UserError, match="there is no such clip"):
+        clips(house, "play", "nonesuch", "--to", tmp_path / "x.flac")
+
+
+def test_clips_are_labelled_locked_and_deleted(house):
+    first, second = kept(house, (1, "dog_bark"), (2, "baby_cry"))
+    clips(house, "label", "wrong", first)
+    clips(house, "label", "blender", second)
+    clips(house, "lock", second)
+    rows = clips(house, "list").output.splitlines()
+    assert rows[1].endswith("2.0 s  wrong")
+    assert rows[0].endswith("2.0 s  is blender, locked")
+    clips(house, "label", "none", first)
+    assert clips(house, "list", "--only", "unreviewed").output.count(first) == 1
+    clips(house, "delete", first)
+    assert "deleted" in clips(house, "list").output.splitlines()[1]
+    with pytest.raises(UserError, match="0 of 1 clips deleted; there is no clip of the other names"):
+        clips(house, "delete", first)
+    with pytest.raises(UserError, match="cannot be a folder's name"):
+        clips(house, "label", "../etc", second)
+
+
+def test_export_writes_what_train_reads_once_and_wrong_ones_to_background(house, tmp_path):
+    right, wrong, other, _ = kept(house, (1, "dog_bark"), (2, "baby_cry"), (3, "dog_bark"), (30, "dog_bark"))
+    clips(house, "label", "right", right)
+    clips(house, "label", "wrong", wrong)
+    clips(house, "label", "blender", other)
+    recordings = tmp_path / "recordings"
+    clips(house, "export", "--to", recordings)
+    found = sorted(path.relative_to(recordings).as_posix() for path in recordings.rglob("*.flac"))
+    assert [path.split("/")[0] for path in found] == ["background", "blender", "dog_bark"]
+    before = {path: path.stat().st_mtime_ns for path in recordings.rglob("*.flac")}
+    assert clips(house, "export", "--to", recordings).output.startswith("0 clips")
+    assert clips(house, "export", "--to", recordings, "--again").output.count(".flac") == 3
+    assert {path: path.stat().st_mtime_ns for path in recordings.rglob("*.flac")} == before
+    for path in before:
+        np.testing.assert_array_equal(soundfile.read(path, dtype="int16")[0], NOISE)
+
+
+def test_what_is_labelled_otherwise_after_its_export_is_moved(house, tmp_path):
+    (clip,) = kept(house, (1, "dog_bark"))
+    clips(house, "label", "right", clip)
+    clips(house, "export", "--to", tmp_path / "r")
+    clips(house, "label", "wrong", clip)
+    clips(house, "export", "--to", tmp_path / "r")
+    assert [path.parent.name for path in (tmp_path / "r").rglob("*.flac")] == ["background"]
+
+
+def test_clips_of_one_day_and_microphone_are_one_source_to_train(house, tmp_path):
+    names = kept(house, (1, "dog_bark"), (2, "dog_bark"), (30, "dog_bark"), (31, "baby_cry"))
+    clips(house, "label", "right", *names)
+    recordings = tmp_path / "recordings"
+    clips(house, "export", "--to", recordings)
+    from audiomon.lab.train.dataset import find_sounds
+
+    sounds = find_sounds(recordings)
+    assert is_dealt(recordings, Split())
+    groups = {sound.path.name: sound.group for sound in divide(recordings, sounds, Split(count=2))}
+    assert len(groups) == 4
+    assert len(set(groups.values())) == 2
+    assert len({group[:8] for group in groups.values()}) == 2
+
+
+def test_a_clip_of_two_labels_waits_until_somebody_says_which(house, tmp_path):
+    (clip, *_) = kept(house, (1, "dog_bark", "baby_cry"))
+    clips(house, "label", "right", clip)
+    result = clips(house, "export", "--to", tmp_path / "r", status=1)
+    assert "holds dog_bark and baby_cry" in result.output
+    clips(house, "label", "baby_cry", clip)
+    clips(house, "export", "--to", tmp_path / "r")
+    assert [path.parent.name for path in (tmp_path / "r").rglob("*.flac")] == ["baby_cry"]
+
+
+def test_without_a_keeper_it_says_what_to_look_at(tmp_path):
+    result = CliRunner().invoke(cli, ["clips", "--keeper", str(tmp_path / "none.sock"), "list"])
+    assert isinstance(result.exception, UserError)
+    assert "systemctl status audiomon-keeper" in str(result.exception)
