@@ -25,9 +25,10 @@ from audiomon.errors import DeviceError
 PREFIX = "stream:"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-_MAX_CONNECTING_S = 3.0
-# A camera takes a second or two to begin; opening must end before the capture thread is given up.
-_MAX_START_S = 6.0
+_MAX_CONNECTING_S = 1.5
+# A camera takes a second or two to begin, WAV through HTTP five. Opening must end before the capture thread is given
+# up.
+_MAX_START_S = 8.0
 # A rate that is off by more than this was told wrong: 44.1 kHz for 48 kHz is off by 8 %. A sender that tells its rate
 # itself is believed, unless it is no real-time stream at all.
 _RAW_RATE_OFF, _TOLD_RATE_OFF = 0.06, 0.5

@@ -1,4 +1,4 @@
-"""``audiomon train --on``: a head on a network that is there, instead of a network of one's own."""
+"""``audiomon train --on`` and ``--from``: what builds on a model that is there, instead of a network of one's own."""
 
 import time
 from dataclasses import dataclass
@@ -19,6 +19,12 @@ from audiomon.lab.train.settings import with_decisions
 _TOGETHER = {
     "dataset", "output", "on", "many", "embedding", "background_folder", "decided", "folds", "groups", "hold_out",
     "cross", "skip_bad", "licence", "description", "notes", "replace",
+}  # fmt: skip
+
+
+# The same of `--from`.
+_TOGETHER_FROM = {
+    "dataset", "output", "from_model", "folds", "groups", "skip_bad", "licence", "description", "notes", "replace",
 }  # fmt: skip
 
 
@@ -54,6 +60,12 @@ def on_options(command: Any) -> Any:
     command = background_option(command)
     command = click.option("--embedding", metavar="TENSOR", help="With --on: its layer to build on, by name.")(command)
     command = click.option("--many", is_flag=True, help="With --on: several labels may be on at a time.")(command)
+    command = click.option(
+        "--from",
+        "from_model",
+        metavar="MODEL",
+        help="Correct MODEL by recordings that it heard wrongly, in folders of its own labels, and keep what it knew.",
+    )(command)
     return click.option(
         "--on",
         metavar="MODEL",
@@ -85,7 +97,99 @@ def taken_on(context: click.Context, options: dict[str, Any]) -> OnBase | None:
     return OnBase(base, many, embedding, background)
 
 
-def teach_on(
+@dataclass(frozen=True, slots=True)
+class FromBase:
+    """What ``--from`` says.
+
+    Attributes:
+        base: name of the package to correct.
+    """
+
+    base: str
+
+
+def taken_from(context: click.Context, options: dict[str, Any]) -> FromBase | None:
+    """Take ``--from`` out of all options; None if it is not among them.
+
+    Raises:
+        UserError: what is asked for does not go together.
+    """
+    base: str | None = options.pop("from_model")
+    if base is not None:
+        given = [
+            parameter
+            for parameter in context.command.params
+            if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
+        ]
+        if strange := [one.opts[0] for one in given if one.name not in _TOGETHER_FROM]:
+            raise UserError(f"{strange[0]}: goes without --from, which keeps the model and all that it is")
+    return None if base is None else FromBase(base)
+
+
+def build_on(
+    asked: FromBase | OnBase,
+    dataset: Path,
+    output: Path,
+    split: Split,
+    *,
+    hold_out: str | None,
+    decided: tuple[str, ...],
+    skip_bad: bool,
+    command: str,
+    description: str | None,
+    licence: str,
+    notes: str,
+) -> None:
+    """Correct a model, or teach a head on it; write the package, and say how good it is."""
+    if isinstance(asked, FromBase):
+        _correct(
+            asked.base, dataset, output, split, skip_bad=skip_bad, command=command, description=description,
+            licence=licence, notes=notes,
+        )  # fmt: skip
+        return
+    _teach(
+        asked, dataset, output, split, hold_out=hold_out, decided=decided, skip_bad=skip_bad, command=command,
+        description=description, licence=licence, notes=notes,
+    )  # fmt: skip
+
+
+def _correct(
+    base_name: str,
+    dataset: Path,
+    output: Path,
+    split: Split,
+    *,
+    skip_bad: bool,
+    command: str,
+    description: str | None,
+    licence: str,
+    notes: str,
+) -> None:
+    _check_scikit_learn("--from")
+    from audiomon.lab.teach.correcting import correct, figures, open_correctable, write_corrected
+    from audiomon.lab.teach.teaching import Words
+
+    started_s = time.monotonic()
+    base = open_correctable(base_name)
+    with features_bar() as advance:
+        correction = correct(base, dataset, split, advance, skip_bad=skip_bad)
+    for reason in correction.left_out.values():
+        click.echo(f"audiomon: left out: {reason}", err=True)
+    description = description or base.package.manifest.description
+    write_corrected(output, correction, Words(command, description, licence, notes))
+    click.echo(figures(correction))
+    model = output if "/" in str(output) else f"./{output}"
+    click.echo(f"Done in {time.monotonic() - started_s:.0f} s; try it: audiomon run --model {model}")
+
+
+def _check_scikit_learn(option: str) -> None:
+    try:
+        import sklearn  # noqa: F401  # only asked whether it is there
+    except ImportError:
+        raise UserError(f"{option} needs scikit-learn, which is not installed: {install_extra('teach')}") from None
+
+
+def _teach(
     asked: OnBase,
     dataset: Path,
     output: Path,
@@ -99,11 +203,7 @@ def teach_on(
     licence: str,
     notes: str,
 ) -> None:
-    """Teach, write the package, and say how good it is."""
-    try:
-        import sklearn  # noqa: F401  # only asked whether it is there
-    except ImportError:
-        raise UserError(f"--on needs scikit-learn, which is not installed: {install_extra('teach')}") from None
+    _check_scikit_learn("--on")
     from audiomon.lab.teach.teaching import Words, open_base, settings_for, teach, write_taught
 
     started_s = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audiomon.cli.teaching import on_options, taken_on, teach_on
+from audiomon.cli.teaching import build_on, on_options, taken_from, taken_on
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
@@ -157,14 +157,15 @@ def train(
       audiomon train recordings -o models/mine --network compact --patience 15
       audiomon train esc10 -o models/esc10 --folds '([1-5])-' --cv
       audiomon train recordings -o models/mine --on yamnet
+      audiomon train recordings -o models/home2 --from models/home
     """
     if cross and hold_out is not None:
         raise UserError("--cv holds out one fold after another: it goes without --hold-out")
-    on_base = taken_on(context, options)
-    if on_base is not None:
+    built_on = taken_from(context, options) or taken_on(context, options)
+    if built_on is not None:
         check_target(output, replace, int8=False)
-        teach_on(
-            on_base, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
+        build_on(
+            built_on, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
             skip_bad=skip_bad, command=_command(context, dataset, output), description=description, licence=licence,
             notes=_read(notes),
         )  # fmt: skip

@@ -58,7 +58,7 @@ def _address(name: str) -> Address:
     text = credential("address")
     place = STORE / f"audiomon.source-{name}"
     if text is None:
-        raise UserError(f"there is no address: write it into {place}, readable by root only, and start again")
+        raise UserError(f"there is no address: write it into {place}, readable by root only")
     try:
         return read_address(text)
     except UserError as error:

@@ -1,5 +1,6 @@
 """A live source that is no microphone: samples through a socket or a FIFO, in real time."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -67,8 +68,9 @@ class Sender:
     def _send(self) -> None:
         self.connection, _ = self._server.accept()
         self._asked = self.connection.recv(100)
-        for piece in self._pieces:
-            self.connection.sendall(piece)
+        with contextlib.suppress(BrokenPipeError):  # the listener has heard enough
+            for piece in self._pieces:
+                self.connection.sendall(piece)
         if self._hangs_up:
             self.connection.close()
 

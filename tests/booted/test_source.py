@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted.service import Service, message_id, run, wait_for
+from tests.booted.service import CONFIG, Service, message_id, run, wait_for
 from tests.sources.radio import Radio
 
 PASSWORD = "Tr0ub4dor&3"
@@ -39,23 +39,28 @@ def source(service: Service, clone: Path) -> Service:
     return Service(finished.stderr, "audiomon-source@porch.service")
 
 
-def test_a_stream_without_an_address_says_what_to_do_and_needs_no_restart_of_the_ears(source, service, radio):
+def test_a_stream_without_an_address_says_what_to_do_and_one_with_it_is_heard(source, service, radio):
     service.edit("device: default", "device: stream:porch")
     reason = f"there is no address: write it into {CREDENTIAL}, readable by root only"
     wait_for(lambda: reason in service.show("StatusText"), 60, lambda: service.show("StatusText"))
     CREDENTIAL.touch(0o600)
     CREDENTIAL.write_text(f"http://admin:{IN_ADDRESS}@{radio.host}/live.wav\n")
+    wait_for(lambda: source.show("ActiveState") == "failed", 60, source.last_lines)  # the next one reads it again
+    reloaded = subprocess.run(["systemctl", "reload", "audiomon.service"], capture_output=True, text=True)
+    assert reloaded.returncode == 0, service.last_lines() + source.last_lines()
     service.wait_for_prediction(service.cursor())
-    assert "stream:porch" in run("audiomon", "devices")
-    assert (
-        "ok     rate         stream:porch delivers 22050 Hz"
-        in subprocess.run(["audiomon", "doctor"], capture_output=True, text=True).stdout
-    )
+    for command, said in (
+        ("devices", "device: stream:porch"),
+        ("doctor", "ok     rate         stream:porch delivers 22050 Hz"),
+    ):
+        options = ["--config", CONFIG] if command == "doctor" else []
+        finished = subprocess.run(["audiomon", command, *options], capture_output=True, text=True)
+        assert said in finished.stdout, finished
 
 
 def test_the_password_is_nowhere(source, service, radio):
     bundle = Path("/root/bug.tar.gz")
-    subprocess.run(["audiomon", "doctor", "--bundle", bundle], capture_output=True)
+    subprocess.run(["audiomon", "doctor", "--bundle", bundle, "--config", CONFIG], capture_output=True)
     texts = [
         run("journalctl", "--no-pager", "-o", "json", "-u", "audiomon*"),
         run("systemctl", "show", "audiomon.service", source.unit),
@@ -70,7 +75,7 @@ def test_the_password_is_nowhere(source, service, radio):
             except OSError:
                 continue
     everything = "\n".join(texts)
-    assert "porch: sends pcm_s16le" in everything
+    assert "porch: sends pcm_s16be" in everything
     for secret in (PASSWORD, IN_ADDRESS, "admin:", radio.host):
         assert secret not in everything
 

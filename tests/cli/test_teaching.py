@@ -113,3 +113,19 @@ def test_without_scikit_learn_it_says_how_to_get_it(command, audiomon, clips):
     said = Finished(process.returncode, process.stdout, process.stderr).refused()
     assert "--on needs scikit-learn, which is not installed" in said
     assert "[teach]" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--epochs", "3"), "--epochs: goes without --from"),
+        (("--on", "tiny"), "--on: goes without --from"),
+    ],
+)
+def test_a_correction_keeps_the_model_and_so_goes_without_what_makes_another(command, clips, arguments, message):
+    assert message in command("train", clips, "-o", "models/home2", "--from", "tiny", *arguments).refused()
+
+
+def test_clips_of_a_label_that_the_model_has_not_correct_nothing(command, clips):
+    said = command("train", clips, "-o", "models/home2", "--from", "tiny").refused()
+    assert "clips/hum: the model has no label 'hum'; it has background, baby_cry, dog_bark, speech" in said

@@ -17,6 +17,7 @@ from audiomon.outputs.snapshot import FILE
 from audiomon.runtime_files import RuntimeFiles
 from tests.cli.command import Audiomon
 from tests.cli.test_status import STANDING
+from tests.daemon.camera import Camera
 from tests.models.tiny import write_tiny
 
 
@@ -219,3 +220,18 @@ def test_the_doctor_says_where_the_microphone_that_is_named_is_not(audiomon, tmp
     done = audiomon("doctor", "--config", tmp_path / "audiomon.yaml", model=None)
     assert done.status == 1
     assert "wrong  microphone   there is no microphone named 'kitchen'; there are: 0 'mic'" in done.out
+
+
+def test_the_doctor_listens_to_a_stream_and_says_of_one_that_is_not_there_where_its_address_belongs(audiomon, tmp_path):
+    config = tmp_path / "audiomon.yaml"
+    config.write_text(f"model: tiny\nmicrophone: {{device: 'stream:{tmp_path / 'camera'}'}}\n")
+    said = audiomon("doctor", "--config", config, model=None).out
+    assert f"wrong  microphone   stream:{tmp_path / 'camera'}: there is no stream: nothing sends there" in said
+    assert "the file audiomon.source-NAME in /etc/credstore" in said
+    camera = Camera(tmp_path / "camera", 16_000)
+    camera.scale = 0
+    said = audiomon("doctor", "--config", config, model=None).out
+    camera.end()
+    assert f"ok     rate         stream:{tmp_path / 'camera'} delivers 16000 Hz" in said
+    assert "nothing but zeros" in said
+    assert "look at the sound settings of the camera" in said

@@ -61,7 +61,7 @@ def test_a_listener_hears_the_radio_at_the_rate_it_asks_for_and_two_may_listen(s
         assert loudest_hz(one) == pytest.approx(TONE_HZ, abs=5)
         assert loudest_hz(other) == pytest.approx(TONE_HZ, abs=5)
     wait_until(lambda: not source.children() and not radio.listeners, "the end of both ffmpegs")
-    assert source.said == ["cam: sends pcm_s16le, 16000 Hz, mono, s16, 256 kb/s"]
+    assert source.said == ["cam: sends pcm_s16be, 16000 Hz, mono, s16, 256 kb/s"]
 
 
 def test_the_password_is_in_no_command_line_environment_or_line_that_is_said(source, radio):

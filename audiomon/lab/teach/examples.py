@@ -182,15 +182,7 @@ def prepare(
         advance("Listening", total, done)
 
     embedded, bad = embed_all(found, ear, count)
-    for sound, one in zip(found, embedded, strict=True):
-        if one is not None and (reason := _unusable(sound, one, ear)):
-            bad[sound.name] = reason
-    _refuse_silence(folder, found, embedded)
-    usable = [(sound, one) for sound, one in zip(found, embedded, strict=True) if one and sound.name not in bad]
-    bad |= _duplicates(usable)
-    if bad and not skip_bad:
-        raise InputError(_refusal(folder, bad))
-    usable = [(sound, one) for sound, one in usable if sound.name not in bad]
+    usable = refuse_unusable(folder, found, embedded, bad, ear, skip_bad=skip_bad)
     sounds = [sound for sound, _ in usable]
     _check_classes(folder, sounds)
     sounds, split, one_session = _divided(folder, sounds, split)
@@ -213,6 +205,33 @@ def prepare(
         split,
         one_session,
     )
+
+
+def refuse_unusable(
+    folder: Path, found: list[Sound], embedded: list[Embedded | None], bad: dict[str, str], ear: Ear, *, skip_bad: bool
+) -> list[tuple[Sound, Embedded]]:
+    """Return what can be learned from.
+
+    Args:
+        folder: of the recordings.
+        found: the recordings.
+        embedded: each of them, None for those that cannot be read.
+        bad: why not, by name; what else cannot be used is added.
+        ear: that heard them.
+        skip_bad: leave it out instead of refusing.
+
+    Raises:
+        InputError: something cannot be used; the message names it.
+    """
+    for sound, one in zip(found, embedded, strict=True):
+        if one is not None and (reason := _unusable(sound, one, ear)):
+            bad[sound.name] = reason
+    _refuse_silence(folder, found, embedded)
+    usable = [(sound, one) for sound, one in zip(found, embedded, strict=True) if one and sound.name not in bad]
+    bad |= _duplicates(usable)
+    if bad and not skip_bad:
+        raise InputError(_refusal(folder, bad))
+    return [(sound, one) for sound, one in usable if sound.name not in bad]
 
 
 def _check_classes(folder: Path, sounds: list[Sound]) -> None:

@@ -73,8 +73,12 @@ def _regression(rows: Float64, labels: Int64, weights: Float64, settings: Teachi
 
 def hear_with(example: Example, head: Head, labels: tuple[str, ...], rules: DecisionRules) -> HeardSound:
     """Return what a head says to a recording: as the fused network says it when the daemon plays it."""
+    return heard_as(example, head.scores(example.features), labels, rules)
+
+
+def heard_as(example: Example, scores: Float32, labels: tuple[str, ...], rules: DecisionRules) -> HeardSound:
+    """Return a recording with a model's scores, shape (n, labels), and the events that the daemon makes of them."""
     heard = example.embedded.heard
-    scores = head.scores(example.features)
     stage = DecisionStage(labels, rules)
     events = []
     # The first window ends one hop after the decision stage began, as far as the daemon is concerned.

@@ -4,6 +4,7 @@ What a head does to an embedding is defined here twice, as arithmetic (`features
 two give the same scores.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ _SIGN_KEEPING = (
 )  # fmt: skip
 _NEVER_NEGATIVE = ("RELU", "RELU6", "RELU_0_TO_1", "LOGISTIC", "SOFTMAX")
 _LEAST_STORED = {"int8": -128, "uint8": 0, "int16": -32768}
+# Of a fused activation, in the file.
+_RELU = 1
 # Below this, TFLite's L2_NORMALIZATION divides by this instead of the norm.
 _LEAST_NORM = 1e-6
 _MAX_NAMED = 6
@@ -139,6 +142,85 @@ def fused(content: bytes, embedding: Embedding, head: Head) -> bytes:
     return tail.file(embedding, last)
 
 
+@dataclass(frozen=True, slots=True)
+class Exceptional:
+    """What a correction adds to one label, near some embeddings alone.
+
+    Attributes:
+        label: its number.
+        examples: features of what was heard wrongly, float32, shape (n, embedding), each of length 1.
+        reach: cosine to the nearest of them from which on it is this sound: from here it grows, and is whole at 1.
+        strength: what it adds to the label's logit where it is whole.
+    """
+
+    label: int
+    examples: Float32
+    reach: float
+    strength: float
+
+    def added(self, features: Float32) -> Float32:
+        """Return what is added to the label's logit, by features, shape (n, embedding): shape (n,)."""
+        near = (features @ self.examples.T).max(axis=1)
+        return np.asarray(self.strength * np.maximum(0, near - self.reach) / (1 - self.reach), dtype=np.float32)
+
+
+def scoring_layer(content: bytes, output: str | int | None = None) -> Head:
+    """Return the layer of weights that makes a network's scores, a softmax over float32.
+
+    Raises:
+        ModelError: they are made otherwise.
+    """
+    graph = Graph(content)
+    scores = graph.operators[graph.made_by[_scores(graph, output)]]
+    layer = graph.operators[graph.made_by[scores.inputs[0]]] if scores.kind == "SOFTMAX" else None
+    if layer is not None and layer.kind == "FULLY_CONNECTED" and layer.activation == "NONE":
+        weights = graph.constant(layer.inputs[1])
+        left_out = layer.inputs[2:] in ((), (-1,))
+        if weights is not None:
+            bias = np.zeros(len(weights), dtype=np.float32) if left_out else graph.constant(layer.inputs[2])
+            if bias is not None:
+                return Head(weights, bias, many=False)
+    raise ModelError("cannot be corrected: its scores are no softmax over a layer of float32 weights")
+
+
+def corrected(
+    content: bytes, embedding: Embedding, exceptions: Sequence[Exceptional], output: str | int | None = None
+) -> bytes:
+    """Return a network of which all that it was stays, with exceptions added to its logits: one file.
+
+    Args:
+        content: a .tflite file, as `scoring_layer` takes it.
+        embedding: its.
+        exceptions: at least one.
+        output: which of its outputs has the scores, by name or number; None for the first.
+    """
+    graph = Graph(content)
+    logits = last_logits = graph.operators[graph.made_by[_scores(graph, output)]].inputs[0]
+    labels = graph.tensors[logits].size
+    tail = _Tail(graph)
+    last = tail.real(embedding)
+    if embedding.rooted:
+        last = tail.computed("SQRT", (last,), embedding.size)
+    features = tail.computed("L2_NORMALIZATION", (last,), embedding.size, ("L2NormOptions", {}))
+    for number, one in enumerate(exceptions):
+        count, whole = len(one.examples), 1 - one.reach
+        weights = tail.constant(f"exception{number}/examples", (one.examples / whole).astype(np.float32))
+        bias = tail.constant(f"exception{number}/reach", np.full(count, -one.reach / whole, dtype=np.float32))
+        relu = ("FullyConnectedOptions", {"FusedActivationFunction": _RELU})
+        near = tail.computed("FULLY_CONNECTED", (features, weights, bias), count, relu)
+        axis = tail.constant(f"exception{number}/axis", np.array([1], dtype=np.int32))
+        nearest = tail.computed("REDUCE_MAX", (near, axis), 1, ("ReducerOptions", {"KeepDims": True}))
+        slope = np.zeros((labels, 1), dtype=np.float32)
+        slope[one.label] = one.strength
+        slopes = tail.constant(f"exception{number}/strength", slope)
+        nothing = tail.constant(f"exception{number}/nothing", np.zeros(labels, dtype=np.float32))
+        added = tail.computed("FULLY_CONNECTED", (nearest, slopes, nothing), labels, ("FullyConnectedOptions", {}))
+        logits = tail.computed("ADD", (logits, added), labels, ("AddOptions", {}))
+    scores = tail.computed("SOFTMAX", (logits,), labels, ("SoftmaxOptions", {"Beta": 1.0}))
+    # The old logits depend on the embedding: all of the network but its softmax stays.
+    return tail.file_from(last_logits, scores)
+
+
 def features(embeddings: Float32, embedding: Embedding) -> Float32:
     """Return what a head reads: an embedding's square root, where it has one, at length 1.
 
@@ -193,7 +275,11 @@ class _Tail:
         return output
 
     def file(self, embedding: Embedding, output: int) -> bytes:
-        return self._graph.continued(embedding.tensor, self._tensors, self._operators, output)
+        return self.file_from(embedding.tensor, output)
+
+    def file_from(self, tensor: int, output: int) -> bytes:
+        """Return the file of all that leads to a tensor, and of what is added."""
+        return self._graph.continued(tensor, self._tensors, self._operators, output)
 
     def _add(self, tensor: NewTensor) -> int:
         self._tensors.append(tensor)

@@ -129,6 +129,23 @@ class Graph:
         self.outputs = tuple(int(number) for number in self._graph.OutputsAsNumpy())
         self.made_by = {tensor: number for number, one in enumerate(self.operators) for tensor in one.outputs}
 
+    def constant(self, number: int) -> NDArray[np.float32] | None:
+        """Return the values of a float32 constant; None of what is none.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+
+        def values() -> NDArray[np.float32] | None:
+            data = self._model.Buffers(self._graph.Tensors(number).Buffer())
+            if data.DataIsNone() or data.DataLength() != 4 * tensor.size:
+                return None
+            return np.frombuffer(data.DataAsNumpy().tobytes(), dtype="<f4").reshape(tensor.shape)
+
+        tensor = self.tensors[number]
+        found: NDArray[np.float32] | None = self._read(values) if tensor.dtype == "float32" else None
+        return found
+
     def continued(
         self, last: int, tensors: Sequence[NewTensor], operators: Sequence[NewOperator], output: int
     ) -> bytes:
