@@ -11,7 +11,8 @@
 #   --long     with --all, also what takes many minutes: the Debian package and a fleet in booted systems, archives of
 #              thousands of files, Home Assistant.
 #   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11
-#   --arm      instead: install and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
+#   --arm      instead: count instructions in an emulated arm64 Python, and compare them with their budget; then install
+#              and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
 #
 # Without --all: the system's Python only, and of Debian packages only those that audiomon itself needs.
 # The environments are .venv-test* in this checkout; remove them to undo it all.
@@ -68,7 +69,7 @@ if [ "$all" ]; then
     if python=$(find_python "$version"); then pythons+=("$python"); else say "no Python $version here"; fi
   done
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace zstd rsync)
-  packages+=(mosquitto mosquitto-clients chromium chromium-driver)
+  packages+=(mosquitto mosquitto-clients chromium chromium-driver qemu-user mmdebstrap)
   if [ "$long" ]; then
     packages+=(lintian minisign ansible-core systemd-journal-remote prometheus nginx-light caddy)
     packages+=(python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad} gstreamer1.0-libav)
@@ -84,7 +85,7 @@ if [ "$all" ]; then
 else
   leave_out mic "--all runs them"
   leave_out root "--all runs them"
-  for marker in tensorflow archive chromium prometheus homeassistant; do leave_out "$marker" "--all runs them"; done
+  for marker in tensorflow archive chromium prometheus homeassistant arm64; do leave_out "$marker" "--all runs them"; done
 fi
 if [ "$lowest" ]; then
   pythons=("$(find_python 3.11)") || fail "--lowest needs Python 3.11: newer ones have no wheels of versions that old"
@@ -154,9 +155,9 @@ run_tests() {
 }
 
 for environment in "${environments[@]}"; do
-  # the first environment alone has TensorFlow; and a browser looks at the page once
+  # the first environment alone has TensorFlow; a browser looks at the page once, and instructions are counted once
   without=()
-  [ "$environment" = "${environments[0]}" ] || without=(tensorflow chromium)
+  [ "$environment" = "${environments[0]}" ] || without=(tensorflow chromium arm64)
   # One at a time where tests share the sound server or the system; all others in parallel.
   if [ "$all" ]; then
     expression=$(selection "${without[@]}")

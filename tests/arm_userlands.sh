@@ -70,11 +70,18 @@ try_root() {
 }
 
 [ "$(id -u)" -eq 0 ] || fail "needs root, to change into another system's files"
-install_packages qemu-user-static mmdebstrap arch-test uidmap || exit 1
+install_packages qemu-user-static qemu-user mmdebstrap arch-test uidmap gcc || exit 1
 register_emulators
 mkdir -p "$roots"
-[ $# -gt 0 ] || set -- arm64-bookworm arm64-trixie armhf-bookworm
 results=()
+if [ $# -eq 0 ]; then
+  say "counting instructions"
+  [ -x "$roots/counting/bin/python" ] || quietly "$system_python" -m venv "$roots/counting"
+  result=passed
+  (cd "$checkout" && AUDIOMON_ARM_ROOTS=$roots "$roots/counting/bin/python" -m tests.instructions) || result=FAILED
+  results+=("$(printf '%-16s %s' instructions "$result")")
+fi
+[ $# -gt 0 ] || set -- arm64-bookworm arm64-trixie armhf-bookworm
 for name; do
   if [ ! -d "$roots/$name" ]; then
     say "making $roots/$name; this takes some minutes"

@@ -4,8 +4,8 @@ Levels are of sound: a constant part, which cheap microphones add and nobody hea
 """
 
 import math
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +27,7 @@ _COMPARED_SAMPLES = 512
 _CLIPPED_SHARE = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True, gc=False):
     """The extremes of some samples.
 
     Attributes:
@@ -98,10 +97,16 @@ class LevelMeter:
         if not added:
             return
         count, total, squares = self._total
-        mean = float(np.add.reduce(samples, dtype=np.float64)) / added
-        # Around their mean, and that in float64: float32 would lose a quiet sound beside a large constant.
-        around = samples - np.float32(mean)
-        self._total = (count + added, total + added * mean, squares + float(around @ around) + added * mean * mean)
+        # Around about their mean: float32 would lose a quiet sound beside a large constant. What the mean is off by is
+        # in the sum of the differences, which is small, and so are its errors.
+        mean = np.float32(np.add.reduce(samples) / added)
+        around = samples - mean
+        constant, off = float(mean), float(np.add.reduce(around))
+        self._total = (
+            count + added,
+            total + added * constant + off,
+            squares + float(around @ around) + constant * (2 * off + added * constant),
+        )
         low, high = float(np.minimum.reduce(samples)), float(np.maximum.reduce(samples))
         loud = high >= _FULL_SCALE or low <= -_FULL_SCALE
         full = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if loud else 0
@@ -126,9 +131,11 @@ class LevelMeter:
         """Return the extremes of what has passed since the last call."""
         span, self._span = self._span, Span()
         power, self._spanned = _power_since(self._spanned, self._total)
-        span = replace(span, power=power or 0.0)
+        span = msgspec.structs.replace(span, power=power or 0.0)
         (count, channel_squares, mix_squares), self._compared = self._compared, (0, 0.0, 0.0)
-        return replace(span, channel_power=channel_squares / count, mix_power=mix_squares / count) if count else span
+        if not count:
+            return span
+        return msgspec.structs.replace(span, channel_power=channel_squares / count, mix_power=mix_squares / count)
 
     def take_dbfs(self) -> float | None:
         """Return the level of what has passed since the last call, or None if nothing has.

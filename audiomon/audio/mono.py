@@ -4,10 +4,10 @@ Resampling happens here, on the pull; the capture thread and the ring know nothi
 """
 
 import importlib.util
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +21,7 @@ Float32 = NDArray[np.float32]
 _SOXR_QUALITY = "HQ"
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True, gc=False):
     """Consecutive samples at the model's rate.
 
     Attributes:

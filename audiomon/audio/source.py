@@ -4,18 +4,17 @@ A microphone, a stream, a file and standard input look the same from here, so of
 bit. A *sample* here is one moment of the stream: as many numbers as there are channels.
 """
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import DeviceError
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, gc=False):
     """Consecutive samples, at the source's own rate.
 
     Attributes:
@@ -32,8 +31,7 @@ class Block:
     captured_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True, gc=False):
     """Samples that should have come by now and have not: more will not.
 
     Attributes:

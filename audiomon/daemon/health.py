@@ -71,9 +71,9 @@ class Times:
     late_s: float = 0.15
     checked_s: float = 1.2
     apart_s: float = 0.1
-    look_s: float = 0.25
+    look_s: float = 0.2
     stalled_s: float = 1.5
-    awake_s: float = 0.7
+    awake_s: float = 0.6
     retries_s: tuple[float, ...] = (0.25, 0.5, 1.0, 1.25)
     steady_s: float = 10.0
     opening_s: float = 20.0

@@ -1,12 +1,15 @@
 """One JSON object a line, for programs. The keys are stable."""
 
-from datetime import UTC, datetime
-from typing import Any, TextIO
+import time
+from typing import Any
 
 import msgspec
 
 from audiomon.outputs.selection import SCORES_WRITTEN
+from audiomon.outputs.unwaiting import LineStream
 from audiomon.pipeline.prediction import Event, Prediction, Status
+
+encode = msgspec.json.Encoder().encode
 
 
 class JsonLines:
@@ -17,7 +20,7 @@ class JsonLines:
         scores: of each prediction at most; the highest ones.
     """
 
-    def __init__(self, stream: TextIO, scores: int = SCORES_WRITTEN) -> None:
+    def __init__(self, stream: LineStream, scores: int = SCORES_WRITTEN) -> None:
         self._stream = stream
         self._scores = scores
 
@@ -43,7 +46,7 @@ class JsonLines:
         )
 
     def _write(self, fields: dict[str, Any]) -> None:
-        self._stream.write(msgspec.json.encode(fields).decode() + "\n")
+        self._stream.write(encode(fields).decode() + "\n")
         self._stream.flush()
 
 
@@ -55,13 +58,13 @@ def prediction_fields(prediction: Prediction, scores: int) -> dict[str, Any]:
         scores: how many of them at most: all in the labels' order, or of more labels the highest, falling. To 9 digits,
             which keep a float32 whole.
     """
-    labels = prediction.labels
+    labels, all_scores = prediction.labels, prediction.scores.tolist()
     written = range(len(labels)) if len(labels) <= scores else prediction.highest(scores)
     return {
         "time": iso_time(prediction.time_ns),
         "label": prediction.label,
         "score": _score(prediction.score),
-        "scores": {labels[index]: _score(float(prediction.scores[index])) for index in written},
+        "scores": {labels[index]: _score(all_scores[index]) for index in written},
         "position_s": round(prediction.position_s, 6),
         "features_us": round(prediction.features_us, 1),
         "inference_us": round(prediction.inference_us, 1),
@@ -85,7 +88,9 @@ def event_fields(event: Event) -> dict[str, Any]:
 
 def iso_time(time_ns: int) -> str:
     """Write nanoseconds since 1970 as ``2026-01-31T12:00:00.123456+00:00``."""
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="microseconds")
+    microseconds = round(time_ns / 1000)
+    at_s, part = divmod(microseconds, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at_s))}.{part:06}+00:00"
 
 
 def _score(score: float) -> float:

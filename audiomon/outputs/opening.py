@@ -15,6 +15,7 @@ from audiomon.outputs.live import Fanout, LiveOutput
 from audiomon.outputs.queued import Queued
 from audiomon.outputs.selection import Selected, Selection
 from audiomon.outputs.terminal import Terminal
+from audiomon.outputs.unwaiting import UnwaitingStream, unwaiting
 from audiomon.pipeline.output import Output
 
 
@@ -39,17 +40,19 @@ class OutputOptions:
     clips: Path | None = None
 
 
-def screen(options: OutputOptions, *, dated: bool = True) -> Output:
+def screen(options: OutputOptions, *, dated: bool = True, stream: UnwaitingStream | None = None) -> Output:
     """Return what writes to standard output: it waits for its reader, and raises OSError when that has gone.
 
     Args:
         options: what to write.
         dated: whether lines carry the time of day, as live ones do, rather than the place in a recording.
+        stream: standard output's unwaiting side, if that is what is to be written to.
     """
+    lines = stream or sys.stdout
     if options.as_json:
-        output: Output = JsonLines(sys.stdout, options.scores)
+        output: Output = JsonLines(lines, options.scores)
     else:
-        output = Terminal(sys.stdout, colour=sys.stdout.isatty(), dated=dated)
+        output = Terminal(lines, colour=sys.stdout.isatty(), dated=dated)
     return Selected(output, options.predictions or "every")
 
 
@@ -93,7 +96,10 @@ def _journal(options: OutputOptions, _clock: Clock) -> LiveOutput | None:
 
 
 def _screen(options: OutputOptions, clock: Clock) -> LiveOutput | None:
-    return None if in_service(options) else Queued(screen(options), "standard output", clock)
+    if in_service(options):
+        return None
+    stream = unwaiting(sys.stdout)
+    return Queued(screen(options, stream=stream), "standard output", clock, stream=stream)
 
 
 def _feed(options: OutputOptions, clock: Clock) -> LiveOutput | None:

@@ -1,4 +1,8 @@
-"""A live output to something that may block: a thread writes, from a bounded queue."""
+"""A live output to something that may block: a thread writes, from a bounded queue.
+
+What is taken without waiting is written at once, by the caller: a pipe or a socket that has room, where the kernel can
+tell. A terminal or a file is the thread's.
+"""
 
 import threading
 from collections import deque
@@ -7,6 +11,7 @@ from collections.abc import Callable
 from audiomon.clock import Clock
 from audiomon.config import Config
 from audiomon.outputs.observations import Observation
+from audiomon.outputs.unwaiting import UnwaitingStream
 from audiomon.pipeline.output import Output
 from audiomon.pipeline.prediction import Audience, Event, Prediction, Status, StatusKind
 
@@ -26,6 +31,7 @@ class Queued:
         name: for messages about it.
         clock: dates the statuses.
         max_waiting: entries kept for a reader that does not keep up.
+        stream: what the output writes to, if it may be tried whether that takes an entry at once.
 
     Attributes:
         gone: whether its reader is gone for good: writing has failed.
@@ -37,7 +43,15 @@ class Queued:
     fd = None
     wants_columns = False
 
-    def __init__(self, output: Output, name: str, clock: Clock, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        output: Output,
+        name: str,
+        clock: Clock,
+        *,
+        max_waiting: int = MAX_WAITING,
+        stream: UnwaitingStream | None = None,
+    ) -> None:
         self.name = name
         self.gone = False
         self.lost = 0
@@ -45,6 +59,7 @@ class Queued:
         self._output = output
         self._clock = clock
         self._max_waiting = max_waiting
+        self._stream = stream
         self._reported_lost = 0
         self._queue: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
@@ -87,13 +102,34 @@ class Queued:
 
     def _add(self, write: Callable[[], None]) -> None:
         with self._changed:
-            if self.gone:
+            if self.gone or self._written_at_once(write):
                 return
             self._queue.append(write)
             if len(self._queue) > self._max_waiting:
-                self._queue.popleft()
+                # Not the rest of a line that has been begun.
+                del self._queue[1 if self._stream is not None and self._queue[0] == self._stream.finish else 0]
                 self.lost += 1
             self._changed.notify_all()
+
+    def _written_at_once(self, write: Callable[[], None]) -> bool:
+        """Write an entry in the caller's thread if nothing is before it, and nothing has to be waited for."""
+        if self._stream is None or not self._stream.can_tell or self._writing or self._queue:
+            return False
+        if self.lost != self._reported_lost:
+            return False
+        try:
+            if not self._stream.attempt(write):
+                self._queue.append(self._stream.finish)
+                self._changed.notify_all()
+        except Exception as error:
+            self._fail(error)
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, BrokenPipeError):
+            self.error = error.with_traceback(None)
+        self.gone = True
+        self._queue.clear()
 
     def _run(self) -> None:
         while (write := self._next()) is not None:
@@ -101,18 +137,17 @@ class Queued:
                 write()
             except Exception as error:
                 # A thread has no caller to raise to.
-                if not isinstance(error, BrokenPipeError):
-                    self.error = error.with_traceback(None)
                 with self._changed:
-                    self.gone = True
-                    self._queue.clear()
+                    self._fail(error)
                 return
 
     def _next(self) -> Callable[[], None] | None:
         """Wait for the next entry; None when it is closed and nothing is left."""
         with self._changed:
+            self._writing = False
             while not self._queue and not self._closing:
                 self._changed.wait()
+            self._writing = True
             lost = self.lost - self._reported_lost
             if lost:
                 self._reported_lost = self.lost

@@ -1,10 +1,10 @@
 """Lines for people: fixed columns, a bar for the score, colour on a terminal."""
 
 from datetime import datetime
-from typing import TextIO
 
 import click
 
+from audiomon.outputs.unwaiting import LineStream
 from audiomon.pipeline.prediction import Event, Prediction, Status
 
 _BAR_CELLS = 10
@@ -21,7 +21,7 @@ class Terminal:
         dated: whether lines begin with the time of day; otherwise with the place in the recording.
     """
 
-    def __init__(self, stream: TextIO, *, colour: bool, dated: bool = True) -> None:
+    def __init__(self, stream: LineStream, *, colour: bool, dated: bool = True) -> None:
         self._stream = stream
         self._labels: tuple[str, ...] = ()
         self._width = 0

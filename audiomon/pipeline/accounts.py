@@ -3,11 +3,10 @@
 Every sample is in exactly one of these, however windows overlap, so that their sum is what was captured.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Fates:
+class Fates(msgspec.Struct, frozen=True, gc=False):
     """What became of the samples of a stretch, counted at the source's own rate, one for all channels.
 
     Attributes:

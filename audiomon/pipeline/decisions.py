@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +13,7 @@ from audiomon.config import DecisionRules
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True, gc=False):
     """A label's change.
 
     Attributes:

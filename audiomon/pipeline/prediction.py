@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 Facts = dict[str, str | int | float | dict[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What a model said about one window.
 
     Attributes:
@@ -56,8 +56,7 @@ class Prediction:
         return [int(index) for index in some[scores[some].argsort()[::-1]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A label turned on or off.
 
     Attributes:

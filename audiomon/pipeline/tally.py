@@ -41,8 +41,16 @@ class Latency:
         kept = self._kept[: min(self._count, _KEPT)]
         if not len(kept):
             return Percentiles(0.0, 0.0, 0.0, 0.0)
-        p50, p95, p99 = (float(value) for value in np.percentile(kept, (50, 95, 99)))
-        return Percentiles(p50, p95, p99, float(kept.max()))
+        # What numpy.percentile gives, which would import numpy.ma and sort several times as long.
+        last = len(kept) - 1
+        places = [divmod(last * percent, 100) for percent in (50, 95, 99)]
+        wanted = {place for below, _ in places for place in (below, min(last, below + 1))} | {last}
+        ordered = np.partition(kept, sorted(wanted))
+        p50, p95, p99 = (
+            float(ordered[below]) + rest / 100 * (float(ordered[min(last, below + 1)]) - float(ordered[below]))
+            for below, rest in places
+        )
+        return Percentiles(p50, p95, p99, float(ordered[last]))
 
 
 @dataclass(slots=True)

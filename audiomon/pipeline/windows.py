@@ -4,8 +4,7 @@ Gathers the samples that the next window lacks, and knows where they come from; 
 the front end's affair.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +16,7 @@ from audiomon.pipeline.columns import ColumnSink, columns_of
 Float32 = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, gc=False):
     """What a model reads at once.
 
     Attributes:

@@ -95,7 +95,7 @@ def listen(arguments: argparse.Namespace) -> None:
     hop = round(arguments.hop * rate)
     window = np.zeros(arguments.window_samples, dtype=np.float32)
     levels = json.loads(arguments.levels)
-    classifier = None if arguments.capture_alone else LibrosaClassifier(arguments.model, arguments.backend, mel, levels)
+    classifier = LibrosaClassifier(arguments.model, arguments.backend, mel, levels)
     stop = Stop()
     stream = sounddevice.InputStream(
         device=int(arguments.device) if arguments.device.isdigit() else arguments.device,
@@ -106,14 +106,11 @@ def listen(arguments: argparse.Namespace) -> None:
         latency="high",
     )
     with stream:
-        if classifier:
-            classifier.predict(window)
+        classifier.predict(window)
         print(json.dumps({"kind": "listening"}), flush=True)
         while not stop.asked:
             block, _overflowed = stream.read(hop)
             heard_ns = time.monotonic_ns()
-            if classifier is None:
-                continue
             window = np.concatenate([window[hop:], block[:, 0]])
             scores = classifier.predict(window)
             lag_ms = (time.monotonic_ns() - heard_ns) / 1e6
@@ -153,7 +150,6 @@ def main() -> None:
     parser.add_argument("--window-samples", type=int, required=True)
     parser.add_argument("--mel", required=True, help="JSON: keyword arguments of melspectrogram")
     parser.add_argument("--levels", required=True, help="JSON: ref, amin and top_db of power_to_db; mean, std")
-    parser.add_argument("--capture-alone", action="store_true", help="read, and do nothing with it")
     listen(parser.parse_args())
 
 
