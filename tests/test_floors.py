@@ -24,7 +24,7 @@ FLOORS = {
     "lab": {"audio", "config", "features", "models", "pipeline", "outputs"},
     "cli": {
         *("audio", "config", "features", "models", "pipeline", "outputs"),
-        *("daemon", "diagnostics", "link", "archive", "lab"),
+        *("daemon", "diagnostics", "link", "keeper", "archive", "lab"),
     },
 }
 
