@@ -151,7 +151,8 @@ class Relay:
 
     def _say_change(self, what: str) -> None:
         with self._guard:
-            if what == self._said:
+            # Once it is ended, what its ffmpegs end with is no news, and standard error may be gone.
+            if what == self._said or self._ended:
                 return
             self._said = what
         self._say(what)

@@ -14,7 +14,6 @@ import pytest
 
 from audiomon.audio.stream import StreamSource
 from audiomon.errors import DeviceError
-from tests.audio.test_stream import read_all
 from tests.daemon.daemon import wait_until
 from tests.sources.process import PATIENCE_S, REPOSITORY, SourceProcess, running_source
 from tests.sources.radio import TONE_HZ, Radio
@@ -92,7 +91,8 @@ def test_a_wrong_password_is_said_once_and_not_quoted(tmp_path, radio):
 def test_an_ffmpeg_that_ends_ends_the_stream_and_the_next_listener_gets_another(source):
     with listen(source) as stream:
         os.kill(source.children()[0][0], signal.SIGKILL)
-        assert read_all(stream)[1] == "stream:cam: the stream has ended"
+        wait_until(lambda: stream.failure, "the end of the stream")
+        assert str(stream.failure) == "stream:cam: the stream has ended"
     with listen(source) as stream:
         assert loudest_hz(stream) == pytest.approx(TONE_HZ, abs=5)
 
