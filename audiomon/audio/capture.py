@@ -140,7 +140,7 @@ class CapturedSource(Closing):
     @property
     def captured_ns(self) -> int:
         """See `LiveSource`."""
-        return self._ring.newest_ns
+        return self._capture.captured_ns
 
     @property
     def due_ns(self) -> int:
@@ -263,6 +263,11 @@ class _Capture:
         return not self._thread.is_alive()
 
     @property
+    def captured_ns(self) -> int:
+        """When the newest sample was captured, at the earliest; 0 before the first."""
+        return self._pump.captured_ns if self._pump is not None else 0
+
+    @property
     def due_ns(self) -> int:
         """When newer samples are expected; 0 before the first have come."""
         return self._pump.due_ns if self._pump is not None else 0
@@ -367,6 +372,11 @@ class _Pump:
         self._times, self._meter = CaptureTimes(rate), MissingMeter(rate)
         self._cadence = Cadence(rate, self._block_frames)
 
+    @property
+    def captured_ns(self) -> int:
+        """Monotonic time at which the newest sample was captured, at the earliest; 0 before the first."""
+        return self._times.earliest_ns
+
     def look(self) -> int:
         """Move what has come, if it is enough; return the monotonic time of the next look."""
         ring = self._ring
@@ -388,9 +398,12 @@ class _Pump:
         return self.due_ns
 
     def _lacking(self) -> int | None:
-        """Samples that complete what a reader waits for, or as many as may be waited for; None for blocks."""
+        """Samples that complete what a reader waits for, or as many as may be waited for; None for blocks.
+
+        After a block that came late, blocks soon show whether the device has stopped.
+        """
         wanted = self._ring.next_wanted
-        if wanted is None or self._max_lacking <= self._block_frames:
+        if wanted is None or self._max_lacking <= self._block_frames or self._times.late:
             self._ring.plan(0, self._hurry)
             return None
         lacking = min(wanted - self._ring.end, self._max_lacking)

@@ -33,11 +33,21 @@ class CaptureTimes:
 
     Args:
         sample_rate: of the device, in Hz.
+
+    Attributes:
+        earliest_ns: when the last sample was captured, if none before it is missing; 0 before the first. What a device
+            still had when it stopped is found late, too, as if some were.
     """
 
     def __init__(self, sample_rate: int) -> None:
+        self.earliest_ns = 0
         self._sample_rate = sample_rate
         self._last_ns: int | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether the last block came late: some before it are missing, or the device has stopped after it."""
+        return self._last_ns is not None and self._last_ns > self.earliest_ns
 
     def captured_ns(self, samples: int, found_ns: int, left: int) -> int:
         """Return the monotonic time at which the last sample of the next block was captured.
@@ -47,11 +57,12 @@ class CaptureTimes:
             found_ns: when it was found.
             left: newer ones, found at the same time.
         """
-        latest_ns = found_ns - left * 1_000_000_000 // self._sample_rate
+        self.earliest_ns = latest_ns = found_ns - left * 1_000_000_000 // self._sample_rate
         if self._last_ns is not None:
             due_ns = self._last_ns + round(samples * 1_000_000_000 * _SLOWEST_CLOCK / self._sample_rate)
+            self.earliest_ns = min(latest_ns, due_ns)
             if latest_ns - due_ns < _STEP_NS:
-                latest_ns = min(latest_ns, due_ns)
+                latest_ns = self.earliest_ns
         self._last_ns = latest_ns
         return latest_ns
 

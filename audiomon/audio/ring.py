@@ -107,11 +107,6 @@ class Ring:
         anchor = self._anchor
         return anchor.monotonic_ns - (anchor.position - position) * 1_000_000_000 // self.sample_rate
 
-    @property
-    def newest_ns(self) -> int:
-        """Monotonic time at which the newest sample was captured; 0 before the first."""
-        return self._anchor.monotonic_ns
-
     def plan(self, end: int, hurry: Callable[[], None]) -> None:
         """Note up to where the writer means to write next.
 

@@ -119,7 +119,7 @@ class LiveSource(Source, Protocol):
 
     @property
     def captured_ns(self) -> int:
-        """Monotonic time at which the newest sample was captured, read or not; 0 before the first."""
+        """Monotonic time at which the newest sample was captured, read or not, at the earliest; 0 before the first."""
         ...
 
     @property

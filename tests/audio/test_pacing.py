@@ -46,6 +46,18 @@ def test_after_a_break_time_goes_on_where_the_samples_do():
     assert times.captured_ns(100, 6_100_000_000, 0) == 6_100_000_000
 
 
+def test_what_a_device_still_had_when_it_stopped_is_no_newer_for_being_found_late():
+    times = CaptureTimes(1000)
+    times.captured_ns(100, 1_000_000_000, 0)
+    assert not times.late
+    times.captured_ns(100, 2_000_000_000, 0)
+    assert times.late
+    assert times.earliest_ns == pytest.approx(1_100_000_000, abs=0.2e6)
+    times.captured_ns(100, 2_100_000_000, 0)
+    assert not times.late
+    assert times.earliest_ns == 2_100_000_000
+
+
 @dataclass
 class Card:
     """Delivers samples in chunks, and is looked at as the capture thread does it, for a minute."""
