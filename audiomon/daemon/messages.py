@@ -1,8 +1,9 @@
 """What the daemon says of its source and its stages: words for people, and facts for programs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from audiomon.audio.source import LiveSource, Missing
 from audiomon.clock import Clock
@@ -127,8 +128,7 @@ def clips_off(rules: ClipRules, keeper: bool, clock: Clock) -> Status | None:
     return Status(StatusKind.CLIPS_OFF, f"No clips are recorded: {reason}", clock.time_ns(), facts, "warning")
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True):
     """The time between a stream that ended and the one after it, in which nothing was captured.
 
     Attributes:
@@ -151,8 +151,7 @@ class Gap:
         return Losses(away=missed) if self.away else Losses(reopened=missed)
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(msgspec.Struct, frozen=True):
     """Announces that a microphone is heard, or heard again.
 
     Attributes:
@@ -188,8 +187,7 @@ class Back:
         return (self.listening, back)
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """Announces what was lost while nothing was wrong with the microphone.
 
     Attributes:
@@ -208,8 +206,7 @@ class Interrupted:
         return (audio_lost(first, losses, self.why, self.clock),) if losses.all else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """Announces a change that has taken over.
 
     Attributes:

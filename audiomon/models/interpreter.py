@@ -9,9 +9,9 @@ import importlib.util
 import math
 import re
 import sys
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +34,7 @@ _MAX_NAME_SHOWN = 60
 _FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(msgspec.Struct, frozen=True):
     """One input or output of a model.
 
     Attributes:

@@ -4,7 +4,6 @@ Owns no thread: ``audiomon run`` steps it in its inference worker, ``audiomon cl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
@@ -28,8 +27,7 @@ from audiomon.pipeline.prediction import Event, Prediction, Status
 from audiomon.pipeline.windows import Window, Windows, open_windows
 
 
-@dataclass(frozen=True, slots=True)
-class FirstWindow:
+class FirstWindow(msgspec.Struct, frozen=True):
     """The first window heard with a replacement, as far as announcing it takes.
 
     Attributes:
@@ -56,8 +54,7 @@ def announce_nothing(_first: FirstWindow) -> tuple[Status, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True, eq=False):
     """What a listener is to go on with. Each is itself alone: two with the same content are not equal.
 
     Attributes:
@@ -77,8 +74,7 @@ class Replacement:
     clips: ClipRules | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOver:
+class TakeOver(msgspec.Struct, frozen=True):
     """A replacement that has taken over.
 
     Attributes:

@@ -1,8 +1,8 @@
 """What a listener has done so far, in numbers of fixed size however long it runs."""
 
 import threading
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +14,7 @@ from audiomon.pipeline.prediction import Prediction
 _KEPT = 7200
 
 
-@dataclass(frozen=True, slots=True)
-class Percentiles:
+class Percentiles(msgspec.Struct, frozen=True):
     """Of one kind of latency, over the last 7200 predictions at most; in that latency's own unit."""
 
     p50: float
@@ -53,8 +52,7 @@ class Latency:
         return Percentiles(p50, p95, p99, float(ordered[last]))
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Running totals. ``classified + shed + lost + left_over`` is the number of samples captured; see `Fates`.
 
     Attributes:
@@ -77,7 +75,7 @@ class Tally:
     """
 
     predictions: int = 0
-    by_label: dict[str, int] = field(default_factory=dict)
+    by_label: dict[str, int] = {}
     events: int = 0
     classified: int = 0
     shed: int = 0
@@ -89,9 +87,9 @@ class Tally:
     reopened: int = 0
     gated: int = 0
     saved_s: float = 0.0
-    features_us: Latency = field(default_factory=Latency)
-    inference_us: Latency = field(default_factory=Latency)
-    lag_ms: Latency = field(default_factory=Latency)
+    features_us: Latency = msgspec.field(default_factory=Latency)
+    inference_us: Latency = msgspec.field(default_factory=Latency)
+    lag_ms: Latency = msgspec.field(default_factory=Latency)
 
     @property
     def losses(self) -> Losses:
