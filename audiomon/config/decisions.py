@@ -217,7 +217,7 @@ def _threshold(label: str, layers: tuple[Decisions, ...], own: list[tuple[KeyPat
     deciding: KeyPath = ()  # the last key that set on or off: the one to name if they cross
     general: list[tuple[KeyPath, Decisions]] = [((), layer) for layer in layers]
     for keys, source in (*general, *own):
-        for name in Threshold.__slots__:
+        for name in Threshold.__struct_fields__:
             value = getattr(source, name)
             if value is not UNSET:
                 chosen[name] = value

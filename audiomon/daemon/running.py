@@ -1,8 +1,7 @@
 """What is in force: settings, the model that they name, and when its scores become events."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
