@@ -1,6 +1,7 @@
 """What a listener has done so far, in numbers of fixed size however long it runs."""
 
 import threading
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -28,11 +29,13 @@ class Latency:
 
     def __init__(self) -> None:
         self._kept: NDArray[np.float32] = np.empty(_KEPT, dtype=np.float32)
+        # The same memory: one number is written there in a fifth of the time that it takes an array.
+        self._slots = cast("memoryview[float]", self._kept.data)
         self._count = 0
 
     def add(self, value: float) -> None:
         """Take in one measurement."""
-        self._kept[self._count % _KEPT] = value
+        self._slots[self._count % _KEPT] = value
         self._count += 1
 
     def percentiles(self) -> Percentiles:
