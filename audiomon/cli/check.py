@@ -7,13 +7,16 @@ import click
 
 from audiomon.audio.microphone.devices import find_device, input_devices
 from audiomon.audio.stream import is_stream, stream_path
+from audiomon.cli.clips_outlook import look_at_clips
 from audiomon.cli.settings import config_option, model_option
 from audiomon.config.settings import Settings, load_settings
 from audiomon.daemon.exposure import exposed, exposed_in_words
+from audiomon.diagnostics.doctor.finding import Finding
 from audiomon.errors import AudiomonError, DeviceError, UserError
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.loading import LoadingModel
 from audiomon.pipeline.statuses import hop_in_words
+from audiomon.runtime_files import FIRST_INSTANCE
 
 
 @click.command()
@@ -24,7 +27,8 @@ from audiomon.pipeline.statuses import hop_in_words
 def check(model: str | None, device: str | None, no_device: bool, config_path: Path | None) -> int:
     """Check the configuration, the model (loaded and self-tested), and that the microphone is there.
 
-    Prints a line for each. Exit status 0 when all are well, 2 when one is not. Warns of files that anybody may change.
+    Prints a line for each. Exit status 0 when all are well, 2 when one is not. Warns where clips are wanted
+    and would not be kept, and of files that anybody may change.
 
     \b
     Examples:
@@ -33,6 +37,7 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
     """
     found: list[Settings] = []
     files: list[Path] = []
+    clips: list[Finding] = []
 
     def configuration() -> str:
         found.append(load_settings(config_path, model=model).with_options(device=device, predictions=None))
@@ -42,6 +47,10 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
     def package() -> str:
         classifier = LoadingModel(found[0]).classifier()
         files.extend(classifier.package.files)
+        # The instance that `audiomon run` with this configuration is.
+        instance = config_path.stem if config_path else FIRST_INSTANCE
+        if (finding := look_at_clips(found[0], classifier, instance)) is not None:
+            clips.append(finding)
         return _model(found[0], classifier)
 
     checks: list[tuple[str, Callable[[], str]]] = [("config", configuration), ("model", package)]
@@ -56,6 +65,8 @@ def check(model: str | None, device: str | None, no_device: bool, config_path: P
             status = UserError.exit_status
             if not found:
                 break
+    for finding in clips:
+        click.echo(f"{'ok' if finding.level == 'ok' else 'WARNING':<7} {finding.about:<11} {finding.what}")
     for place in exposed(files):
         click.echo(f"WARNING {'files':<11} {exposed_in_words(place)}")
     return status

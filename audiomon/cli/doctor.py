@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from audiomon.cli.clips_outlook import look_at_clips
 from audiomon.cli.settings import config_option, instance_option
 from audiomon.clock import SystemClock
 from audiomon.config.settings import SYSTEM_CONFIG, Settings, load_settings
@@ -34,7 +35,7 @@ _SOME_RATE = 22_050
 @instance_option
 @config_option
 def doctor(bundle: Path | None, instance: str, config_path: Path | None) -> int:
-    """Look for what is wrong: microphone, level, sample rate, rights, model, clock, journal, power, temperature.
+    """Look for what is wrong: microphone, level, sample rate, rights, model, clips, clock, journal, power, temperature.
 
     Listens to the microphone for two seconds. Exit status 0: nothing is wrong; 1: something is.
 
@@ -86,6 +87,8 @@ def _findings(instance: str, config_path: Path | None) -> Iterator[Finding]:
     yield Finding("ok", "config", settings.source)
     model, classifier = look_at_model(settings, clock)
     yield model
+    if classifier is not None and (clips := look_at_clips(settings, classifier, instance)) is not None:
+        yield clips
     hop_s = settings.config.asked_hop_s(classifier.spec.window_s) if classifier else settings.config.hop_s
     entries_per_s = 1 / hop_s if settings.config.journal.predictions == "every" else 0.1
     yield from look_at_journal(entries_per_s)

@@ -119,13 +119,25 @@ def clips_off(rules: ClipRules, keeper: bool, clock: Clock) -> Status | None:
         keeper: whether there is a way to a keeper.
         clock: dates it.
     """
-    if not rules.settings.labels or (rules.can_judge and keeper):
+    reason = why_no_clips(rules, keeper)
+    if not reason:
         return None
-    reason = f"{rules.model} has no label of clips.never, so it cannot tell what must not be kept"
-    if rules.can_judge:
-        reason = "there is no way to a keeper"
     facts: Facts = {"reason": reason, "model": rules.model}
     return Status(StatusKind.CLIPS_OFF, f"No clips are recorded: {reason}", clock.time_ns(), facts, "warning")
+
+
+def why_no_clips(rules: ClipRules, keeper: bool) -> str:
+    """Return why no clips are recorded although labels are named; empty if they are, or none are wanted.
+
+    Args:
+        rules: of the model that listens.
+        keeper: whether there is a way to a keeper.
+    """
+    if not rules.settings.labels or (rules.can_judge and keeper):
+        return ""
+    if rules.can_judge:
+        return "there is no way to a keeper"
+    return f"{rules.model} has no label of clips.never, so it cannot tell what must not be kept"
 
 
 class Gap(msgspec.Struct, frozen=True):

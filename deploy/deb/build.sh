@@ -2,10 +2,14 @@
 # deploy/deb/build.sh [--output FOLDER]
 #
 # Builds audiomon_VERSION_ARCHITECTURE.deb of this checkout, for the Debian release and the architecture that it runs on,
-# and prints its path. What is in deploy/service.lock is inside, so that installing needs no network but for Debian's own
-# packages:
+# and prints its path. What deploy/service.lock and deploy/link.lock list is inside, so that installing needs no network
+# but for Debian's own packages:
 #
 #   sudo apt install ./audiomon_*.deb
+#
+# Once installed, audiomon.service listens. The link, the keeper and sources are there, and off until they are enabled:
+#
+#   sudo systemctl enable --now audiomon-link audiomon-keeper && sudo systemctl restart audiomon
 #
 #   --output FOLDER   where the package goes; otherwise dist/ of this checkout
 #
@@ -33,7 +37,7 @@ package_version() {
   echo "$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$checkout/audiomon/__init__.py")~$id$version_id"
 }
 
-# FOLDER: the Python packages that the service needs, and audiomon, as files below it.
+# FOLDER: the Python packages that the service and the link need, and audiomon, as files below it.
 add_python_packages() {
   local packages=$1 build=$work/build venv_options=()
   [ "$(architecture)" != armhf ] || venv_options=(--system-site-packages)
@@ -44,6 +48,7 @@ add_python_packages() {
   pip_install "$build" --no-deps --require-hashes -r "$checkout/deploy/build.lock"
   run_pip "$build" wheel --no-deps --require-hashes --no-build-isolation --use-pep517 --wheel-dir "$work/wheels" \
     -r "$checkout/deploy/service.lock"
+  run_pip "$build" wheel --no-deps --require-hashes --wheel-dir "$work/wheels" -r "$checkout/deploy/link.lock"
   run_pip "$build" wheel --no-deps --no-build-isolation --wheel-dir "$work/wheels" "$work/source"
   pip_install "$build" --no-deps --no-index --no-compile --target "$packages" "$work/wheels"/*.whl
   # LiteRT's plug-ins for accelerators, and the tool for them, are linked with what Debian lacks; audiomon uses none.
@@ -86,9 +91,14 @@ add_system_files() {
   install -d "$tree/usr/bin" "$units" "$tree/usr/lib/systemd/catalog" "$tree/etc/audiomon" "$tree/usr/share/man/man1"
   ln -s ../lib/audiomon/bin/audiomon "$tree/usr/bin/audiomon"
   for file in "$checkout"/deploy/systemd/*.{service,socket}; do
-    [ -e "$file" ] || continue
-    sed -e 's|/opt/audiomon/current/bin/|/usr/bin/|; s|/usr/local/share/doc/|/usr/share/doc/|' "$file" >"$units/${file##*/}"
+    sed -e 's|/opt/audiomon/current/bin/audiomon|/usr/bin/audiomon|g; s|/opt/audiomon/current/bin|/usr/lib/audiomon/bin|g' \
+      -e 's|/usr/local/share/doc/|/usr/share/doc/|g' "$file" >"$units/${file##*/}"
   done
+  ! grep -n /opt/ "$units"/* || fail "these lines of the units name the installer's folders"
+  # A listener needs these sockets only beside the process that follows them: until that is enabled there are none.
+  add_listener_socket feed link
+  add_listener_socket clips keeper
+  install -D -m 644 "$checkout/deploy/systemd/review.conf" "$units/audiomon-link.service.d/review.conf"
   # The library's version is systemd's, which need not be where this is built.
   if dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libsystemd0)" ge 254; then
     for file in audiomon audiomon@; do
@@ -96,7 +106,7 @@ add_system_files() {
     done
   fi
   install -m 644 "$checkout/deploy/systemd/audiomon.catalog" "$tree/usr/lib/systemd/catalog/"
-  install -m 644 "$checkout"/config/audiomon.{yaml,schema.json} "$tree/etc/audiomon/"
+  install -m 644 "$checkout"/config/{audiomon,link,keeper}.{yaml,schema.json} "$tree/etc/audiomon/"
   for shell in "${!completions[@]}"; do
     file=$tree/usr/share/${completions[$shell]}
     install -d "${file%/*}"
@@ -104,6 +114,16 @@ add_system_files() {
       'import sys; sys.argv[0] = "audiomon"; from audiomon.cli import main; main()' >"$file"
   done
   gzip -9n <"$here/audiomon.1" >"$tree/usr/share/man/man1/audiomon.1.gz"
+}
+
+# SOCKET COMPANION: have each listener ask for its socket, and have that socket made only where the companion is enabled.
+# A unit whose condition fails is skipped, and what requires it starts all the same.
+add_listener_socket() {
+  local at enabled=/etc/systemd/system/multi-user.target.wants/audiomon-$2.service
+  for at in '' @; do
+    install -D -m 644 "$checkout/deploy/systemd/$1$at.conf" "$units/audiomon$at.service.d/$1.conf"
+    sed -i "s|^\[Unit\]$|&\nConditionPathExists=$enabled|" "$units/audiomon-$1$at.socket"
+  done
 }
 
 add_documentation() {
@@ -156,7 +176,7 @@ Version: $version
 Architecture: $(architecture)
 Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$tree" | cut -f 1)
-Depends: python3 (>= $python_version~), python3 (<< $next), $(printf '%s, ' "${depends[@]}")$libraries
+Depends: python3 (>= $python_version~), python3 (<< $next), passwd, $(printf '%s, ' "${depends[@]}")$libraries
 Recommends: systemd
 Suggests: ffmpeg
 Section: sound
@@ -189,7 +209,7 @@ add_system_files
 add_documentation
 install -d "$tree/DEBIAN"
 control >"$tree/DEBIAN/control"
-printf '/etc/audiomon/%s\n' audiomon.schema.json audiomon.yaml >"$tree/DEBIAN/conffiles"
+(cd "$tree" && printf '/%s\n' etc/audiomon/*) >"$tree/DEBIAN/conffiles"
 for name in preinst postinst prerm postrm; do
   sed "s/@PYTHON@/$python_version/" "$here/$name" | install -m 755 /dev/stdin "$tree/DEBIAN/$name"
 done

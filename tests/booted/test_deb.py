@@ -1,6 +1,8 @@
 """The Debian package under a real systemd: built, installed, upgraded, removed, purged; never beside install.sh."""
 
+import grp
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.booted.conftest import DROP_IN, install_faults
-from tests.booted.service import CONFIG, Service, files_outside_tests, message_id, run
+from tests.booted.service import CONFIG, PATIENCE_S, Service, files_outside_tests, message_id, run, wait_for
 
 UNIT = Path("/usr/lib/systemd/system/audiomon.service")
 DROP_INS = Path("/etc/systemd/system/audiomon.service.d")
 RELEASES = Path("/opt/audiomon")
+SOCKETS = (Path("/run/audiomon-feed/audiomon.sock"), Path("/run/audiomon-clips/audiomon.sock"))
+CLIPS = Path("/var/lib/private/audiomon-keeper")
+GROUPS = {"audiomon-feed", "audiomon-actions", "audiomon-clips", "audiomon-review"}
 
 
 def apt(*command: object) -> subprocess.CompletedProcess[str]:
@@ -91,6 +96,28 @@ def test_it_listens_as_soon_as_it_is_installed_and_at_every_boot(installed):
     assert "Defined-By: audiomon" in explained
 
 
+def test_what_else_it_brings_is_off_until_it_is_enabled(installed):
+    for unit in ("audiomon-link.service", "audiomon-keeper.service", "audiomon-source@porch.socket"):
+        asked = subprocess.run(["systemctl", "is-enabled", unit], capture_output=True, text=True, check=False)
+        assert asked.stdout.strip() == "disabled", unit
+    assert not any(socket.exists() for socket in SOCKETS)
+    for unit in UNIT.parent.glob("audiomon*.service"):
+        program = re.search(r"^ExecStart=(\S+)", unit.read_text(), re.MULTILINE)
+        assert program, unit
+        assert os.access(program[1], os.X_OK), unit
+    run("systemctl", "enable", "--now", "audiomon-link", "audiomon-keeper")
+    after = installed.cursor()
+    run("systemctl", "restart", "audiomon")
+    installed.wait_for_prediction(after)
+    assert [socket.group() for socket in SOCKETS] == ["audiomon-feed", "audiomon-clips"]
+    for companion in ("audiomon-link.service", "audiomon-keeper.service"):
+        service = Service("", companion)
+        wait_for(
+            lambda service=service: "following audiomon" in service.show("StatusText"), PATIENCE_S, service.last_lines
+        )
+    assert CLIPS.is_dir()
+
+
 def test_the_installer_leaves_its_place_to_the_package(installed, clone):
     done = subprocess.run([clone / "deploy/install.sh"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -115,8 +142,12 @@ def test_removing_stops_it_and_keeps_the_configuration_and_purging_leaves_nothin
     assert installed.show("ActiveState") == "inactive"
     assert CONFIG.read_text().endswith("# mine\n")
     assert not Path("/usr/lib/audiomon").exists()
+    assert CLIPS.exists()
+    assert not any(socket.exists() for socket in SOCKETS)
     done = apt("purge", "audiomon")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not CLIPS.exists()
+    assert GROUPS.isdisjoint(group.gr_name for group in grp.getgrall())
     assert "keeping /etc/audiomon/kitchen.yaml, which is yours" in done.stdout
     CONFIG.with_name("kitchen.yaml").unlink()
     CONFIG.parent.rmdir()

@@ -98,6 +98,9 @@ def test_the_line_above_a_key_says_what_it_may_be_its_default_and_what_a_change_
     start = lines.index(f"{group}:") if group else 0
     at = next(i for i in range(start, len(lines)) if re.match(rf"{'  ' if group else ''}(# )?{field}:", lines[i]))
     assert lines[at - 1].strip() == f"# [{hint}; default {default}; {described['x-reload']}]"
+    explained = lines[at - 2].strip()
+    assert explained.startswith("# "), f"nothing explains {field}"
+    assert explained.endswith((".", ":")), explained
 
 
 def test_the_committed_schema_is_what_the_definitions_say():

@@ -249,7 +249,9 @@ def _credited(folder: Path) -> str:
     authors: dict[str, set[str]] = {}
     for row in _rows(folder).values():
         if row["licence"].startswith(("CC BY", "Attribution", "MIT")) and "SA" not in row["licence"]:
-            authors.setdefault(row["author"], set()).add(row["licence"].replace("Attribution", "CC BY"))
+            # A link to a list of several, which stands beside the recordings.
+            author = "others, named there" if row["author"].startswith("[") else row["author"]
+            authors.setdefault(author, set()).add(row["licence"].replace("Attribution", "CC BY"))
     return ", ".join(f"{name} ({', '.join(sorted(authors[name]))})" for name in sorted(authors, key=str.lower))
 
 

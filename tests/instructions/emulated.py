@@ -24,13 +24,21 @@ _WHEELS = ("numpy", "ai-edge-litert", "msgspec", "pyyaml", "click", "inotify-sim
 _NEEDED_BY_WHEELS = ("flatbuffers", "backports-strenum", "tqdm", "pycparser")
 
 
+class NoEmulatedMachineError(RuntimeError):
+    """The packages of another architecture cannot be had here: no network, or sources that lack them."""
+
+
 def missing_tools() -> list[str]:
     """Return Debian's packages that this needs and this machine lacks."""
     return sorted(package for tool, package in _TOOLS.items() if shutil.which(tool) is None)
 
 
 def marks(*workload: str) -> dict[int, int]:
-    """Run a workload, and return how many instructions had been executed at each of its marks."""
+    """Run a workload, and return how many instructions had been executed at each of its marks.
+
+    Raises:
+        NoEmulatedMachineError: what it consists of cannot be fetched.
+    """
     _prepare()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "marks"
@@ -62,7 +70,10 @@ def _prepare() -> None:
         wheels = [_pinned(name) for name in (*_WHEELS, *_NEEDED_BY_WHEELS)]
         stamp = "\n".join([_SUITE, _PYTHON, *wheels])
         if not (_FOLDER / "stamp").exists() or (_FOLDER / "stamp").read_text() != stamp:
-            _make(wheels)
+            try:
+                _make(wheels)
+            except (OSError, RuntimeError) as error:
+                raise NoEmulatedMachineError(str(error)) from error
             (_FOLDER / "stamp").write_text(stamp)
         source, built = _HERE / "counter.c", _FOLDER / "counter.so"
         if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.instructions.budget import FIGURES, counted, read_budget
-from tests.instructions.emulated import missing_tools
+from tests.instructions.emulated import NoEmulatedMachineError, missing_tools
 
 pytestmark = [
     pytest.mark.arm64,
@@ -11,11 +11,15 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {', '.join(missing_tools())}"),
 ]
 _TOLERANCE = 0.03
-_WINDOW = "home, hop 0.5 s, window"
+_WINDOW = "esc10, hop 0.5 s, window"
 
 
 def check(figure: str) -> None:
-    allowed, seen = read_budget()[figure], counted(figure)
+    try:
+        seen = counted(figure)
+    except NoEmulatedMachineError as error:
+        pytest.skip(f"no arm64 Python can be fetched: {error}")
+    allowed = read_budget()[figure]
     assert abs(seen / allowed - 1) <= _TOLERANCE, (
         f"{figure}: {seen} instructions, the budget is {allowed}. "
         "If that is meant: python -m tests.instructions --update"

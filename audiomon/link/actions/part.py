@@ -60,10 +60,9 @@ class ActionsPart:
     def _hear(self, listener: Listener, message: Message) -> None:
         if not isinstance(message, EventLine):
             return
+        paused = not self._surroundings.actions.on
         for worker in self._workers:
-            outcome = worker.rule.judge(listener.name, message, time.time(), time.monotonic())
-            if outcome == "done" and not self._surroundings.actions.on:
-                outcome = "paused"
+            outcome = worker.rule.judge(listener.name, message, time.time(), time.monotonic(), paused=paused)
             if outcome == "done":
                 worker.put(facts_of(listener, message))
             elif outcome is not None:

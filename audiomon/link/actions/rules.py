@@ -33,14 +33,17 @@ class Rule:
         # When it was last due, in monotonic seconds, by listener, label and state.
         self._due_s: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
-    def judge(self, listener: str, event: EventLine, now_s: float, monotonic_s: float) -> Outcome | None:
-        """Say what is to come of an event: "done" if the action is due.
+    def judge(
+        self, listener: str, event: EventLine, now_s: float, monotonic_s: float, *, paused: bool = False
+    ) -> Outcome | None:
+        """Say what is to come of an event: "done" if the action is due, which begins its cooldown.
 
         Args:
             listener: name of the instance that heard it.
             event: what happened.
             now_s: seconds since 1970-01-01 UTC.
             monotonic_s: a monotonic clock, in seconds.
+            paused: whether no action is done at present.
 
         Returns:
             None if the event is none of its business.
@@ -56,6 +59,8 @@ class Rule:
         due_s = self._due_s.get(key)
         if due_s is not None and monotonic_s - due_s < action.cooldown_s:
             return "cooling"
+        if paused:
+            return "paused"
         self._due_s[key] = monotonic_s
         self._due_s.move_to_end(key)
         if len(self._due_s) > _MAX_COOLING:

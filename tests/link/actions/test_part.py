@@ -172,6 +172,21 @@ def test_a_switch_pauses_them_and_the_events_meanwhile_are_past():
     run(script)
 
 
+def test_an_event_while_actions_are_paused_begins_no_cooldown():
+    async def script(heard: Heard, sender: Scripted, around: Surroundings) -> None:
+        around.actions.set(on=False)
+        heard.event("dog_bark")
+        await settled(around, paused=1)
+        around.actions.set(on=True)
+        heard.event("dog_bark")
+        await settled(around, paused=1, done=1)
+        around.actions.set(on=False)
+        heard.event("dog_bark")  # the one that was done began it
+        await settled(around, paused=1, done=1, cooling=1)
+
+    run(script, actions=(Action(on=("*",), cooldown_s=3600, command=("/bin/true",)),))
+
+
 def test_events_that_are_none_of_its_business_count_nothing():
     async def script(heard: Heard, sender: Scripted, around: Surroundings) -> None:
         heard.event("dog_bark")
