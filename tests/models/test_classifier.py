@@ -109,7 +109,7 @@ def refusal(folder, backend) -> str:
 
 
 def assert_the_checking_process_says(message: str, folder, backend) -> None:
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises((ConfigError, ModelError)) as caught:
         CheckingProcess(folder, backend).wait()
     assert str(caught.value) == message
 
