@@ -171,7 +171,7 @@ class MonoStream:
             np.multiply(mono, np.float32(1 / block.samples.shape[1]), out=mono)
             if self._level is not None:
                 self._level.compare(block.samples)
-        # Converted first: a product of two types goes through NumPy's buffers, in twice the time.
+        # Converted first: a product of two types goes through NumPy's buffers, which takes longer.
         if block.samples.dtype.kind == "i":
             mono *= _OF_INT16
         return mono

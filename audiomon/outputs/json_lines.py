@@ -66,7 +66,7 @@ def prediction_fields(prediction: Prediction, scores: int) -> dict[str, Any]:
         "label": prediction.label,
         "score": _score(prediction.score),
         "scores": {labels[index]: _score(all_scores[index]) for index in written},
-        # Not with a number of digits: that goes by way of a string, in five times the time.
+        # Not with a number of digits: that goes by way of a string, in twice the time.
         "position_s": round(prediction.position_s * 1e6) / 1e6,
         "features_us": round(prediction.features_us * 10) / 10,
         "inference_us": round(prediction.inference_us * 10) / 10,
