@@ -12,9 +12,9 @@ thread and ends with the process.
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -207,8 +207,7 @@ class CapturedSource(Closing):
         self._capture.end()
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(msgspec.Struct, frozen=True):
     """An open device, and where its samples go."""
 
     stream: InputStream

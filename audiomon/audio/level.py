@@ -90,28 +90,37 @@ class LevelMeter:
         self._span = Span()
         # What `compare` has found, to be part of the next span.
         self._compared = (0, 0.0, 0.0)
+        # Scratch memory: the mean of what is added, differences from it, and ones, as BLAS sums in fewer steps.
+        self._mean = np.zeros((), dtype=np.float32)
+        self._around: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._ones: NDArray[np.float32] = np.empty(0, dtype=np.float32)
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """Take in samples: float32 in [-1, 1], shape (n,)."""
         added = len(samples)
         if not added:
             return
+        if added != len(self._ones):
+            self._ones, self._around = np.ones(added, dtype=np.float32), np.empty(added, dtype=np.float32)
+        ones, around = self._ones, self._around
         count, total, squares = self._total
         # Around about their mean: float32 would lose a quiet sound beside a large constant. What the mean is off by is
         # in the sum of the differences, which is small, and so are its errors.
-        mean = np.float32(np.add.reduce(samples) / added)
-        around = samples - mean
-        constant, off = float(mean), float(np.add.reduce(around))
+        self._mean[()] = float(samples.dot(ones)) / added
+        np.subtract(samples, self._mean, out=around)
+        constant, off = float(self._mean), float(around.dot(ones))
         self._total = (
             count + added,
             total + added * constant + off,
-            squares + float(around @ around) + constant * (2 * off + added * constant),
+            squares + float(around.dot(around)) + constant * (2 * off + added * constant),
         )
         low, high = float(np.minimum.reduce(samples)), float(np.maximum.reduce(samples))
         loud = high >= _FULL_SCALE or low <= -_FULL_SCALE
         full = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if loud else 0
         span = self._span
-        self._span = Span(min(span.lowest, low), max(span.highest, high), span.full + full, span.count + added)
+        lowest = low if low < span.lowest else span.lowest
+        highest = high if high > span.highest else span.highest
+        self._span = Span(lowest, highest, span.full + full, span.count + added)
 
     def compare(self, channels: NDArray[np.int16] | NDArray[np.float32]) -> None:
         """Take in the channels of which the samples are the mean: int16 or float32 in [-1, 1], shape (n, channels)."""

@@ -12,8 +12,9 @@ import select
 import socket
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from audiomon.audio.capture import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CapturedSource
 from audiomon.audio.source import Identity
@@ -73,8 +74,7 @@ def _may_be_stream(path: Path) -> bool:
     return stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamIdentity:
+class StreamIdentity(msgspec.Struct, frozen=True):
     """Who sends.
 
     Attributes:

@@ -7,8 +7,9 @@ says why there are none. Nothing here reads or writes.
 
 import re
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from audiomon.errors import DeviceError
 
@@ -27,8 +28,7 @@ _PCM, _EXTENSIBLE = 1, 0xFFFE
 _SAMPLE_BITS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """What is known of a stream once it has begun.
 
     Attributes:

@@ -4,7 +4,6 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -68,8 +67,7 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(msgspec.Struct, frozen=True):
     """What one label needs to turn on and off: scores from 0 to 1, durations in seconds."""
 
     on: float = 0.6
@@ -78,8 +76,7 @@ class Threshold:
     min_off_s: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRules:
+class DecisionRules(msgspec.Struct, frozen=True):
     """The settings that apply to one model, nothing left out.
 
     Attributes:
@@ -220,7 +217,7 @@ def _threshold(label: str, layers: tuple[Decisions, ...], own: list[tuple[KeyPat
     deciding: KeyPath = ()  # the last key that set on or off: the one to name if they cross
     general: list[tuple[KeyPath, Decisions]] = [((), layer) for layer in layers]
     for keys, source in (*general, *own):
-        for name in Threshold.__slots__:
+        for name in Threshold.__struct_fields__:
             value = getattr(source, name)
             if value is not UNSET:
                 chosen[name] = value

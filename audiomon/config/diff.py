@@ -3,7 +3,6 @@
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -14,8 +13,7 @@ from audiomon.foreign import shown
 _MAX_VALUE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChange:
+class KeyChange(msgspec.Struct, frozen=True):
     """A key whose value differs.
 
     Attributes:

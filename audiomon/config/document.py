@@ -6,10 +6,10 @@ ever a date. Anchors, tags and repeated keys are refused: configuration that doe
 
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from audiomon.config.text import as_text, read_bytes
@@ -25,8 +25,7 @@ _NO_SPACE = re.compile(r"\s*+(?:- ++)*+([A-Za-z_]\w*+:(?![\s/:])\S+)")
 _KEY = re.compile(r"\s*+(?:- ++)*+[^\s#].*?:(?:\s|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A YAML file, read.
 
     Attributes:

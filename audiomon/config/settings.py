@@ -1,6 +1,5 @@
 """A configuration as a command uses it: the file, found and read, with the command line's options on top."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
 _MAX_DEVICE_DIGITS = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """A configuration and where it came from.
 
     Attributes:

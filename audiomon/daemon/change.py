@@ -1,7 +1,8 @@
 """What passes between the reloading and the sessions: a change to be put in force, and what became of a model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from audiomon.daemon.running import Running
 from audiomon.errors import AudiomonError
@@ -30,8 +31,7 @@ class Change:
         self.error: AudiomonError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reversion:
+class Reversion(msgspec.Struct, frozen=True):
     """A model that failed while it listened, and was replaced by the one that worked before it.
 
     Attributes:

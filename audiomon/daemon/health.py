@@ -14,8 +14,9 @@ what ``systemctl status``, the journal and ``audiomon status`` show.
 ```
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from audiomon.audio.level import Span
 
@@ -41,8 +42,7 @@ _MAY_FOLLOW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(msgspec.Struct, frozen=True):
     """All times that the machine goes by, in seconds.
 
     Attributes:

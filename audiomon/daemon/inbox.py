@@ -5,9 +5,10 @@ nothing with it but the ring, the level and the counters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from audiomon.audio.source import LiveSource
 from audiomon.daemon.running import Running
@@ -18,24 +19,21 @@ if TYPE_CHECKING:
     from audiomon.daemon.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class TookOver:
+class TookOver(msgspec.Struct, frozen=True):
     """A replacement has taken over, and has been announced."""
 
     session: "Session"
     take_over: TakeOver
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerEnded:
+class WorkerEnded(msgspec.Struct, frozen=True):
     """The worker has ended: with its source, or by an error."""
 
     session: "Session"
     error: Exception | None
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningEnded:
+class OpeningEnded(msgspec.Struct, frozen=True):
     """A source is open, or could not be opened.
 
     Attributes:

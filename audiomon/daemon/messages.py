@@ -1,8 +1,9 @@
 """What the daemon says of its source and its stages: words for people, and facts for programs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from audiomon.audio.source import LiveSource, Missing
 from audiomon.clock import Clock
@@ -139,8 +140,7 @@ def why_no_clips(rules: ClipRules, keeper: bool) -> str:
     return f"{rules.model} has no label of clips.never, so it cannot tell what must not be kept"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True):
     """The time between a stream that ended and the one after it, in which nothing was captured.
 
     Attributes:
@@ -163,8 +163,7 @@ class Gap:
         return Losses(away=missed) if self.away else Losses(reopened=missed)
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(msgspec.Struct, frozen=True):
     """Announces that a microphone is heard, or heard again.
 
     Attributes:
@@ -200,8 +199,7 @@ class Back:
         return (self.listening, back)
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """Announces what was lost while nothing was wrong with the microphone.
 
     Attributes:
@@ -220,8 +218,7 @@ class Interrupted:
         return (audio_lost(first, losses, self.why, self.clock),) if losses.all else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """Announces a change that has taken over.
 
     Attributes:

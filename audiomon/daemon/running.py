@@ -1,6 +1,7 @@
 """What is in force: settings, the model that they name, and when its scores become events."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from audiomon.config import DecisionRules
 from audiomon.config.settings import Settings
@@ -9,8 +10,7 @@ from audiomon.pipeline.clips import ClipRules, clip_rules
 from audiomon.pipeline.listener import Announce, Replacement, announce_nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """What is in force.
 
     Attributes:

@@ -5,7 +5,8 @@ capture is, and what is due when, `CaptureHealth` knows; this does what follows 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone import forget_portaudio
@@ -45,15 +46,13 @@ _WORKER_AWAKE_S = 2.0
 _SOUND_NS = 600_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Closing:
+class _Closing(msgspec.Struct, frozen=True):
     """A source that has been closed and is not released yet."""
 
     source: LiveSource
 
 
-@dataclass(frozen=True, slots=True)
-class _LastHeard:
+class _LastHeard(msgspec.Struct, frozen=True):
     """The source that was heard last.
 
     Attributes:

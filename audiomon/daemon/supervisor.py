@@ -3,10 +3,11 @@
 It owns the sessions and the reloading, and never waits for audio, for a model, for a device or for an output.
 """
 
-import dataclasses
 import os
 import signal
 from collections.abc import Callable
+
+import msgspec
 
 from audiomon import __version__
 from audiomon.audio.level import Span
@@ -295,7 +296,7 @@ class Supervisor:
             "model": package.manifest.name,
             "model_sha256": package.fingerprint,
         }
-        self._output.status(dataclasses.replace(status, facts=facts, audience=Audience.LOG))
+        self._output.status(msgspec.structs.replace(status, facts=facts, audience=Audience.LOG))
 
     def _apply(self, settings: Settings) -> None:
         """Take over what concerns neither the microphone nor the model."""
@@ -314,7 +315,7 @@ class Supervisor:
         now_ns = self._clock.monotonic_ns()
         elapsed_s = (now_ns - self._began_ns) / 1e9
         total = summary(self._sessions.counting.total, self._sessions.heard_s, elapsed_s, self._clock)
-        self._output.status(dataclasses.replace(total, audience=Audience.SCREEN))
+        self._output.status(msgspec.structs.replace(total, audience=Audience.SCREEN))
         self._sum_up(now_ns)
         message, facts = f"Stopped by {ended_by}: {total.message}", {"by": ended_by, **total.facts}
         stopped = Status(StatusKind.STOPPED, message, self._clock.time_ns(), facts, audience=Audience.LOG)

@@ -4,7 +4,7 @@ The scores are those that were written, by default the twenty highest of each wi
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -56,7 +56,7 @@ class Tuned:
 
 def threshold_at(level: float, rule: Threshold) -> Threshold:
     """Return a label's threshold with another ``on``, and an ``off`` as far below it in proportion."""
-    return replace(rule, on=level, off=round(rule.off * level / rule.on, 2) if rule.on else 0.0)
+    return msgspec.structs.replace(rule, on=level, off=round(rule.off * level / rule.on, 2) if rule.on else 0.0)
 
 
 def tune(entries: Iterable[Entry], model: str, labels: tuple[str, ...], rules: DecisionRules) -> Tuned:
@@ -74,7 +74,7 @@ def tune(entries: Iterable[Entry], model: str, labels: tuple[str, ...], rules: D
     trials = [_Trial(labels, rules)]
     for level in LEVELS:
         thresholds = {label: threshold_at(level, rule) for label, rule in rules.thresholds.items()}
-        trials.append(_Trial(labels, replace(rules, thresholds=thresholds)))
+        trials.append(_Trial(labels, msgspec.structs.replace(rules, thresholds=thresholds)))
     places = {label: place for place, label in enumerate(labels)}
     predictions = others = promised = 0
     heard_s = 0.0

@@ -4,9 +4,9 @@ A spec is the ``input:`` of a model's manifest. It describes windows and opens a
 another. Nothing outside this package asks a spec for its kind.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +16,7 @@ Float32 = NDArray[np.float32]
 MAX_WINDOW_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(msgspec.Struct, frozen=True):
     """Frames of a spectrogram to look at.
 
     Attributes:

@@ -6,6 +6,7 @@ to. librosa itself costs a Raspberry Pi seconds and hundreds of megabytes, so it
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,36 @@ _rfft: Callable[..., Complex128] = np.fft.rfft
 _RFFT_TAKES_OUT = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
+class _Batch(msgspec.Struct, frozen=True, gc=False):
+    """Scratch memory as some number of frames see it, kept: cutting it costs a third of a frame's arithmetic.
+
+    Attributes:
+        windowed: float64, shape (rows, n_fft).
+        transform: complex128, shape (rows, n_fft // 2 + 1), which an FFT writes into, if it takes memory to write into.
+        used: the bins of it that bands cover.
+        spectrum: complex64, of the same shape.
+        parts: the same as float32, real and imaginary parts in turn.
+        real: the real ones of them.
+        imaginary: the others.
+        power: float32, shape (rows, 1, bins): the axis of 1 makes every row a matrix of its own for `matmul`.
+        products: for each group of bands the power of its bins, its weights, and where its sums belong.
+        mel: float32, shape (rows, n_mels).
+        least: float32, of the same shape: the power that the logarithm is taken of, at least.
+    """
+
+    windowed: Float64
+    transform: Complex128
+    used: Complex128
+    spectrum: Complex64
+    parts: Float32
+    real: Float32
+    imaginary: Float32
+    power: Float32
+    products: tuple[tuple[Float32, Float32, Float32], ...]
+    mel: Float32
+    least: Float32
+
+
 class LogMel:
     """Computes the frames of one spec. Holds scratch memory, so it belongs to one thread.
 
@@ -52,10 +83,15 @@ class LogMel:
         self._windowed: Float64 = np.empty((rows, spec.n_fft))
         self._transform: Complex128 = np.empty((rows if _RFFT_TAKES_OUT else 0, spec.n_fft // 2 + 1), np.complex128)
         self._spectrum: Complex64 = np.empty((rows, bins), np.complex64)
-        # The axis of 1 makes every row a matrix of its own for `matmul`.
         self._power: Float32 = np.empty((rows, 1, bins), np.float32)
         self._mel: Float32 = np.empty((rows, 1, spec.n_mels), np.float32)
-        self._log_scale, self._log_shift = _log_scale_and_shift(spec)
+        # What is compared with is an array of the same shape: with one number it takes NumPy twice as long.
+        self._least: Float32 = np.full((rows, spec.n_mels), spec.amin, np.float32)
+        self._floor: Float32 = np.full((spec.frames, spec.n_mels), -(spec.top_db or 0.0), np.float32)
+        self._batches: dict[int, _Batch] = {}
+        scale, shift = _log_scale_and_shift(spec)
+        self._log_scale: Float32 | None = None if scale == 1 else np.asarray(scale)
+        self._log_shift: Float32 | None = None if shift == 0 else np.asarray(shift)
         normalization = spec.normalization or Normalization()
         self._mean: Float32 = np.asarray(normalization.mean, np.float32)
         self._std: Float32 = np.asarray(normalization.std, np.float32)
@@ -86,7 +122,9 @@ class LogMel:
             overlapping: Float32 = np.ndarray(
                 (rows, spec.n_fft), np.float32, samples, first * spec.hop_length * step, (spec.hop_length * step, step)
             )
-            self._compress(self._mel_bands(overlapping), out[first : first + rows])
+            batch = self._batches.get(rows) or self._batch(rows)
+            self._sum_bands(overlapping, batch)
+            self._compress(batch, out[first : first + rows])
         return out
 
     def finish(self, window: Float32, out: Float32 | None = None) -> Float32:
@@ -107,8 +145,11 @@ class LogMel:
         zero = window.max() if spec.ref == "max" else np.float32(0)
         np.subtract(window, zero, out=out)
         if spec.top_db is not None:
-            loudest = np.float32(0) if spec.ref == "max" else window.max()
-            np.maximum(out, loudest - np.float32(spec.top_db), out=out)
+            if spec.ref == "max" and out.shape == self._floor.shape:
+                np.maximum(out, self._floor, out=out)
+            else:
+                loudest = np.float32(0) if spec.ref == "max" else window.max()
+                np.maximum(out, loudest - np.float32(spec.top_db), out=out)
         if spec.normalization is not None:
             if spec.normalization.per_window:
                 # In float64 the mean of equal numbers is that number: silence comes out as zeros, not as the rounding
@@ -120,38 +161,57 @@ class LogMel:
                 out /= self._std
         return out
 
-    def _mel_bands(self, samples: Float32) -> Float32:
-        """Sum samples (n, n_fft) into mel bands (n, n_mels), in scratch memory."""
-        n = len(samples)
-        windowed, spectrum, power, mel = self._windowed[:n], self._spectrum[:n], self._power[:n], self._mel[:n]
+    def _sum_bands(self, samples: Float32, batch: _Batch) -> None:
+        """Sum samples (rows, n_fft) into a batch's mel bands."""
+        windowed, spectrum, parts, power = batch.windowed, batch.spectrum, batch.parts, batch.power
         windowed[...] = samples
         windowed *= self._window
-        transform = _rfft(windowed, out=self._transform[:n]) if _RFFT_TAKES_OUT else _rfft(windowed)
-        spectrum[...] = transform[:, : spectrum.shape[1]]
+        if _RFFT_TAKES_OUT:
+            _rfft(windowed, out=batch.transform)
+            spectrum[...] = batch.used
+        else:
+            spectrum[...] = _rfft(windowed)[:, : spectrum.shape[1]]
         # |z|² as the sum of squares of neighbours (real, imaginary), squared in place.
-        parts = spectrum.view(np.float32)
         parts *= parts
-        np.add(parts[:, 0::2], parts[:, 1::2], out=power[:, 0])
+        np.add(batch.real, batch.imaginary, out=power[:, 0])
         if self.spec.power == 1:
             np.sqrt(power, out=power)
         # A stack of (1, bins) @ (bins, bands): one matrix product of n rows would be a little faster on some machines,
         # but BLAS sums a row differently depending on how many there are.
-        for bands, bins, weights in self._bands:
-            np.matmul(power[:, :, bins], weights, out=mel[:, :, bands])
-        return mel[:, 0]
+        for covered, weights, mel in batch.products:
+            np.matmul(covered, weights, out=mel)
 
-    def _compress(self, mel: Float32, out: Float32) -> None:
-        """Take the logarithm of mel bands (n, n_mels), as the spec says."""
+    def _compress(self, batch: _Batch, out: Float32) -> None:
+        """Take the logarithm of a batch's mel bands, as the spec says."""
         if self.spec.log == "none":
-            out[...] = mel
+            out[...] = batch.mel
             return
-        np.maximum(mel, np.float32(self.spec.amin), out=out)
+        np.maximum(batch.mel, batch.least, out=out)
         # The natural logarithm serves for all: NumPy computes it three times as fast as log10.
         np.log(out, out=out)
-        if self._log_scale != 1:
+        if self._log_scale is not None:
             out *= self._log_scale
-        if self._log_shift != 0:
+        if self._log_shift is not None:
             out -= self._log_shift
+
+    def _batch(self, rows: int) -> _Batch:
+        transform, spectrum = self._transform[:rows], self._spectrum[:rows]
+        parts = spectrum.view(np.float32)
+        power, mel = self._power[:rows], self._mel[:rows]
+        self._batches[rows] = batch = _Batch(
+            windowed=self._windowed[:rows],
+            transform=transform,
+            used=transform[:, : spectrum.shape[1]],
+            spectrum=spectrum,
+            parts=parts,
+            real=parts[:, 0::2],
+            imaginary=parts[:, 1::2],
+            power=power,
+            products=tuple((power[:, :, bins], weights, mel[:, :, bands]) for bands, bins, weights in self._bands),
+            mel=mel[:, 0],
+            least=self._least[:rows],
+        )
+        return batch
 
 
 class LogMelCutter:

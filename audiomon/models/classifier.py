@@ -46,6 +46,7 @@ class Classifier:
         except ModelError as error:
             raise ModelError(str(error), path=package.weights) from None
         self._compare_shapes()
+        self._ones: Float32 = np.ones(len(self.labels), dtype=np.float32)
         self._arranged = _arrangement(self.spec, self.interpreter.input)
         self._activated = _ACTIVATIONS.get(output.activation)
         self._calibrated = None if output.calibration is None else _calibration(output.calibration)
@@ -70,12 +71,13 @@ class Classifier:
         # An output's size may depend on the sound; what the file declares proves nothing.
         if len(scores) != len(self.labels):
             raise ModelError(f"gives {len(scores)} scores for {len(self.labels)} labels", path=self.package.weights)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
-            if self._activated is not None:
-                scores = self._activated(scores)
-            if self._calibrated is not None:
-                scores = self._calibrated(scores)
-        if not math.isfinite(scores.sum()):
+        if self._activated is not None or self._calibrated is not None:
+            with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused below
+                if self._activated is not None:
+                    scores = self._activated(scores)
+                if self._calibrated is not None:
+                    scores = self._calibrated(scores)
+        if not math.isfinite(scores.dot(self._ones)):  # their sum
             raise ModelError("answers with scores that are not numbers", path=self.package.weights)
         return scores
 
@@ -203,8 +205,7 @@ def _arrangement(spec: FrontEnd, tensor: Tensor) -> Callable[[Float32], Float32]
 
 
 def _softmax(logits: Float32) -> Float32:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite logits become NaN, and are refused by the caller
-        scores: Float32 = np.exp(logits - logits.max())
+    scores: Float32 = np.exp(logits - logits.max())
     scores /= scores.sum()
     return scores
 

@@ -9,9 +9,9 @@ import importlib.util
 import math
 import re
 import sys
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +34,7 @@ _MAX_NAME_SHOWN = 60
 _FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(msgspec.Struct, frozen=True):
     """One input or output of a model.
 
     Attributes:
@@ -179,6 +178,8 @@ class Interpreter:
             raise ModelError(
                 "reads windows of no fixed length: convert it with a fixed input shape (in Keras, a batch_shape)"
             )
+        self._reads_floats = self.input.dtype == np.float32
+        self._gives_floats = self.output.dtype == np.float32
         for tensor, role in ((self.input, "reads"), (self.output, "gives")):
             quantised = tensor.dtype.kind in "iu" and tensor.scale > 0
             if tensor.dtype != np.float32 and not quantised and not (tensor is self.input and tensor.is_pcm):
@@ -205,12 +206,12 @@ class Interpreter:
             value = window.reshape(tensor.shape)
             # A recurrent layer's state, which TFLite would carry into the next window.
             self._engine.reset_all_variables()
-            self._engine.set_tensor(tensor.index, value if tensor.dtype == np.float32 else _quantized(value, tensor))
+            self._engine.set_tensor(tensor.index, value if self._reads_floats else _quantized(value, tensor))
             self._engine.invoke()
             result = self._engine.get_tensor(self.output.index).ravel()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
-        return result if self.output.dtype == np.float32 else _real(result, self.output)
+        return result if self._gives_floats else _real(result, self.output)
 
     def _fix_input(self, values: int) -> None:
         """Give the input's one dimension of any size, save for the batch's, the size that makes that many values."""

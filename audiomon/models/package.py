@@ -6,7 +6,6 @@ Reading one never runs it; `audiomon.models.classifier` does that, after the che
 import errno
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -30,8 +29,7 @@ _NO_PACKAGE = f"is not a model package: it has no {MANIFEST}"
 _TORN_PAUSES_S = (0.0, 0.01, 0.05, 0.1)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPackage:
+class ModelPackage(msgspec.Struct, frozen=True):
     """What a package says, and the bytes of its model, read once: what was checked is what runs.
 
     Attributes:
@@ -64,8 +62,7 @@ class ModelPackage:
         return hashlib.sha256(msgspec.json.encode(self.manifest)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFiles:
+class PackageFiles(msgspec.Struct, frozen=True):
     """The bytes of a package. What they mean, and whether they belong together, is not looked at here.
 
     Attributes:

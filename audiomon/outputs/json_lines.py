@@ -1,6 +1,7 @@
 """One JSON object a line, for programs. The keys are stable."""
 
 import time
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -65,10 +66,11 @@ def prediction_fields(prediction: Prediction, scores: int) -> dict[str, Any]:
         "label": prediction.label,
         "score": _score(prediction.score),
         "scores": {labels[index]: _score(all_scores[index]) for index in written},
-        "position_s": round(prediction.position_s, 6),
-        "features_us": round(prediction.features_us, 1),
-        "inference_us": round(prediction.inference_us, 1),
-        "lag_ms": round(prediction.lag_ms, 3),
+        # Not with a number of digits: that goes by way of a string, in twice the time.
+        "position_s": round(prediction.position_s * 1e6) / 1e6,
+        "features_us": round(prediction.features_us * 10) / 10,
+        "inference_us": round(prediction.inference_us * 10) / 10,
+        "lag_ms": round(prediction.lag_ms * 1000) / 1000,
         "lost": prediction.lost,
         "model": prediction.model,
     }
@@ -90,7 +92,12 @@ def iso_time(time_ns: int) -> str:
     """Write nanoseconds since 1970 as ``2026-01-31T12:00:00.123456+00:00``."""
     microseconds = round(time_ns / 1000)
     at_s, part = divmod(microseconds, 1_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at_s))}.{part:06}+00:00"
+    return f"{_iso_second(at_s)}.{part:06}+00:00"
+
+
+@lru_cache(maxsize=4)  # several windows and events fall into one second
+def _iso_second(at_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
 
 
 def _score(score: float) -> float:

@@ -3,15 +3,14 @@
 The supervisor shows them; most outputs look away.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from audiomon.config import Threshold
 from audiomon.outputs.snapshot import Snapshot
 from audiomon.pipeline.columns import Columns
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInForce:
+class ModelInForce(msgspec.Struct, frozen=True):
     """The model that predictions come from.
 
     Attributes:
@@ -25,8 +24,7 @@ class ModelInForce:
     thresholds: dict[str, Threshold]
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """How loud about the last second was, in dB against full scale; -120 at the least.
 
     Attributes:

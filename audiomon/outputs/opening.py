@@ -1,8 +1,9 @@
 """Which outputs there are, and which of them a command opens."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from audiomon.clock import Clock
 from audiomon.outputs.clip_handover import ClipHandover, open_clip_handover
@@ -19,8 +20,7 @@ from audiomon.outputs.unwaiting import UnwaitingStream, unwaiting
 from audiomon.pipeline.output import Output
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
+class OutputOptions(msgspec.Struct, frozen=True):
     """What a command was asked to write.
 
     Attributes:

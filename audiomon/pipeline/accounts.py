@@ -35,6 +35,9 @@ class Fates(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+_NOTHING = Fates()
+
+
 class Accounts:
     """Keeps count, window by window; positions are those of the source, and grow.
 
@@ -51,7 +54,7 @@ class Accounts:
     def __init__(self, position: int = 0) -> None:
         self.end = self._classified_end = position
         self._shed = self._lost = self._windows_shed = 0
-        self._counted = Fates()
+        self._counted = _NOTHING
 
     def shed(self, begin: int, end: int, *, joined: bool) -> None:
         """Note a window that is passed over.
@@ -101,11 +104,11 @@ class Accounts:
 
     def take(self) -> Fates:
         """Return what was counted since the last call."""
-        counted, self._counted = self._counted, Fates()
+        counted, self._counted = self._counted, _NOTHING
         return counted
 
     def _settle(self, position: int, fates: Fates) -> None:
-        self._counted += fates
+        self._counted = fates if self._counted is _NOTHING else self._counted + fates
         self.end = self._classified_end = position
         self._shed = self._lost = self._windows_shed = 0
 

@@ -7,9 +7,9 @@ window that was shed or in which the model failed, drops the sound. Nothing here
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +25,7 @@ MAX_SAMPLES = 1 << 22
 _MIN_CLIP_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(msgspec.Struct, frozen=True):
     """A window that was heard: where it was, and the highest score of a label that is never kept."""
 
     begin: int
@@ -35,8 +34,7 @@ class _Window:
     label: str
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     """A clip on its way.
 
     Attributes:
@@ -60,9 +58,9 @@ class _Pending:
     began_ns: int
     rules: ClipRules
     copied: int
-    events: list[ClipEvent] = field(default_factory=list)
-    on: dict[str, ClipEvent] = field(default_factory=dict)
-    sound: list[Int16] = field(default_factory=list)
+    events: list[ClipEvent] = []
+    on: dict[str, ClipEvent] = {}
+    sound: list[Int16] = []
     worst: _Window | None = None
     reason: Refusal | None = None
     detail: str = ""

@@ -1,9 +1,9 @@
 """Clips, as values: the sound of events, or why there is none; and which labels of a model the settings mean."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +27,7 @@ class Refusal(StrEnum):
     BUSY = "busy"  # as many as may be were on their way
 
 
-@dataclass(frozen=True, slots=True)
-class ClipRules:
+class ClipRules(msgspec.Struct, frozen=True):
     """The settings that apply to one model.
 
     Attributes:
@@ -93,8 +92,7 @@ def clip_rules(labels: tuple[str, ...], settings: Clips, model: str = "", finger
     )
 
 
-@dataclass(slots=True)
-class ClipEvent:
+class ClipEvent(msgspec.Struct):
     """An event that a clip is of.
 
     Attributes:
@@ -110,8 +108,7 @@ class ClipEvent:
     duration_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(msgspec.Struct, frozen=True):
     """Sound that may be kept.
 
     Attributes:
@@ -140,8 +137,7 @@ class Clip:
     never_label: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoClip:
+class NoClip(msgspec.Struct, frozen=True):
     """Events of which there is no clip.
 
     Attributes:

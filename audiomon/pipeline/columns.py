@@ -1,8 +1,8 @@
 """Columns of a spectrogram to look at: a byte for each band, about 20 a second. Made only while somebody wants them."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +15,7 @@ MAX_COLUMN_DB = 20.0
 _MAX_COLUMNS_PER_S = 22.0
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """New columns.
 
     Attributes:

@@ -4,7 +4,6 @@ Owns no thread: ``audiomon run`` steps it in its inference worker, ``audiomon cl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
@@ -28,8 +27,7 @@ from audiomon.pipeline.prediction import Event, Prediction, Status
 from audiomon.pipeline.windows import Window, Windows, open_windows
 
 
-@dataclass(frozen=True, slots=True)
-class FirstWindow:
+class FirstWindow(msgspec.Struct, frozen=True):
     """The first window heard with a replacement, as far as announcing it takes.
 
     Attributes:
@@ -56,8 +54,7 @@ def announce_nothing(_first: FirstWindow) -> tuple[Status, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True, eq=False):
     """What a listener is to go on with. Each is itself alone: two with the same content are not equal.
 
     Attributes:
@@ -77,8 +74,7 @@ class Replacement:
     clips: ClipRules | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOver:
+class TakeOver(msgspec.Struct, frozen=True):
     """A replacement that has taken over.
 
     Attributes:
@@ -162,6 +158,8 @@ class Listener:
         self._stream = MonoStream(source, classifier.spec.sample_rate, channel, level)
         self._stream.gate = self._new_gate()
         self.windows: Windows = open_windows(self._stream, classifier.spec, hop_s, clock, columns)
+        # Of a window, in the source's samples.
+        self._window_span = round(classifier.spec.window_s * source.sample_rate)
         self.decisions = DecisionStage(classifier.labels, rules)
         self.pace = Pace(self.windows.hop_s)
         self.accounts = accounts or Accounts()
@@ -307,7 +305,7 @@ class Listener:
         return fates, tuple(take_overs), lost
 
     def _begin(self, window: Window) -> int:
-        return window.end - round(self.classifier.spec.window_s * self.source.sample_rate)
+        return window.end - self._window_span
 
     def _joined(self, window: Window) -> bool:
         return not window.lost and not self._taking_over
@@ -351,6 +349,7 @@ class Listener:
         self._stream = MonoStream(self.source, self.classifier.spec.sample_rate, self._channel, self._level)
         self._stream.gate = self._new_gate()
         self.windows = open_windows(self._stream, self.classifier.spec, self._hop_s, self._clock, self._columns)
+        self._window_span = round(self.classifier.spec.window_s * self.source.sample_rate)
         self.pace = Pace(self.windows.hop_s)
         start_s = self.accounts.end / self.source.sample_rate + self.windows.hop_s - self.classifier.spec.window_s
         self.source.rewind(max(0, read_end - max(0, round(start_s * self.source.sample_rate))))
@@ -358,6 +357,8 @@ class Listener:
     def _decide(self, scores: NDArray[np.float32], position_s: float, time_ns: int) -> tuple[Event, ...]:
         transitions = self.decisions.update(scores, position_s, position_s - self._last_s)
         self._last_s = position_s
+        if not transitions and not self._ended_events:
+            return ()
         ended, self._ended_events = self._ended_events, ()
         return ended + tuple(self._event(change, time_ns) for change in transitions)
 

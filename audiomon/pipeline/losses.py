@@ -3,13 +3,12 @@
 The same four counts, by the same names, are in every journal entry that tells of a loss, and in every sum of them.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from audiomon.pipeline.prediction import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
+class Losses(msgspec.Struct, frozen=True):
     """Samples that were not heard. Apart from `lost`, they are not among those that were captured.
 
     Attributes:

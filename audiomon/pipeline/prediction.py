@@ -3,7 +3,6 @@
 All immutable once handed on.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -118,8 +117,7 @@ class Audience(StrEnum):
     SCREEN = "screen"  # followed by someone who started the program: the summary of the whole run
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """Something to know about the listener itself.
 
     Attributes:
@@ -134,6 +132,6 @@ class Status:
     kind: StatusKind
     message: str
     time_ns: int
-    facts: Facts = field(default_factory=dict)
+    facts: Facts = {}
     severity: Literal["info", "warning", "error"] = "info"
     audience: Audience = Audience.ALL

@@ -1,8 +1,9 @@
 """What a listener has done so far, in numbers of fixed size however long it runs."""
 
 import threading
-from dataclasses import dataclass, field
+from typing import cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +15,7 @@ from audiomon.pipeline.prediction import Prediction
 _KEPT = 7200
 
 
-@dataclass(frozen=True, slots=True)
-class Percentiles:
+class Percentiles(msgspec.Struct, frozen=True):
     """Of one kind of latency, over the last 7200 predictions at most; in that latency's own unit."""
 
     p50: float
@@ -29,11 +29,13 @@ class Latency:
 
     def __init__(self) -> None:
         self._kept: NDArray[np.float32] = np.empty(_KEPT, dtype=np.float32)
+        # The same memory: one number is written there in a fifth of the time that it takes an array.
+        self._slots = cast("memoryview[float]", self._kept.data)
         self._count = 0
 
     def add(self, value: float) -> None:
         """Take in one measurement."""
-        self._kept[self._count % _KEPT] = value
+        self._slots[self._count % _KEPT] = value
         self._count += 1
 
     def percentiles(self) -> Percentiles:
@@ -53,8 +55,7 @@ class Latency:
         return Percentiles(p50, p95, p99, float(ordered[last]))
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Running totals. ``classified + shed + lost + left_over`` is the number of samples captured; see `Fates`.
 
     Attributes:
@@ -77,7 +78,7 @@ class Tally:
     """
 
     predictions: int = 0
-    by_label: dict[str, int] = field(default_factory=dict)
+    by_label: dict[str, int] = {}
     events: int = 0
     classified: int = 0
     shed: int = 0
@@ -89,9 +90,9 @@ class Tally:
     reopened: int = 0
     gated: int = 0
     saved_s: float = 0.0
-    features_us: Latency = field(default_factory=Latency)
-    inference_us: Latency = field(default_factory=Latency)
-    lag_ms: Latency = field(default_factory=Latency)
+    features_us: Latency = msgspec.field(default_factory=Latency)
+    inference_us: Latency = msgspec.field(default_factory=Latency)
+    lag_ms: Latency = msgspec.field(default_factory=Latency)
 
     @property
     def losses(self) -> Losses:

@@ -5,10 +5,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from queue import Queue
 
 import pytest
+from msgspec.structs import replace
 
 from audiomon.audio.source import Missing
 from audiomon.clock import Clock

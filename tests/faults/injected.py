@@ -8,7 +8,7 @@ it is real. Long times are shortened.
 from pathlib import Path
 
 _CODE = """
-import dataclasses, os, sys, time
+import msgspec, os, sys, time
 
 FOLDER = {folder!r}
 
@@ -45,7 +45,7 @@ if "run" in sys.argv:
 
     capture._look, Classifier.scores = faulty_look, faulty_scores
     sessions._WORKER_LATE_S, sessions.WORKER_STALLED_S = 2, 4
-    CaptureHealth.__init__.__defaults__ = (dataclasses.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
+    CaptureHealth.__init__.__defaults__ = (msgspec.structs.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
 """
 
 

@@ -3,12 +3,12 @@
 PortAudio knows cards by number and by a name that equal ones share. Numbers follow the order in which cards were found.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class SoundCard:
+
+class SoundCard(msgspec.Struct, frozen=True):
     """A sound card.
 
     Attributes:

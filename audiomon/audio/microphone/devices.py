@@ -1,8 +1,9 @@
 """The microphones of this machine, and which of them a name means."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from audiomon.audio.microphone.cards import SoundCard, sound_card
 from audiomon.audio.microphone.portaudio import portaudio, reason
@@ -10,8 +11,7 @@ from audiomon.audio.source import Identity
 from audiomon.errors import DeviceError, OtherDeviceError
 
 
-@dataclass(frozen=True, slots=True)
-class InputDevice:
+class InputDevice(msgspec.Struct, frozen=True):
     """A device that PortAudio can capture from.
 
     Attributes:

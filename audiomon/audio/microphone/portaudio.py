@@ -10,7 +10,6 @@ import ctypes
 import importlib
 import importlib.util
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -160,7 +159,7 @@ def _keep_out_of_strangers_jack() -> None:
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
     if _owner(_SHARED_MEMORY / f"jack_default_{user}_0") != user:
         # A name that nobody can guess, and so nobody listens at.
-        os.environ.setdefault("JACK_DEFAULT_SERVER", secrets.token_hex(8))
+        os.environ.setdefault("JACK_DEFAULT_SERVER", os.urandom(8).hex())
     database = _SHARED_MEMORY / f"jack_db-{user}"
     with contextlib.suppress(OSError):  # there already, or nothing can be made there, by JACK either
         database.mkdir(mode=0o700)
