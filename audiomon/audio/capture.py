@@ -242,9 +242,7 @@ class _Capture:
         self._pump: _Pump | None = None
         self._answered = threading.Event()
         self._ending = False
-        # Notified when the thread is to look now: to end, or for a reader that wants less than it seemed to.
-        self._resting = threading.Condition()
-        self._hurried = False
+        self._rest = _Rest(clock)
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._thread.start()
 
@@ -289,7 +287,7 @@ class _Capture:
         if self._ending:
             return
         self._ending = True
-        self._hurry()
+        self._rest.hurry()
         self._thread.join(_MAX_CLOSING_S)
         if self._thread.is_alive() and self._on_stuck is not None:
             self._on_stuck()
@@ -321,28 +319,42 @@ class _Capture:
             self._failure = CaptureError, f"{doing} raised {type(error).__name__}: {error}"
 
     def _move_samples(self, opened: _Opened) -> None:
-        pump = self._pump = _Pump(opened, self.missing, self._clock, self._hurry)
+        pump = self._pump = _Pump(opened, self.missing, self._clock, self._rest.hurry)
         while not self._ending:
             due_ns = pump.look()
-            while self._hurried_before(due_ns) and not self._ending:
+            while self._rest.hurried_before(due_ns) and not self._ending:
                 due_ns = pump.hurried()
 
-    def _hurried_before(self, due_ns: int) -> bool:
+
+class _Rest:
+    """Where the capture thread waits for its next look.
+
+    Apart from the thread's own state, so that what a ring keeps to hurry it by keeps nothing else, least of all that
+    ring.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Notified when the thread is to look now: to end, or for a reader that wants less than it seemed to.
+        self._condition = threading.Condition()
+        self._hurried = False
+
+    def hurried_before(self, due_ns: int) -> bool:
         """Wait until it is time for the next look; True if somebody is in a hurry before."""
         rest_s = (due_ns - self._clock.monotonic_ns()) / 1e9
         if rest_s <= 0:
             return False
-        with self._resting:
+        with self._condition:
             if not self._hurried:
-                self._clock.wait(self._resting, rest_s)
+                self._clock.wait(self._condition, rest_s)
             hurried, self._hurried = self._hurried, False
         return hurried
 
-    def _hurry(self) -> None:
+    def hurry(self) -> None:
         """Have the thread look now; from any thread."""
-        with self._resting:
+        with self._condition:
             self._hurried = True
-            self._resting.notify_all()
+            self._condition.notify_all()
 
 
 class _Pump:
