@@ -81,11 +81,7 @@ def taken_on(context: click.Context, options: dict[str, Any]) -> OnBase | None:
     """
     base, many, embedding = options.pop("on"), options.pop("many"), options.pop("embedding")
     background = options.pop("background_folder")
-    given = [
-        parameter
-        for parameter in context.command.params
-        if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
-    ]
+    given = _given(context)
     if base is None:
         alone = [one.opts[0] for one in given if one.name in ("many", "embedding", "background_folder")]
         if alone:
@@ -115,15 +111,20 @@ def taken_from(context: click.Context, options: dict[str, Any]) -> FromBase | No
         UserError: what is asked for does not go together.
     """
     base: str | None = options.pop("from_model")
-    if base is not None:
-        given = [
-            parameter
-            for parameter in context.command.params
-            if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
-        ]
-        if strange := [one.opts[0] for one in given if one.name not in _TOGETHER_FROM]:
-            raise UserError(f"{strange[0]}: goes without --from, which keeps the model and all that it is")
-    return None if base is None else FromBase(base)
+    if base is None:
+        return None
+    if strange := [one.opts[0] for one in _given(context) if one.name not in _TOGETHER_FROM]:
+        raise UserError(f"{strange[0]}: goes without --from, which keeps the model and all that it is")
+    return FromBase(base)
+
+
+def _given(context: click.Context) -> list[click.Parameter]:
+    """Return what was said on the command line, as against what is the default."""
+    return [
+        parameter
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
+    ]
 
 
 def build_on(
@@ -178,8 +179,7 @@ def _correct(
     description = description or base.package.manifest.description
     write_corrected(output, correction, Words(command, description, licence, notes))
     click.echo(figures(correction))
-    model = output if "/" in str(output) else f"./{output}"
-    click.echo(f"Done in {time.monotonic() - started_s:.0f} s; try it: audiomon run --model {model}")
+    _say_done(output, started_s)
 
 
 def _check_scikit_learn(option: str) -> None:
@@ -230,5 +230,9 @@ def _teach(
         how = f"{len(examples.folds)}-fold cross-validation" if taught.cross_validated else f"held-out fold {hold_out}"
         click.echo(text(taught.judgement, f"{output}: {how}") + "\n")
     click.echo(f"{output}: written; the fused model answers as {asked.base} with its head, within {difference:.1g}")
+    _say_done(output, started_s)
+
+
+def _say_done(output: Path, started_s: float) -> None:
     model = output if "/" in str(output) else f"./{output}"
     click.echo(f"Done in {time.monotonic() - started_s:.0f} s; try it: audiomon run --model {model}")
