@@ -50,12 +50,17 @@ def make_socket(path: Path) -> socket.socket:
             if _is_alive(path):
                 raise UserError("another process listens there already", path=path)
             path.unlink()
+        # By a name of its own until it listens: who sees it there can connect to it.
+        draft = path.with_name(f".{path.name}.new")
+        draft.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            made.bind(os.fspath(path))
+            made.bind(os.fspath(draft))
         finally:
             os.umask(before)
         made.listen(_BACKLOG)
+        os.link(draft, path)  # which, unlike a new name, replaces nothing that is there
+        draft.unlink()
     except (OSError, ValueError) as error:
         made.close()
         raise UserError(f"cannot be made: {getattr(error, 'strerror', None) or error}", path=path) from None
