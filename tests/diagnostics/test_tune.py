@@ -84,7 +84,9 @@ def evening(monkeypatch, tmp_path):
         ]
         monkeypatch.setattr(command, "read_entries", lambda *_: iter(entries))
         config = tmp_path / "audiomon.yaml"
-        config.write_text("model: home\ndecisions:\n  smoothing_s: 0\n  min_off_s: 0\n  on: 0.5\n  off: 0.25\n")
+        config.write_text(
+            "model: home\ndecisions:\n  smoothing_s: 0\n  min_off_s: 0\n  labels: {dog_bark: {on: 0.5, off: 0.25}}\n"
+        )
         return CliRunner().invoke(command.tune_, ["--config", str(config), *arguments])
 
     return run
