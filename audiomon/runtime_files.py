@@ -21,6 +21,19 @@ _MAX_BYTES = 1 << 20
 _Content = TypeVar("_Content", bound=msgspec.Struct)
 
 
+class ProcessStatus(msgspec.Struct, frozen=True):
+    """What a process says of itself, whatever else that is.
+
+    Attributes:
+        pid: its number.
+    """
+
+    pid: int
+
+
+_Process = TypeVar("_Process", bound=ProcessStatus)
+
+
 def runtime_folder() -> Path | None:
     """Return the folder for files that live as long as the daemon: systemd's, or the user's; None if there is none."""
     for variable, below in (("RUNTIME_DIRECTORY", ""), ("XDG_RUNTIME_DIR", "audiomon")):
@@ -102,6 +115,23 @@ def read_runtime(folder: Path, name: str, kind: type[_Content]) -> _Content:
         return msgspec.json.decode(read_runtime_bytes(folder, name), type=kind)
     except msgspec.DecodeError:
         raise UserError(f"{folder / name}: is damaged; restart audiomon") from None
+
+
+def read_if_running(folder: Path, name: str, kind: type[_Process]) -> _Process | None:
+    """Read the file in which a process says how it stands; None where none runs.
+
+    Args:
+        folder: of the process's own, which is gone when it is.
+        name: of the file.
+        kind: what is in it, the process's number among it.
+
+    Raises:
+        UserError: it cannot be read, or is damaged.
+    """
+    if not folder.is_dir():
+        return None
+    found = read_runtime(folder, name, kind)
+    return found if Path(f"/proc/{found.pid}").exists() else None
 
 
 def read_runtime_bytes(folder: Path, name: str) -> bytes:

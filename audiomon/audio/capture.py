@@ -12,14 +12,11 @@ thread and ends with the process.
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomon.audio.missing import MissingMeter
-from audiomon.audio.pacing import Cadence, CaptureTimes
+from audiomon.audio.pump import MAX_READ_S, InputStream, Opened, Pump
 from audiomon.audio.ring import Ring, RingReader
 from audiomon.audio.source import Block, Closing, Identity, Missing
 from audiomon.clock import Clock, SystemClock
@@ -32,60 +29,12 @@ from audiomon.errors import CaptureError, DeviceError, SoundSystemError
 DEFAULT_BLOCK_MS = 100.0
 DEFAULT_RING_S = 10.0
 
-# One read at a time must return soon enough for a stop to be noticed; a ring is at least twice as long. Nor is a device
-# left alone for longer: that nothing comes has to be noticed, too.
-_MAX_READ_S = 1.0
 # Beyond the time the samples take to come into being.
 _MAX_READ_DELAY_S = 0.5
 # A sound server that has not answered for this long will not answer at all. A USB microphone opens in 0.2 s.
 MAX_OPENING_S = 10.0
 # Ctrl-C ends within a second; a stream that is not closed by then is left behind.
 _MAX_CLOSING_S = 0.4
-
-
-class InputStream(Protocol):
-    """An open device, capturing. Used by one thread, the capture thread.
-
-    Attributes:
-        identity: of the device.
-        sample_rate: samples per second, in Hz.
-        channels: int16 numbers per sample.
-        kept_s: for how long the device keeps sound that is not read, in seconds; 0 if that is not known, which is then
-            read block by block.
-        ending: whether nothing more will come than what is available.
-    """
-
-    identity: Identity
-    sample_rate: int
-    channels: int
-    kept_s: float
-    ending: bool
-
-    def available(self) -> int:
-        """Return how many samples can be read without waiting.
-
-        Raises:
-            DeviceError: the device failed, or its stream has ended.
-        """
-        ...
-
-    def read(self, count: int) -> bytes:
-        """Read samples that are available.
-
-        Args:
-            count: how many, at most `available`.
-
-        Returns:
-            Interleaved native int16; nothing if they were lost meanwhile.
-
-        Raises:
-            DeviceError: the device failed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release the device."""
-        ...
 
 
 class CapturedSource(Closing):
@@ -126,7 +75,7 @@ class CapturedSource(Closing):
         self.live = True
         self._ring = opened.ring
         self._reader = RingReader(opened.ring)
-        self._max_frames = opened.ring.max_read(_MAX_READ_S)
+        self._max_frames = opened.ring.max_read(MAX_READ_S)
         # Samples that were asked for at once, and how many of them have not been read yet.
         self._asked = self._unread = 0
         self._samples: NDArray[np.int16] = np.empty((0, self.channels), dtype=np.int16)
@@ -207,14 +156,6 @@ class CapturedSource(Closing):
         self._capture.end()
 
 
-class _Opened(msgspec.Struct, frozen=True):
-    """An open device, and where its samples go."""
-
-    stream: InputStream
-    ring: Ring
-    block_frames: int
-
-
 class _Capture:
     """The capture thread.
 
@@ -238,8 +179,8 @@ class _Capture:
         self._on_stuck = on_stuck
         # A class and a text: an exception that is kept would keep its frames, and all that is in them.
         self._failure: tuple[type[DeviceError], str] | None = None
-        self._opened: _Opened | None = None
-        self._pump: _Pump | None = None
+        self._opened: Opened | None = None
+        self._pump: Pump | None = None
         self._answered = threading.Event()
         self._ending = False
         self._rest = _Rest(clock)
@@ -269,7 +210,7 @@ class _Capture:
         """When newer samples are expected; 0 before the first have come."""
         return self._pump.due_ns if self._pump is not None else 0
 
-    def opened(self) -> _Opened:
+    def opened(self) -> Opened:
         """Wait until the device is capturing.
 
         Raises:
@@ -297,7 +238,7 @@ class _Capture:
             stream = self._open_stream()
             block_frames = max(1, round(self._block_ms / 1000 * stream.sample_rate))
             ring = Ring(round(self._ring_s * stream.sample_rate), stream.channels, stream.sample_rate, self._clock)
-            opened = self._opened = _Opened(stream, ring, block_frames)
+            opened = self._opened = Opened(stream, ring, block_frames)
         except Exception as error:
             self._note_failure(error, "opening the microphone")
             return
@@ -318,8 +259,8 @@ class _Capture:
         else:
             self._failure = CaptureError, f"{doing} raised {type(error).__name__}: {error}"
 
-    def _move_samples(self, opened: _Opened) -> None:
-        pump = self._pump = _Pump(opened, self.missing, self._clock, self._rest.hurry)
+    def _move_samples(self, opened: Opened) -> None:
+        pump = self._pump = Pump(opened, self.missing, self._clock, self._rest.hurry)
         while not self._ending:
             due_ns = pump.look()
             while self._rest.hurried_before(due_ns) and not self._ending:
@@ -355,81 +296,3 @@ class _Rest:
         with self._condition:
             self._hurried = True
             self._condition.notify_all()
-
-
-class _Pump:
-    """Moves samples from a device into a ring, a look at a time.
-
-    Args:
-        opened: the two.
-        missing: gets what the device turns out not to have delivered.
-        clock: dates the samples.
-        hurry: called, in a reader's thread, when it lacks less than it was believed to; see `hurried`.
-
-    Attributes:
-        due_ns: monotonic time at which newer samples are expected; 0 before the first have come.
-    """
-
-    def __init__(self, opened: _Opened, missing: deque[Missing], clock: Clock, hurry: Callable[[], None]) -> None:
-        self.due_ns = 0
-        self._stream, self._ring, self._block_frames = opened.stream, opened.ring, opened.block_frames
-        self._missing = missing
-        self._clock = clock
-        self._hurry = hurry
-        rate = self._ring.sample_rate
-        self._max_frames = self._ring.max_read(_MAX_READ_S)
-        # Half of what the device keeps: this thread may be kept from looking for as long again.
-        self._max_lacking = min(self._max_frames, round(self._stream.kept_s / 2 * rate))
-        self._times, self._meter = CaptureTimes(rate), MissingMeter(rate)
-        self._cadence = Cadence(rate, self._block_frames)
-
-    @property
-    def captured_ns(self) -> int:
-        """Monotonic time at which the newest sample was captured, at the earliest; 0 before the first."""
-        return self._times.earliest_ns
-
-    def look(self) -> int:
-        """Move what has come, if it is enough; return the monotonic time of the next look."""
-        ring = self._ring
-        available, samples = _look(self._stream, self._cadence.enough_samples, self._max_frames)
-        found_ns = self._clock.monotonic_ns()
-        if not samples:
-            return self._cadence.missed(available, found_ns)
-        block = np.frombuffer(samples, dtype=np.int16).reshape(-1, ring.channels)
-        left = available - len(block)
-        ring.write(block, self._times.captured_ns(len(block), found_ns, left))
-        if missing := self._meter.add(ring.end + left, found_ns):
-            self._missing.append(missing)
-        self.due_ns = self._cadence.found(available, left, found_ns, self._lacking())
-        return self.due_ns
-
-    def hurried(self) -> int:
-        """Plan once more, since a reader's wish has changed; return the monotonic time of the next look."""
-        self.due_ns = self._cadence.hurried(self._clock.monotonic_ns(), self._lacking())
-        return self.due_ns
-
-    def _lacking(self) -> int | None:
-        """Samples that complete what a reader waits for, or as many as may be waited for; None for blocks.
-
-        After a block that came late, blocks soon show whether the device has stopped.
-        """
-        wanted = self._ring.next_wanted
-        if wanted is None or self._max_lacking <= self._block_frames or self._times.late:
-            self._ring.plan(0, self._hurry)
-            return None
-        lacking = min(wanted - self._ring.end, self._max_lacking)
-        self._ring.plan(self._ring.end + lacking, self._hurry)
-        return lacking
-
-
-def _look(stream: InputStream, enough: int, maximum: int) -> tuple[int, bytes]:
-    """Look how many samples have come, and if they are enough, read them; never waits.
-
-    Returns:
-        How many there were, and those read, as interleaved int16.
-    """
-    available = stream.available()
-    if available < enough and not (available and stream.ending):
-        return available, b""
-    samples = stream.read(min(available, maximum))
-    return (available if samples else 0), samples

@@ -8,7 +8,7 @@ from audiomon.audio.source import Missing
 
 # A sound card's clock and the computer's differ by less than this, in nanoseconds per second.
 _MAX_DRIFT = 1_000_000.0
-# The earliest find of this time, and of at least so many finds, is what all lateness counts from: it is longer than a
+# The earliest find of this time, and of at least this many finds, is what all lateness counts from: it is longer than a
 # hiccup of the machine.
 _WINDOW_NS = 2_000_000_000
 _WINDOW_FINDS = 6

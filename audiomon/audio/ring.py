@@ -69,7 +69,7 @@ class Ring:
         return self._closed
 
     def max_read(self, seconds: float) -> int:
-        """Samples that may be written or read at once, and at most so many seconds of them."""
+        """Samples that may be written or read at once, and at most this many seconds of them."""
         return min(round(seconds * self.sample_rate), self.capacity // 2)
 
     def write(self, block: Int16, captured_ns: int) -> None:

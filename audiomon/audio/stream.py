@@ -30,9 +30,9 @@ _MAX_CONNECTING_S = 1.5
 # A camera takes a second or two to begin, WAV through HTTP five. Opening must end before the capture thread is given
 # up.
 _MAX_START_S = 8.0
-# A rate that is off by more than this was told wrong: 44.1 kHz for 48 kHz is off by 8 %. A sender that tells its rate
-# itself is believed, unless it is no real-time stream at all.
-_RAW_RATE_OFF, _TOLD_RATE_OFF = 0.06, 0.5
+# A rate that is off by more than this is wrong: 44.1 kHz for 48 kHz is off by 8 %. A sender that declares its rate
+# is believed, unless it is no real-time stream at all.
+_RAW_RATE_OFF, _DECLARED_RATE_OFF = 0.06, 0.5
 _SPAN_NS = 1_000_000_000
 # What a network holds back it delivers later; a wrong rate is wrong in the same direction for all of these.
 _SPANS_OFF = 5
@@ -198,16 +198,16 @@ class Pace:
 
     Args:
         sample_rate: what they are said to have, in Hz.
-        told: whether the sender itself says so.
+        declared: whether the sender itself says so.
 
     Attributes:
         advice: what to do when they have not; empty if nothing can be done here.
     """
 
-    def __init__(self, sample_rate: int, *, told: bool) -> None:
+    def __init__(self, sample_rate: int, *, declared: bool) -> None:
         self.sample_rate = sample_rate
-        self.advice = "" if told else ": set microphone.stream_rate"
-        self._max_off = _TOLD_RATE_OFF if told else _RAW_RATE_OFF
+        self.advice = "" if declared else ": set microphone.stream_rate"
+        self._max_off = _DECLARED_RATE_OFF if declared else _RAW_RATE_OFF
         self._begin_ns: int | None = None
         self._samples = self._direction = self._spans = 0
 
@@ -243,7 +243,7 @@ def _opened(
     except DeviceError as error:
         os.close(fd)
         raise DeviceError(f"{identity.name}: {error}") from None
-    pace = Pace(rate, told=start.sample_rate is not None)
+    pace = Pace(rate, declared=start.sample_rate is not None)
     return DescriptorStream(fd, identity, pace, start.channels, received[start.header_bytes :], clock)
 
 

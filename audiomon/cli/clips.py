@@ -159,7 +159,7 @@ def delete(keeper: Path, clip: tuple[str, ...]) -> None:
 def export(keeper: Path, folder: Path, again: bool) -> int:
     """Write labelled clips to DATASET/LABEL/, as `audiomon train` reads them; wrong ones to DATASET/background/.
 
-    Each is written once; one that was labelled anew since is moved. Clips of one day and one microphone count as one
+    Each is written once; one that has another label since is moved. Clips of one day and one microphone count as one
     source, which is never on both sides of a split.
 
     Exit status 0: all were written. 1: some hold two labels, and somebody has to say which one counts.
@@ -167,7 +167,7 @@ def export(keeper: Path, folder: Path, again: bool) -> int:
     \b
     Examples:
       sudo audiomon clips export --to recordings
-      audiomon train recordings --to models/mine
+      audiomon train recordings -o models/mine
     """
     written, ambiguous = 0, 0
     with KeeperClient(keeper) as client:

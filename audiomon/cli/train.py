@@ -258,7 +258,7 @@ def _read(notes: Path | None) -> str:
 
 
 def _command(context: click.Context, dataset: Path, output: Path) -> str:
-    """Return the command line without what belongs to this machine: folders by their names only."""
+    """Return the command line without what belongs to this machine: folders by name only, packages in models/."""
     words = ["audiomon", "train", dataset.name, "-o", f"models/{output.name}"]
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -270,5 +270,6 @@ def _command(context: click.Context, dataset: Path, output: Path) -> str:
             words.append(parameter.opts[0] if value else (parameter.secondary_opts or parameter.opts)[0])
             continue
         for one in value if parameter.multiple else (value,):
-            words += [parameter.opts[0], one.name if isinstance(one, Path) else str(one)]
+            below = "models/" if name == "teacher_folder" else ""
+            words += [parameter.opts[0], f"{below}{one.name}" if isinstance(one, Path) else str(one)]
     return shlex.join(words)

@@ -168,7 +168,7 @@ class Startup:
         return True
 
     def _show(self, reason: str, now_ns: int) -> None:
-        """Say what is waited for to whoever asks: ``audiomon status``, and clients of the feed."""
+        """Say what is waited for, for ``audiomon status`` and clients of the feed."""
         waited_s = round((now_ns - self._began_ns) / 1e9, 1)
         snapshot = Snapshot(os.getpid(), __version__, now_ns / 1e9, waited_s, WAITING, health_s=waited_s, reason=reason)
         self._files.write(FILE, snapshot)

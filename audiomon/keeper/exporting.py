@@ -9,6 +9,7 @@ from pathlib import Path
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
+from audiomon.keeper.copying import copy_to_disk
 from audiomon.outputs.clip_requests import ClipInfo
 
 BACKGROUND = "background"
@@ -68,12 +69,7 @@ def write_file(file: int, path: Path) -> None:
     """
     draft = path.with_name(f".{path.name}.part")
     try:
-        with draft.open("wb") as target:
-            at = 0
-            while copied := os.sendfile(target.fileno(), file, at, 1 << 20):
-                at += copied
-            target.flush()
-            os.fsync(target.fileno())
+        copy_to_disk(file, draft, os.fstat(file).st_size, 0o666)
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

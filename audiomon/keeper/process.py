@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from audiomon import __version__
+from audiomon.config.saved import SavedFile
 from audiomon.errors import AudiomonError, ConfigError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import answered
@@ -24,7 +25,8 @@ from audiomon.keeper.settings import KeeperConfig, load_keeper_config
 from audiomon.keeper.status import FILE, WRITE_S, KeeperStatus
 from audiomon.keeper.store import Store
 from audiomon.keeper.wall_clock import clock_is_set
-from audiomon.outputs.clip_protocol import PROTOCOL, Answer, Line, Offer, send
+from audiomon.outputs.clip_protocol import PROTOCOL, Answer, Lines, Offer, send
+from audiomon.outputs.listening_sockets import sockets_in
 from audiomon.runtime_files import RuntimeFiles, runtime_folder
 from audiomon.systemd import ServiceManager
 
@@ -34,7 +36,6 @@ _TIDY_S = 60.0
 # A reader that takes longer to take an answer is left.
 _MAX_SEND_S = 5.0
 _MAX_CLIENTS = 16
-_SUFFIX = ".sock"
 
 
 class KeeperProcess:
@@ -55,8 +56,7 @@ class KeeperProcess:
     def __init__(
         self, folder: Path, config_path: Path | None, places: Sequence[Path], listening: socket.socket | None
     ) -> None:
-        self._path = config_path
-        self._saved = _stamp(config_path)
+        self._saved = SavedFile(config_path)
         config = KeeperConfig() if config_path is None else load_keeper_config(config_path)
         self._store = Store(folder, config, time_ns=time.time_ns, clock_is_set=clock_is_set)
         self._places = places
@@ -64,7 +64,7 @@ class KeeperProcess:
         self._manager = ServiceManager()
         self._files = RuntimeFiles(runtime_folder())
         self._selector = selectors.DefaultSelector()
-        self._lines: dict[socket.socket, Line] = {}
+        self._lines: dict[socket.socket, Lines] = {}
         self._followed: dict[Path, socket.socket] = {}
         self._clients: set[socket.socket] = set()
         self._refused = self._failing = ""
@@ -99,15 +99,13 @@ class KeeperProcess:
         self._stopping = True
 
     def _forget_saved(self, *_: object) -> None:
-        self._saved = None
+        self._saved.forget()
 
     def _look(self) -> None:
         """Do what is due by now."""
         now_s = time.monotonic()
-        saved = _stamp(self._path)
-        if saved != self._saved and self._path is not None:
-            self._saved = saved
-            self._reload(self._path)
+        if (saved := self._saved.changed()) is not None:
+            self._reload(saved)
         self._follow()
         if now_s - self._tidied_s >= _TIDY_S:
             self._tidied_s = now_s
@@ -154,7 +152,7 @@ class KeeperProcess:
 
     def _follow(self) -> None:
         """Connect to every listener that there is."""
-        for path in _sockets(self._places):
+        for path in sockets_in(self._places):
             if path in self._followed:
                 continue
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -180,8 +178,8 @@ class KeeperProcess:
         self._clients.add(client)
         self._watch(client, self._take_requests)
 
-    def _watch(self, connection: socket.socket, take: Callable[[socket.socket, Line], None]) -> None:
-        lines = self._lines[connection] = Line(connection)
+    def _watch(self, connection: socket.socket, take: Callable[[socket.socket, Lines], None]) -> None:
+        lines = self._lines[connection] = Lines(connection)
 
         def ready() -> None:
             try:
@@ -196,7 +194,7 @@ class KeeperProcess:
 
         self._selector.register(connection, selectors.EVENT_READ, ready)
 
-    def _take_offers(self, connection: socket.socket, lines: Line) -> None:
+    def _take_offers(self, connection: socket.socket, lines: Lines) -> None:
         while (found := lines.take()) is not None:
             line, file = found
             try:
@@ -214,7 +212,7 @@ class KeeperProcess:
                 _say(f"did not keep a clip: {answer.reason}")
             self._send(connection, answer, None)
 
-    def _take_requests(self, connection: socket.socket, lines: Line) -> None:
+    def _take_requests(self, connection: socket.socket, lines: Lines) -> None:
         while (found := lines.take()) is not None:
             line, surplus = found
             if surplus is not None:
@@ -253,25 +251,5 @@ def run_keeper(folder: Path, config_path: Path | None, places: Sequence[Path], l
     process.run()
 
 
-def _sockets(places: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            with contextlib.suppress(OSError):
-                found += [path for path in place.iterdir() if path.suffix == _SUFFIX]
-        else:
-            found.append(place)
-    return found
-
-
 def _say(message: str) -> None:
     print(f"audiomon keeper: {message}", file=sys.stderr, flush=True)
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """Return what is different after a file was saved; None if there is none."""
-    try:
-        found = os.stat(path or "")
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

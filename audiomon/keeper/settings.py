@@ -20,7 +20,7 @@ class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: Annotated[float, key("Days after which a clip is deleted.", "live", ge=0.01, le=36_500)] = 7.0
     max_mb: Annotated[float, key("Megabytes that all clips take at most.", "live", ge=1, le=10_000_000)] = 500.0
     min_free_mb: Annotated[
-        float, key("Megabytes that stay free on the disk, whoever fills it.", "live", ge=0, le=10_000_000)
+        float, key("Megabytes that stay free on the disk, whatever else fills it.", "live", ge=0, le=10_000_000)
     ] = 500.0
     max_per_label: Annotated[int, key("Clips of one label, at most.", "live", ge=1, le=1_000_000)] = 200
 

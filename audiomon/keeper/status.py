@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import msgspec
-
-from audiomon.runtime_files import read_runtime
+from audiomon.runtime_files import ProcessStatus, read_if_running
 
 KEEPER_RUNTIME = Path("/run/audiomon-keeper")
 FILE = "status.json"
 WRITE_S = 5.0
 
 
-class KeeperStatus(msgspec.Struct, frozen=True):
+class KeeperStatus(ProcessStatus, frozen=True):
     """Everything at one moment.
 
     Attributes:
@@ -25,7 +23,6 @@ class KeeperStatus(msgspec.Struct, frozen=True):
         problem: what is wrong, in one line; empty if nothing is.
     """
 
-    pid: int
     version: str
     listeners: tuple[str, ...]
     clips: int
@@ -49,7 +46,4 @@ def read_keeper_status(folder: Path = KEEPER_RUNTIME) -> KeeperStatus | None:
     Raises:
         UserError: it cannot be read, or is damaged.
     """
-    if not folder.is_dir():
-        return None
-    found = read_runtime(folder, FILE, KeeperStatus)
-    return found if Path(f"/proc/{found.pid}").exists() else None
+    return read_if_running(folder, FILE, KeeperStatus)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiomon.errors import UserError
+from audiomon.keeper.copying import copy_to_disk
 from audiomon.keeper.index import Index, StoredClip
 from audiomon.keeper.settings import KeeperConfig
 from audiomon.outputs.clip_protocol import MAX_CLIP_BYTES, MAX_EVENTS, MAX_LABEL, SEALS, Answer, Offer, OfferedSound
@@ -145,7 +146,7 @@ class Store:
             return Answer(False, reason="there is no room: see max_mb and min_free_mb in keeper.yaml")
         path, draft = self.path(clip), self._incoming / clip
         try:
-            _write(file, draft, sound.bytes)
+            copy_to_disk(file, draft, sound.bytes)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             draft.rename(path)
             for folder in (path.parent, self._clips):
@@ -234,21 +235,6 @@ def _name(offer: Offer, sound: OfferedSound) -> str:
     what = f"{offer.instance}\0{offer.source}\0{sound.began_ns}\0{sound.position}\0{sound.samples}"
     began = datetime.fromtimestamp(min(max(sound.began_ns, 0), 1 << 62) // 1_000_000_000, UTC)
     return f"{began:%Y%m%d-%H%M%S}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
-
-
-def _write(file: int, path: Path, size: int) -> None:
-    """Copy a file in memory to disk, and wait until it is there."""
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        done = 0
-        while done < size:
-            written = os.sendfile(target, file, done, size - done)
-            if not written:
-                raise OSError(errno.EIO, "the file in memory ended early")
-            done += written
-        os.fsync(target)
-    finally:
-        os.close(target)
 
 
 def _bring_to_disk(folder: Path) -> None:

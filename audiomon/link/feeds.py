@@ -18,7 +18,6 @@ from audiomon.outputs.feed_protocol import (
     FEED_FOLDER,
     MAX_LINE_BYTES,
     PROTOCOL,
-    SOCKET_SUFFIX,
     Goodbye,
     Hello,
     Line,
@@ -26,6 +25,7 @@ from audiomon.outputs.feed_protocol import (
     decode,
     encode,
 )
+from audiomon.outputs.listening_sockets import SOCKET_SUFFIX, sockets_in
 
 # How often the folder is looked through for new sockets.
 _LOOK_S = 2.0
@@ -134,17 +134,6 @@ class Follower:
         async for kinds in self._state.wants():
             writer.write(encode(Want(tuple(sorted(kinds)))) + b"\n")
             await writer.drain()
-
-
-def sockets_in(places: Iterable[Path]) -> list[Path]:
-    """Return all feeds' sockets: those named, and those in the folders named."""
-    found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            found += sorted(place.glob(f"*{SOCKET_SUFFIX}"))
-        elif place.exists():
-            found.append(place)
-    return found
 
 
 def instance_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiomon import __version__
+from audiomon.config.saved import SavedFile
 from audiomon.errors import ConfigError
 from audiomon.link.feeds import Feeds
 from audiomon.link.ledger import Ledger
@@ -46,9 +47,8 @@ class LinkProcess:
     """
 
     def __init__(self, config_path: Path | None, feeds: Sequence[Path], reports: Reports) -> None:
-        self._path = config_path
+        self._saved = SavedFile(config_path)
         self._config = LinkConfig() if config_path is None else load_link_config(config_path)
-        self._saved = _stamp(config_path)
         self._places = feeds
         self._reports = reports
         self._manager = ServiceManager()
@@ -83,10 +83,8 @@ class LinkProcess:
 
     def _look(self, state: State) -> None:
         """Take over what has been saved, and tell the service manager that all is alive."""
-        saved = _stamp(self._path)
-        if saved != self._saved and self._path is not None:
-            self._saved = saved
-            self._reload(self._path, state)
+        if (saved := self._saved.changed()) is not None:
+            self._reload(saved, state)
         self._manager.tell(WATCHDOG="1")
         self._report(state)
 
@@ -128,7 +126,7 @@ class LinkProcess:
         self._apply(state)
 
     def _forget_saved(self) -> None:
-        self._saved = None
+        self._saved.forget()
 
     def _apply(self, state: State) -> None:
         """Start the parts that are to be, and start those again whose settings have changed."""
@@ -163,12 +161,3 @@ class LinkProcess:
                 self._reports.failure(kind.name, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_RESTART_S)
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """Return what is different after a file was saved; None if there is none."""
-    try:
-        found = os.stat(path or "")
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from audiomon.runtime_files import read_runtime
+from audiomon.runtime_files import ProcessStatus, read_if_running
 
 LINK_RUNTIME = Path("/run/audiomon-link")
 FILE = "status.json"
@@ -25,7 +25,7 @@ class FollowedListener(msgspec.Struct, frozen=True):
     missed: int
 
 
-class LinkStatus(msgspec.Struct, frozen=True):
+class LinkStatus(ProcessStatus, frozen=True):
     """Everything at one moment.
 
     Attributes:
@@ -38,13 +38,12 @@ class LinkStatus(msgspec.Struct, frozen=True):
         notes: what else there is to say of a part: where the page is, what came of actions.
     """
 
-    pid: int
     version: str
     at_s: float
     refused: str
     listeners: dict[str, FollowedListener]
     parts: dict[str, str]
-    notes: dict[str, str] = {}
+    notes: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -72,7 +71,4 @@ def read_link_status(folder: Path = LINK_RUNTIME) -> LinkStatus | None:
     Raises:
         UserError: it cannot be read, or is damaged.
     """
-    if not folder.is_dir():
-        return None
-    found = read_runtime(folder, FILE, LinkStatus)
-    return found if Path(f"/proc/{found.pid}").exists() else None
+    return read_if_running(folder, FILE, LinkStatus)

@@ -24,11 +24,10 @@ from audiomon.outputs.clip_protocol import (
     PROTOCOL,
     SEALS,
     Answer,
-    Line,
     Offer,
     OfferedEvent,
     OfferedSound,
-    send,
+    exchange,
 )
 from audiomon.outputs.json_lines import iso_time
 from audiomon.outputs.listening_sockets import make_socket
@@ -165,8 +164,9 @@ class ClipHandover:
         poll.register(self._listening, select.POLLIN)
         if self._connection is not None:
             poll.register(self._connection, select.POLLIN | select.POLLRDHUP)
-        waiting = self._connection is None and (self._clips or self._notes)
-        ready = poll.poll(1000 if waiting and self._clips else None) if not self._closing else []
+        # Clips that no keeper takes are dropped when they have waited for too long.
+        look_ms = 1000 if self._connection is None and self._clips else None
+        ready = [] if self._closing else poll.poll(look_ms)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
         if self._connection is not None and any(fd == self._connection.fileno() for fd, _ in ready):
@@ -252,15 +252,10 @@ class ClipHandover:
         return Offer(PROTOCOL, self._instance, shown(what.source), shown(what.model), what.fingerprint, events, **more)
 
     def _ask(self, connection: socket.socket, offer: Offer, file: int | None) -> Answer:
-        send(connection, offer, file)
-        lines = Line(connection)
-        try:
-            while (found := lines.take()) is None:
-                if not lines.receive():
-                    raise ConnectionResetError("the keeper has hung up")
-            return msgspec.json.decode(found[0], type=Answer)
-        finally:
-            lines.close()
+        line, surplus = exchange(connection, offer, file)
+        if surplus is not None:
+            os.close(surplus)
+        return msgspec.json.decode(line, type=Answer)
 
     def _drop_late(self) -> None:
         """Drop clips that have waited for a keeper for too long."""

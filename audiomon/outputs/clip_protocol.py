@@ -6,6 +6,7 @@ file in memory that is sealed: nobody can change it any more, and its size is wh
 
 import array
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -104,15 +105,17 @@ class Answer(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Line:
+class Lines:
     """Reads lines of one side, with the files that come beside them; never waits longer than its socket does.
 
     Args:
         connection: to read from; the caller's.
+        max_bytes: of a line.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, max_bytes: int = MAX_LINE_BYTES) -> None:
         self._connection = connection
+        self._max_bytes = max_bytes
         self._received = bytearray()
         self._files: list[int] = []
 
@@ -131,16 +134,17 @@ class Line:
                 files.frombytes(content[: len(content) - len(content) % files.itemsize])
                 self._files += files
         self._received += data
-        if len(self._received) > MAX_LINE_BYTES and b"\n" not in self._received:
+        if len(self._received) > self._max_bytes and b"\n" not in self._received:
             raise ValueError("a line is too long")
         return bool(data)
 
     def take(self) -> tuple[bytes, int | None] | None:
         """Return the next whole line, and the file that came with it, which is the caller's; None if there is none."""
-        line, newline, rest = bytes(self._received).partition(b"\n")
-        if not newline:
+        end = self._received.find(b"\n")
+        if end < 0:
             return None
-        self._received = bytearray(rest)
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
         files, self._files = self._files, []
         for surplus in files[1:]:
             os.close(surplus)
@@ -164,3 +168,29 @@ def send(connection: socket.socket, message: msgspec.Struct, file: int | None = 
     beside = [] if file is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))]
     sent = connection.sendmsg([line], beside)
     connection.sendall(line[sent:])
+
+
+def exchange(
+    connection: socket.socket, message: msgspec.Struct, file: int | None = None, max_bytes: int = MAX_LINE_BYTES
+) -> tuple[bytes, int | None]:
+    """Send a line, and a file beside it; return the line that answers it, and its file, which is the caller's.
+
+    Args:
+        connection: with a time limit.
+        message: to send.
+        file: to send; the caller's.
+        max_bytes: of the answer.
+
+    Raises:
+        OSError: the other side is gone, or does not answer in time.
+        ValueError: its answer is too long.
+    """
+    send(connection, message, file)
+    lines = Lines(connection, max_bytes)
+    try:
+        while (found := lines.take()) is None:
+            if not lines.receive():
+                raise ConnectionResetError(errno.ECONNRESET, "it has hung up")
+        return found
+    finally:
+        lines.close()

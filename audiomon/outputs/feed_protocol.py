@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from audiomon.outputs.listening_sockets import SOCKET_SUFFIX
 from audiomon.outputs.snapshot import Snapshot
 
 # Where systemd puts the sockets: audiomon.sock is audiomon.service's, NAME.sock is audiomon@NAME.service's.
 FEED_FOLDER = Path("/run/audiomon-feed")
-SOCKET_SUFFIX = ".sock"
 
 # Goes up when a reader of an older version would misread what is sent. Keys and types of lines may be added without.
 PROTOCOL = 1

@@ -11,6 +11,7 @@ import msgspec
 
 from audiomon.errors import AudiomonError, UserError
 from audiomon.foreign import shown
+from audiomon.outputs.clip_protocol import exchange
 from audiomon.outputs.clip_requests import ClipInfo, Exports, Fetch, List, ListedEvent, Reply, Request
 
 _PATIENCE_S = 60.0
@@ -102,22 +103,16 @@ class KeeperClient:
         self.close()
 
     def _ask(self, request: Request) -> tuple[Reply, int | None]:
-        received, files = bytearray(), []
+        file: int | None = None
         try:
-            self._connection.sendall(msgspec.json.encode(request) + b"\n")
-            while not received.endswith(b"\n"):
-                data, some, _, _ = socket.recv_fds(self._connection, 1 << 20, 1)
-                files += some
-                received += data
-                if not data or len(received) > _MAX_REPLY_BYTES:
-                    raise ConnectionResetError(0, "it has hung up")
-            reply = msgspec.json.decode(received, type=Reply)
-        except (OSError, ValueError, msgspec.DecodeError) as error:
-            for file in files:
+            line, file = exchange(self._connection, request, max_bytes=_MAX_REPLY_BYTES)
+            reply = msgspec.json.decode(line, type=Reply)
+            if reply.error:
+                raise UserError(reply.error)
+        except (OSError, ValueError, msgspec.DecodeError, UserError) as error:
+            if file is not None:
                 os.close(file)
+            if isinstance(error, UserError):
+                raise
             raise AudiomonError(f"the keeper does not answer: {shown(str(error))}") from None
-        if reply.error:
-            for file in files:
-                os.close(file)
-            raise UserError(reply.error)
-        return reply, files[0] if files else None
+        return reply, file

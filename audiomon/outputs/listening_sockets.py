@@ -2,13 +2,15 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from audiomon.errors import AudiomonError, UserError
 
 # systemd passes file descriptors from this one on; see sd_listen_fds(3).
 _FIRST_PASSED = 3
+# Of sockets in a folder that has one for each listener; what stands before it is the listener's name.
+SOCKET_SUFFIX = ".sock"
 # Connections that wait to be accepted.
 _BACKLOG = 16
 
@@ -68,6 +70,17 @@ def make_socket(path: Path) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def sockets_in(places: Iterable[Path]) -> list[Path]:
+    """Return all listeners' sockets: those named, and those in the folders named."""
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            found += sorted(place.glob(f"*{SOCKET_SUFFIX}"))
+        elif place.exists():
+            found.append(place)
+    return found
 
 
 def _is_alive(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """Text to a file descriptor, without waiting where the kernel can tell whether it would: a pipe or a socket.
 
-A flag on the descriptor would change it for whoever shares it; this asks for each write alone.
+A flag on the descriptor would change it for all who share it; this asks for each write alone.
 """
 
 import errno

@@ -40,7 +40,7 @@ select distinct on (_BOOT_ID, __MONOTONIC_TIMESTAMP)
   AUDIOMON_HEALTH as health,
   try_cast(AUDIOMON_HEARD_S as double) as heard_s,
   try_cast(AUDIOMON_LAG_MS_P99 as double) as lag_ms_p99,
-  -- Samples not heard, by cause, where they are told of one by one; summaries have the sums of the same.
+  -- Samples not heard, by cause, where they are reported one by one; summaries have the sums of the same.
   kind in ('audio-lost', 'undelivered', 'model-swapped', 'config-applied', 'device-back') as tells_losses,
   case when tells_losses then coalesce(try_cast(AUDIOMON_LOST as bigint), 0) else 0 end as lost,
   case when tells_losses then coalesce(try_cast(AUDIOMON_LOST_AWAY as bigint), 0) else 0 end as lost_away,

@@ -51,7 +51,7 @@ def faulty_python(folder: Path) -> Path:
 
 
 def limit_parts(folder: Path, out: Path, parts: int | None) -> None:
-    """Have the Pythons of `faulty_python` stop at so many parts of an archive; None: at none."""
+    """Have the Pythons of `faulty_python` stop at this many parts of an archive; None: at none."""
     limit = folder / "limit"
     if parts is None:
         limit.unlink(missing_ok=True)

@@ -207,16 +207,16 @@ def seen(pace: Pace, rates: Iterable[float]) -> list[float]:
 
 
 def test_a_sender_of_another_rate_than_said_is_noticed_within_five_seconds():
-    assert seen(Pace(48_000, told=False), 5 * [44_100]) == [44_100]
-    assert seen(Pace(8000, told=False), 5 * [16_000]) == [16_000]
-    assert seen(Pace(8000, told=False), 4 * [16_000]) == []
-    assert seen(Pace(8000, told=True), 5 * [16_000]) == [16_000]
+    assert seen(Pace(48_000, declared=False), 5 * [44_100]) == [44_100]
+    assert seen(Pace(8000, declared=False), 5 * [16_000]) == [16_000]
+    assert seen(Pace(8000, declared=False), 4 * [16_000]) == []
+    assert seen(Pace(8000, declared=True), 5 * [16_000]) == [16_000]
 
 
 def test_a_network_that_holds_back_and_catches_up_is_no_other_rate():
-    assert seen(Pace(8000, told=False), 20 * [8000, 2000, 3000, 16_000, 11_000]) == []
-    assert seen(Pace(8000, told=False), 60 * [8100]) == []
-    assert seen(Pace(8000, told=True), 60 * [5000]) == []
+    assert seen(Pace(8000, declared=False), 20 * [8000, 2000, 3000, 16_000, 11_000]) == []
+    assert seen(Pace(8000, declared=False), 60 * [8100]) == []
+    assert seen(Pace(8000, declared=True), 60 * [5000]) == []
 
 
 class Device:

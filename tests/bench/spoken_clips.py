@@ -19,8 +19,9 @@ from audiomon.models.classifier import Classifier
 from audiomon.models.interpreter import choose_backend
 from audiomon.models.package import read_package
 from audiomon.pipeline.clip_cutter import ClipCutter
-from audiomon.pipeline.clips import Clip, NoClip, clip_rules
+from audiomon.pipeline.clips import Clip, clip_rules
 from audiomon.pipeline.listener import Listener, Replacement
+from tests.daemon.stubs import KeptClips
 from tests.manual_clock import ManualClock
 from tests.pipeline.fakes import ArraySource
 
@@ -29,21 +30,6 @@ SCENE_S = 12
 ROOM_DBFS = -65.0
 SPOKEN_DBFS = (-45.0, -15.0)
 SOUND_DBFS = (-40.0, -15.0)
-
-
-class _Kept:
-    def __init__(self) -> None:
-        self.clips: list[Clip] = []
-        self.refused: list[NoClip] = []
-
-    def admit(self, _per_hour: int) -> None:
-        return None
-
-    def offer(self, clip: Clip) -> None:
-        self.clips.append(clip)
-
-    def refuse(self, refused: NoClip) -> None:
-        self.refused.append(refused)
 
 
 def _read(path: Path) -> np.ndarray:
@@ -68,8 +54,8 @@ def _scene(rng: np.random.Generator, sounds: list[Path], speech: list[Path]) -> 
     return (np.clip(scene, -1, 1) * 32_767).astype(np.int16).reshape(-1, 1)
 
 
-def _hear(classifier: Classifier, scene: np.ndarray, settings: Clips, hop_s: float) -> _Kept:
-    kept, source = _Kept(), ArraySource(scene, RATE)
+def _hear(classifier: Classifier, scene: np.ndarray, settings: Clips, hop_s: float) -> KeptClips:
+    kept, source = KeptClips(), ArraySource(scene, RATE)
     rules = DecisionRules(0.0, {settings.labels[0]: Threshold(0.0, 0.0, 0.0, 0.0)})
     listener = Listener(
         source,

@@ -14,7 +14,7 @@ _PIECE_S = 0.05
 
 
 class Camera:
-    """Sends to whoever connects, one listener at a time.
+    """Sends to listeners that connect, one listener at a time.
 
     Args:
         path: of its socket.

@@ -1,4 +1,4 @@
-"""The daemon on a stream: what befalls a camera is noticed, said and accounted for as with a microphone."""
+"""The daemon on a stream: a camera that fails is noticed, reported and accounted for like a microphone."""
 
 from collections.abc import Iterator
 

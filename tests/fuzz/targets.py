@@ -390,7 +390,7 @@ def _requests(_scratch: Path) -> Target:
 
 
 def _clips(scratch: Path) -> Target:
-    """What the keeper is told: offers, each with the sound that it should have, and what people ask."""
+    """What the keeper receives: offers, each with the sound that it should have, and what people ask."""
     stores: dict[int, Store] = {}  # of each process: a connection to SQLite does not survive a fork
     file = flac_in_memory(Clip(NOISE, RATE, 0, 0, (), "", "", "", 0.0, ""))
     whole = msgspec.structs.replace(offer(), sound=sound(file, NOISE, NOW_NS))

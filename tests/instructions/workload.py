@@ -33,8 +33,8 @@ def imports() -> None:
 
 def window(model: str, hop_s: float) -> None:
     """Hear windows: samples, frames, scores, decisions, a line of JSON; then move as many samples as one needs."""
-    from audiomon.audio.capture import _Opened, _Pump
     from audiomon.audio.level import LevelMeter
+    from audiomon.audio.pump import Opened, Pump
     from audiomon.audio.ring import Ring
     from audiomon.clock import SystemClock
     from audiomon.config import Decisions, decision_rules
@@ -75,7 +75,7 @@ def window(model: str, hop_s: float) -> None:
     manual = ManualClock()
     ring = Ring(10 * spec.sample_rate, 1, spec.sample_rate, manual)
     device = _Stream(sound.tobytes(), spec.sample_rate, manual)
-    pump = _Pump(_Opened(device, ring, spec.sample_rate // 10), deque(), manual, lambda: None)
+    pump = Pump(Opened(device, ring, spec.sample_rate // 10), deque(), manual, lambda: None)
     due_ns, wanted = 0, 0
     for number in range(-WARM_UP, COUNTED):
         if number == 0:
@@ -89,7 +89,7 @@ def window(model: str, hop_s: float) -> None:
 
 
 class _Stream:
-    """A device whose samples come in chunks of 50 ms; see `audiomon.audio.capture.InputStream`."""
+    """A device whose samples come in chunks of 50 ms; see `audiomon.audio.pump.InputStream`."""
 
     kept_s = 2.0
     channels = 1

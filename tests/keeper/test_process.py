@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomon.outputs.clip_protocol import Line
+from audiomon.outputs.clip_protocol import Lines
 from audiomon.outputs.clip_requests import List
 from audiomon.outputs.keeper_client import KeeperClient
 from tests.keeper.offers import NOISE, files, opened
@@ -137,7 +137,7 @@ def test_surplus_files_beside_a_line_are_closed():
     with ours, theirs:
         before = len(os.listdir("/proc/self/fd"))
         socket.send_fds(ours, [b"x\n"], [0, 1, 2])
-        lines = Line(theirs)
+        lines = Lines(theirs)
         lines.receive()
         line, file = lines.take()
         assert line == b"x"

@@ -92,7 +92,7 @@ def test_an_offer_of_no_event_or_too_many_is_refused(store, labels):
     assert not store.keep(made, None).kept
 
 
-@pytest.mark.parametrize("failure", ["_write", "_bring_to_disk"])
+@pytest.mark.parametrize("failure", ["copy_to_disk", "_bring_to_disk"])
 def test_a_disk_that_fails_leaves_nothing_half(store, tmp_path, monkeypatch, failure):
     def fails(*_):
         raise OSError(errno.ENOSPC, "no space")

@@ -13,7 +13,7 @@ import soundfile
 
 from audiomon.outputs import clip_handover
 from audiomon.outputs.clip_handover import MAX_ON_THEIR_WAY, ClipHandover, flac_in_memory, open_clip_handover
-from audiomon.outputs.clip_protocol import SEALS, Answer, Line, Offer, send
+from audiomon.outputs.clip_protocol import SEALS, Answer, Lines, Offer, send
 from audiomon.pipeline.clips import Clip, ClipEvent, NoClip, Refusal
 from tests.manual_clock import ManualClock
 
@@ -38,7 +38,7 @@ class Keeper:
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.settimeout(PATIENCE_S)
         self.connection.connect(str(path))
-        self._lines = Line(self.connection)
+        self._lines = Lines(self.connection)
 
     def take(self) -> tuple[Offer, int | None]:
         while (found := self._lines.take()) is None:
