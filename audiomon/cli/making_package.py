@@ -1,18 +1,23 @@
-"""A model package of a bare file, for `audiomon models add` and `get`: fetched, examined, written, and what is said."""
+"""A model package of a bare file, for `audiomon models add` and `get`: fetched, examined, written, and what is said.
+
+What reads model files is imported when one is read: help, and the list of what there is, need no packages for that.
+"""
 
 import os
 import sys
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import click
 
 from audiomon.errors import UserError
 from audiomon.foreign import shown
-from audiomon.models.importing.add import Addition, Asked, IncompleteError, ManifestItem, default_name, examine
 from audiomon.models.importing.download import download
-from audiomon.models.importing.write import MAX_CLIPPED, STAGES, write_package
 from audiomon.models.package import MANIFEST, MAX_WEIGHTS_BYTES, model_folders
+
+if TYPE_CHECKING:
+    from audiomon.models.importing.add import Addition, Asked, ManifestItem
 
 FOLDER = click.Path(path_type=Path)
 target_option = click.option(
@@ -33,6 +38,8 @@ def package_folder(file: Path, name: str | None, target: Path | None, *, replace
     Raises:
         UserError: there is a package already, or this user may not write there.
     """
+    from audiomon.models.importing.add import default_name
+
     folder = target or model_folders()[0] / (name or default_name(file))
     if (folder / MANIFEST).exists() and not replace:
         raise UserError(f"{folder}: is a model package already; --replace to replace it, or another --name")
@@ -71,7 +78,7 @@ def fetched(address: str, sha256: str, folder: Path) -> bytes:
         return download(address, sha256, partial, max_bytes=MAX_WEIGHTS_BYTES, progress=progress)
 
 
-def make_package(folder: Path, file: Path, content: bytes, asked: Asked) -> None:
+def make_package(folder: Path, file: Path, content: bytes, asked: "Asked") -> None:
     """Find out what the file says, write the package, and say all of it.
 
     Args:
@@ -83,6 +90,9 @@ def make_package(folder: Path, file: Path, content: bytes, asked: Asked) -> None
     Raises:
         UserError, ModelError, ConfigError: it cannot be made.
     """
+    from audiomon.models.importing.add import IncompleteError, examine
+    from audiomon.models.importing.write import MAX_CLIPPED, STAGES, write_package
+
     try:
         addition = examine(file, content, asked)
     except IncompleteError as error:
@@ -109,12 +119,12 @@ def make_package(folder: Path, file: Path, content: bytes, asked: Asked) -> None
     click.echo(f"\n{folder}: written, self-test passed; try it: audiomon classify --model {_as_model(folder)} FILE.wav")
 
 
-def _show(items: list[ManifestItem]) -> None:
+def _show(items: "list[ManifestItem]") -> None:
     for item in items:
         click.echo(f"{item.key:<20} {shown(item.value)}  {click.style(f'[{shown(item.origin)}]', dim=True)}")
 
 
-def _card(source: str, addition: Addition) -> str:
+def _card(source: str, addition: "Addition") -> str:
     lines = "\n".join(f"| {one.key} | {shown(one.value)} | {shown(one.origin)} |" for one in addition.items)
     return (
         f"# {addition.manifest.name}\n\n{addition.manifest.description}\n\n"

@@ -16,7 +16,6 @@ from audiomon.cli.making_package import (
 )
 from audiomon.cli.settings import labels_option
 from audiomon.errors import ModelError, UserError
-from audiomon.models.importing.add import Asked
 from audiomon.models.importing.download import is_address
 from audiomon.models.package import MAX_WEIGHTS_BYTES, unreadable
 from audiomon.models.plain_file import read_plain_file
@@ -68,6 +67,8 @@ def add(
         --feature n_fft=1024 --feature hop_length=256
       audiomon models add https://example.org/birds.tflite --sha256 10c95ea3…
     """
+    from audiomon.models.importing.add import Asked
+
     if target is not None:
         name = target.resolve().name
     distant = is_address(file)

@@ -12,7 +12,6 @@ from audiomon.cli.making_package import (
     replace_option,
     target_option,
 )
-from audiomon.models.importing.add import Asked
 from audiomon.models.importing.catalogue import CATALOGUE, published
 
 
@@ -36,6 +35,8 @@ def get(name: str | None, target: Path | None, replace: bool) -> None:
             click.echo(f"{model.name:<12} {model.good_for}; {model.size_bytes / 1e6:.1f} MB, {model.license}")
             click.echo(f"{'':<12} {model.address}")
         return
+    from audiomon.models.importing.add import Asked
+
     model = published(name)
     wanted = target.resolve().name if target is not None else model.name
     folder = package_folder(Path(model.name), wanted, target, replace=replace)

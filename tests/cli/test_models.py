@@ -1,6 +1,9 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,8 @@ from tests.cli.command import noise
 from tests.models.https_server import Server, make_certificate
 from tests.models.metadata import described_model, model_metadata, tensor, with_metadata
 from tests.models.tiny import FIXTURES, LABELS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_models_are_listed_with_what_they_say_about_themselves(audiomon):
@@ -158,3 +163,13 @@ def test_the_checksum_of_a_file_that_is_here_is_checked_too(audiomon):
 def test_a_published_model_that_is_not_here_comes_with_the_command_that_fetches_it(audiomon):
     said = audiomon("check", "--no-device", model="yamnet").out
     assert "there is no model 'yamnet' (sudo audiomon models get yamnet fetches it)" in said
+
+
+@pytest.mark.parametrize("arguments", [["get"], ["get", "--help"], ["add", "--help"]])
+def test_what_there_is_and_help_need_nothing_that_reads_model_files(tmp_path, arguments):
+    (tmp_path / "tflite.py").write_text("raise ImportError\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    command = [sys.executable, "-m", "audiomon", "models", *arguments]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "model" in said.stdout
