@@ -170,6 +170,6 @@ def test_what_there_is_and_help_need_nothing_that_reads_model_files(tmp_path, ar
     (tmp_path / "tflite.py").write_text("raise ImportError\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
     command = [sys.executable, "-m", "audiomon", "models", *arguments]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    said = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")
     assert "model" in said.stdout

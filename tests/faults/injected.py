@@ -8,7 +8,7 @@ it is real. Long times are shortened.
 from pathlib import Path
 
 _CODE = """
-import msgspec, os, sys, time
+import msgspec, os, sys, time, traceback
 
 FOLDER = {folder!r}
 
@@ -22,13 +22,13 @@ def raise_if_told(name):
     if told("always-" + name):
         raise RuntimeError("told to, every time")
 
-if "run" in sys.argv:
-    import audiomon.audio.capture as capture
+def inject():
+    import audiomon.audio.pump as pump
     import audiomon.daemon.sessions as sessions
     from audiomon.models.classifier import Classifier
     from audiomon.daemon.health import CaptureHealth, TIMES
 
-    look, scores = capture._look, Classifier.scores
+    look, scores = pump._look, Classifier.scores
 
     def faulty_look(*arguments):
         raise_if_told("capture-raises")
@@ -43,9 +43,16 @@ if "run" in sys.argv:
             time.sleep(float(open(os.path.join(FOLDER, "inference-dawdles")).read()))
         return scores(self, window)
 
-    capture._look, Classifier.scores = faulty_look, faulty_scores
+    pump._look, Classifier.scores = faulty_look, faulty_scores
     sessions._WORKER_LATE_S, sessions.WORKER_STALLED_S = 2, 4
     CaptureHealth.__init__.__defaults__ = (msgspec.structs.replace(TIMES, doubtful_s=2.0, sound_s=1.0),)
+
+if "run" in sys.argv:
+    try:
+        inject()
+    except BaseException:  # Python itself would go on without the faults
+        traceback.print_exc()
+        os._exit(70)
 """
 
 

@@ -254,11 +254,10 @@ def test_a_check_ends_with_its_caller_while_loading_holds_pythons_lock():
         (not_numbers(value="inf"), "answers with scores that are not numbers"),
         (huge(gigabytes=2), ""),
         (slow_to_load(24_000), "s to load, during which nothing can listen; at most 0.4 s are allowed"),
-        (remembering(), ""),
         (long_name(2_000_000), "has a tensor whose name is 2000001 characters long; is it damaged?"),
         (long_name(900, outputs=20), "has 20 outputs; say which one has the scores"),
     ],
-    ids=["more", "fewer", "none", "loud", "nan", "inf", "huge", "slow", "state", "name", "names"],
+    ids=["more", "fewer", "none", "loud", "nan", "inf", "huge", "slow", "name", "names"],
 )
 def test_a_hostile_model_costs_its_refusal_by_name(tmp_path, backend, model, said):
     folder = write_package_of(tmp_path / "hostile", model)
@@ -267,6 +266,13 @@ def test_a_hostile_model_costs_its_refusal_by_name(tmp_path, backend, model, sai
     assert str(caught.value).startswith(f"{folder}/model.tflite: ")
     assert said in str(caught.value)
     assert len(caught.value.reason) <= checking_process.MAX_ERROR_CHARS
+
+
+def test_a_model_that_reads_what_it_never_wrote_is_refused_for_whatever_it_finds_there(tmp_path, backend):
+    folder = write_package_of(tmp_path / "hostile", remembering())
+    with pytest.raises((ModelError, ConfigError)) as caught:  # scores that are no softmax are a fault of model.yaml
+        CheckingProcess(folder, backend).wait()
+    assert str(caught.value).startswith(f"{folder}/model.")
 
 
 @pytest.mark.parametrize("when_loud", [False, True])
