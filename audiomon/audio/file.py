@@ -21,7 +21,8 @@ from audiomon.audio.partial_file import FileBytes, Part
 from audiomon.audio.sndfile import Samples, SndfileDecoder
 from audiomon.audio.source import Block, Closing
 from audiomon.clock import Clock, SystemClock
-from audiomon.errors import InputError
+from audiomon.errors import MAX_PATH, InputError
+from audiomon.foreign import shown
 
 STANDARD_INPUT = Path("-")
 
@@ -66,7 +67,7 @@ class FileSource(Closing):
 
     def __init__(self, path: Path, *, realtime: bool = False, clock: Clock | None = None) -> None:
         self.path = path
-        self.name = "standard input" if path == STANDARD_INPUT else str(path)
+        self.name = "standard input" if path == STANDARD_INPUT else shown(path, MAX_PATH)
         self._clock = clock or SystemClock()
         fd, self._is_copy = _open(path)
         self._file = os.fdopen(fd, "rb", buffering=0)

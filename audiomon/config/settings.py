@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from audiomon.config import Config, Document, convert, load_config
-from audiomon.errors import FieldError, UserError, dotted
+from audiomon.errors import MAX_PATH, FieldError, UserError, dotted
+from audiomon.foreign import shown
 from audiomon.shipped import checkout, packaged
 
 SYSTEM_CONFIG = Path("/etc/audiomon/audiomon.yaml")
@@ -26,8 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        """What to call it."""
-        return str(self.document.path) if self.document else "the defaults"
+        """What to call it, printable."""
+        return shown(self.document.path, MAX_PATH) if self.document else "the defaults"
 
     def with_options(self, *, device: str | None, predictions: Any) -> "Settings":
         """Put the command line's microphone and output options on top (those that are not None)."""

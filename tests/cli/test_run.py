@@ -37,6 +37,15 @@ def test_a_file_is_heard_to_its_end_and_summed_up(audiomon):
     assert lines[-1]["lost"] == 0
 
 
+def test_names_of_files_are_printed_escaped(audiomon):
+    path = audiomon.write_audio("red\x1b[31m\n.wav", noise(2.0))
+    config = audiomon.folder / "blue\x1b[34m.yaml"
+    config.write_text("")
+    said = audiomon("run", "--input", path, "--config", config).out.splitlines()[0]
+    assert "/red\\x1b[31m\\n.wav (16000 Hz) with " in said
+    assert said.endswith("/blue\\x1b[34m.yaml")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_summary_and_without_a_traceback(audiomon, number):
     path = audiomon.write_audio("long.wav", noise(60.0))
