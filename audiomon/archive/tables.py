@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiomon.archive.questions import Sound
 from audiomon.errors import UserError
+from audiomon.foreign import csv_cell, escaped
 
 # Raven wants frequencies; a window has all of them, and Raven draws its boxes as high as its view.
 _RAVEN = (
@@ -30,7 +31,7 @@ def write_raven(sounds: Iterable[Sound], root: str, path: Path) -> int:
     for number, one in enumerate(sounds, 1):
         lines.append(
             f"{number}\tSpectrogram 1\t1\t{one.start_s:.6f}\t{one.end_s:.6f}\t0\t{_HIGHEST_HZ}\t"
-            f"{root}/{_flat(one.file)}\t{one.start_s:.6f}\t{_flat(one.label)}\t{one.score:.9g}"
+            f"{csv_cell(f'{root}/{one.file}')}\t{one.start_s:.6f}\t{csv_cell(one.label)}\t{one.score:.9g}"
         )
     _write(path, "\n".join(lines) + "\n")
     return len(lines) - 1
@@ -47,9 +48,12 @@ def write_audacity(sounds: Iterable[Sound], folder: Path) -> int:
     """
     tracks: dict[str, list[str]] = {}
     for one in sounds:
-        line = f"{one.start_s:.6f}\t{one.end_s:.6f}\t{_flat(one.label)} {one.score:.3f}"
+        line = f"{one.start_s:.6f}\t{one.end_s:.6f}\t{escaped(one.label)} {one.score:.3f}"
         tracks.setdefault(one.file, []).append(line)
     for name, lines in tracks.items():
+        # Keys of a bucket may have any parts.
+        if os.path.isabs(name) or ".." in name.split("/"):
+            raise UserError(f"{name}: its label track would not lie in {folder}")
         _write(folder / f"{name}.txt", "\n".join(lines) + "\n")
     return len(tracks)
 
@@ -71,16 +75,12 @@ def write_kaleidoscope(sounds: Iterable[Sound], root: str, path: Path) -> int:
             for one in sounds:
                 folder, name = os.path.split(one.file)
                 times = (f"{one.start_s:.6f}", f"{one.end_s - one.start_s:.6f}")
-                table.writerow([root, folder, name, *times, one.label, f"{one.score:.9g}", ""])
+                texts = map(csv_cell, (root, folder, name))
+                table.writerow([*texts, *times, csv_cell(one.label), f"{one.score:.9g}", ""])
                 count += 1
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     return count
-
-
-def _flat(text: str) -> str:
-    """Return a text without what ends a cell or a line."""
-    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
 
 
 def _write(path: Path, text: str) -> None:

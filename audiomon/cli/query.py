@@ -10,6 +10,7 @@ import click
 
 from audiomon.errors import InputError, UserError
 from audiomon.extras import install_extra
+from audiomon.foreign import csv_cell, shown
 
 if TYPE_CHECKING:
     from audiomon.archive.questions import Answer, Filter, Sound
@@ -130,25 +131,24 @@ def _of_sounds(sounds: "list[Sound]") -> "Answer":
 def _write_csv(answer: "Answer") -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(answer.columns)
-    table.writerows(answer.rows)
+    for row in answer.rows:
+        table.writerow([csv_cell(value) if isinstance(value, str) else value for value in row])
 
 
 def _write_table(answer: "Answer") -> None:
     rows = [[_cell(value) for value in row] for row in islice(answer.rows, _MAX_SHOWN + 1)]
-    shown = rows[:_MAX_SHOWN]
-    widths = [max(map(len, column)) for column in zip(answer.columns, *shown, strict=True)]
-    for row in (answer.columns, *shown):
+    printed = rows[:_MAX_SHOWN]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *printed, strict=True)]
+    for row in (answer.columns, *printed):
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    if len(rows) > len(shown):
+    if len(rows) > len(printed):
         click.echo(f"… the first {_MAX_SHOWN} rows; --csv writes all")
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    text = text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return shown(f"{value:.3f}" if isinstance(value, float) else str(value), _WIDEST)
 
 
 def _draw(connection: Any, chosen: "Filter", about: "About", path: Path) -> None:

@@ -107,6 +107,8 @@ def test_questions_are_answered_in_tables_csv_pictures_and_clips(audiomon, done)
     assert {line.split(",")[0] for line in lines} == {"site0", "site1"}
     status, said, _ = audiomon("query", out, "--sql", "select count(*) as n from files", "--csv")
     assert said == "n\n13\n"
+    _, said, _ = audiomon("query", out, "--sql", "select '=1+1' as a, -1 as b, 'x' || chr(27) as c", "--csv")
+    assert said == "a,b,c\n'=1+1,-1,x\\x1b\n"
     files = ["--plot", "hours.png", "--clips", "clips", "--raven", "raven.txt", "--surest", "2"]
     status, said, _ = audiomon("query", out, *files)
     assert (status, said) == (0, "")

@@ -20,7 +20,7 @@ def test_raven_finds_each_sound_in_its_own_file(tmp_path):
     assert write_raven(SOUNDS, "/cards", tmp_path / "raven.txt") == 2
     with (tmp_path / "raven.txt").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [row["Begin Path"] for row in rows] == ["/cards/north/a.wav", "/cards/b c.wav"]
+    assert [row["Begin Path"] for row in rows] == ["/cards/north/a.wav", "/cards/b\\tc.wav"]
     assert [row["File Offset (s)"] for row in rows] == ["1.000000", "0.000000"]
     assert [row["Label"] for row in rows] == ["dog/bark", "speech"]
     assert [row["Selection"] for row in rows] == ["1", "2"]
@@ -38,6 +38,24 @@ def test_kaleidoscope_gets_folder_name_offset_and_duration(tmp_path):
     assert (first["INDIR"], first["FOLDER"], first["IN FILE"]) == ("/cards", "north", "a.wav")
     assert (first["OFFSET"], first["DURATION"]) == ("1.000000", "1.000000")
     assert (first["AUTO ID"], first["MANUAL ID"]) == ("dog/bark", "")
+
+
+def test_cells_are_never_formulas(tmp_path):
+    formula = Sound("@label", 0.5, "=HYPERLINK(1)/+name.wav", 0.0, 1.5)
+    write_kaleidoscope([formula], "/cards", tmp_path / "k.csv")
+    write_raven([formula], "=cards", tmp_path / "raven.txt")
+    with (tmp_path / "k.csv").open(encoding="utf-8", newline="") as file:
+        cells = [*csv.reader(file)][1]
+    cells += (tmp_path / "raven.txt").read_text(encoding="utf-8").splitlines()[1].split("\t")
+    assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
+    assert "'=HYPERLINK(1)" in cells
+
+
+@pytest.mark.parametrize("name", ["../a.wav", "/a.wav", "b/../../a.wav"])
+def test_a_label_track_lies_in_its_folder(tmp_path, name):
+    with pytest.raises(UserError, match="would not lie in"):
+        write_audacity([Sound("speech", 0.5, name, 0.0, 1.5)], tmp_path / "tracks")
+    assert not (tmp_path / "tracks").exists()
 
 
 @pytest.mark.parametrize("write", [write_raven, write_kaleidoscope])
