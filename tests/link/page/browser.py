@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ class Browser:
         self.driver.set_page_load_timeout(PATIENCE_S)
         self.driver.set_script_timeout(PATIENCE_S)
         self.resize(width, height)
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        self.scheme(scheme)
 
     def __enter__(self) -> "Browser":
         return self
@@ -60,6 +60,11 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
+    def scheme(self, scheme: str) -> None:
+        """Have pages drawn light or dark."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
     def open(self, url: str) -> None:
         """Open a page."""
         self.driver.get(url)
@@ -67,6 +72,17 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return its result."""
         return self.driver.execute_script(script, *arguments)
+
+    def barriers(self) -> list[str]:
+        """Return what axe finds that would keep people from using the page as it is now: rule and elements."""
+        axe = pytest.importorskip("axe_core_python")
+        self.run((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(
+            "axe.run(document, {resultTypes: ['violations']}).then(arguments[0], (error) => arguments[0](String(error)))"
+        )
+        assert isinstance(found, dict), found
+        assert found["passes"], "axe looked at nothing"
+        return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
 
     def text(self, selector: str) -> str:
         """Return the text of an element, as it is seen."""

@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 def forget(browser: Browser) -> Iterator[None]:
     yield
     browser.open("about:blank")
-    browser.driver.delete_all_cookies()
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.complaints()
 
 
@@ -95,6 +95,28 @@ def test_it_says_when_the_connection_is_gone_and_comes_back_by_itself(browser):
     browser.wait_for("#link", "No connection since")
     assert browser.run("return document.querySelector('main').dataset.stale") == "true"
     look(back, port=port)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_on_it_keeps_anybody_out(browser, scheme, tmp_path, monkeypatch):
+    """As far as axe can tell: contrast, names, roles and order; also while the connection is gone."""
+    (tmp_path / "page-token").write_text(TOKEN)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    def script(page: Served) -> None:
+        browser.open(page.url)
+        assert browser.barriers() == []
+        log_in(browser, TOKEN)
+        browser.wait_for("#scores", "0.90")
+        for width in (360, 1280):
+            browser.resize(width, 900)
+            assert browser.barriers() == []
+
+    browser.scheme(scheme)
+    look(script)
+    browser.wait_for("#link", "No connection since")
+    assert browser.barriers() == []
+    browser.scheme("light")
 
 
 def test_a_token_is_asked_for_once(browser, tmp_path, monkeypatch):

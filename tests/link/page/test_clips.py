@@ -193,6 +193,10 @@ def test_clips_are_played_drawn_and_corrected_by_keyboard_and_many_at_once(house
             browser.wait("deleted", lambda: len(reviews(house)) == 4)
             assert browser.text("#problem") == ""
             assert browser.complaints() == []
+            for width, scheme in ((1280, "light"), (360, "dark")):
+                browser.resize(width, 900)
+                browser.scheme(scheme)
+                assert browser.barriers() == []
 
     async def both() -> None:
         async with served(clips=True) as page:
