@@ -16,6 +16,8 @@ keeper_units=("$units"/audiomon-{clips.socket,clips@.socket,keeper.socket,keeper
   "$units"/audiomon{,@}.service.d/clips.conf "$units/audiomon-link.service.d/review.conf")
 # Where systemd has the keeper keep its clips.
 kept_clips=/var/lib/private/audiomon-keeper
+# Passwords and addresses that people gave the link and sources.
+credentials=(/etc/credstore{,.encrypted}/audiomon.*)
 source_units=("$units"/audiomon-source@{.socket,.service})
 documentation=/usr/local/share/doc/audiomon
 declare -A completions=(

@@ -3,7 +3,8 @@
 #
 # Stops audiomon and removes it.
 #
-#   --purge   also remove /etc/audiomon, drop-ins of the units, all models, yours included, and the keeper's clips
+#   --purge   also remove /etc/audiomon, drop-ins of the units, all models, yours included, the keeper's clips, and
+#             the passwords in /etc/credstore
 #
 # What it leaves, it names. Debian packages that install.sh installed stay: others may use them by now.
 set -euo pipefail
@@ -54,9 +55,9 @@ remove "$units"/audiomon.service "$units/audiomon@.service" "$units"/audiomon{,@
 for path in /var/lib/private/audiomon* /var/lib/audiomon*; do
   case "$path" in */audiomon-keeper) ;; *) remove "$path" ;; esac
 done
-# Drop-ins are people's own, those of instances too; and so are clips.
-kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared"
-  "$units"/audiomon{,@*,-link,-source@*}.service.d /etc/systemd/system.control/audiomon{,@*}.service.d)
+# Drop-ins are people's own, those of instances too; and so are clips and passwords.
+kept=("${kept_clips/private\//}" "$kept_clips" "$configuration" "$shared" "${credentials[@]}"
+  {"$units",/etc/systemd/system.control}/audiomon*.{service,socket}.d)
 for path in "${kept[@]}"; do
   [ -e "$path" ] || continue
   if [ "$purge" ]; then

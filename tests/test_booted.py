@@ -23,6 +23,8 @@ NO_HYBRID_CGROUPS = 2
         pytest.param("test_keeper.py", marks=pytest.mark.long),
         pytest.param("test_source.py", marks=pytest.mark.long),
         pytest.param("test_deb.py", marks=pytest.mark.long),
+        pytest.param("test_hostile.py", marks=pytest.mark.long),
+        pytest.param("test_companions.py", marks=pytest.mark.long),
     ],
 )
 def test_the_service_installs_hears_swaps_recovers_and_leaves_under_a_real_systemd(part):

@@ -19,6 +19,7 @@ from tests.booted.service import PATIENCE_S, Service, message_id, run, wait_for
 from tests.link.processes import Broker, Reader, wait_until
 
 LINK_CONFIG = Path("/etc/audiomon/link.yaml")
+SECRET = Path("/etc/credstore/audiomon.mqtt-password")
 SOCKET = Path("/run/audiomon-feed/audiomon.sock")
 # What the microphone hears is noise, which is background: that makes an event too.
 EAGER = "decisions:\n  deny: []\n"
@@ -45,9 +46,8 @@ def reader(broker) -> Iterator[Reader]:
 def link(service: Service, clone: Path, broker: Broker) -> Service:
     """The link, installed on top of a service that has none, with a broker to talk to."""
     Path("/etc/credstore").mkdir(mode=0o700, exist_ok=True)
-    secret = Path("/etc/credstore/audiomon.mqtt-password")
-    secret.write_text("secret\n")
-    secret.chmod(0o600)
+    SECRET.write_text("secret\n")
+    SECRET.chmod(0o600)
     LINK_CONFIG.write_text(
         # The interfaces of the network that the program sees.
         "actions:\n  - on: ['*']\n    cooldown_s: 0\n    command: [/bin/grep, -c, ':', /proc/self/net/dev]\n"
@@ -59,8 +59,7 @@ def link(service: Service, clone: Path, broker: Broker) -> Service:
     assert finished.returncode == 0, finished.stderr
     assert "keeping your /etc/audiomon/link.yaml" in finished.stderr
     run("systemctl", "enable", "--now", "audiomon-command.socket")
-    yield Service(finished.stderr, "audiomon-link.service")
-    secret.unlink()
+    return Service(finished.stderr, "audiomon-link.service")
 
 
 def online(reader: Reader, payload: str) -> None:
@@ -233,3 +232,4 @@ def test_uninstalling_removes_the_link_and_keeps_what_people_wrote(link, clone):
     assert list(Path("/etc/systemd/system").glob("**/audiomon*.so*")) == []
     subprocess.run([clone / "deploy/uninstall.sh", "--purge"], check=True, capture_output=True)
     assert not LINK_CONFIG.exists()
+    assert not SECRET.exists()

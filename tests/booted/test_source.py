@@ -125,7 +125,7 @@ def test_a_source_that_is_killed_and_a_radio_that_hangs_are_lost_and_heard_again
 def test_nothing_of_it_stays_when_all_is_removed(source, service, clone):
     service.edit("device: stream:porch", "device: default")
     run(clone / "deploy" / "uninstall.sh", "--purge")
-    CREDENTIAL.unlink()
+    assert not CREDENTIAL.exists()
     assert not SOCKET.exists()
     left = [path for path in Path("/etc/systemd/system").rglob("*") if "audiomon-source" in path.name]
     assert left == []
