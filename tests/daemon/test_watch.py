@@ -72,6 +72,57 @@ def test_what_a_link_leads_to_is_watched_as_well(watch, tmp_path):
     assert watch.changes()[-1] is True
 
 
+def test_a_link_on_the_way_that_leads_elsewhere_is_noticed(watch, tmp_path):
+    """Kubernetes has a file be a link through ``..data``, a link to the folder of the day."""
+
+    def publish(day: str) -> None:
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "audiomon.yaml").write_text("model: home\n")
+        (tmp_path / "..new").symlink_to(day)
+        (tmp_path / "..new").rename(tmp_path / "..data")
+
+    publish("..monday")
+    config = tmp_path / "audiomon.yaml"
+    config.symlink_to("..data/audiomon.yaml")
+    watch.follow([config])
+    for day in ("..tuesday", "..wednesday"):
+        publish(day)
+        assert watch.changes() == [True]
+    (tmp_path / "..wednesday" / "audiomon.yaml").write_text("model: esc10\n")
+    assert watch.changes()[-1] is True
+
+
+def test_a_file_in_a_folder_that_takes_the_place_of_its_own_is_noticed(watch, config):
+    config.parent.rename(config.parent.with_name("old"))
+    config.parent.mkdir()
+    assert watch.changes() == [True]
+    config.write_text("model: esc10\n")
+    assert watch.changes()[-1] is True
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_made_in_its_place_is_noticed(watch, config, link):
+    (config.parent / "whole.yaml").write_text("model: esc10\n")
+    config.unlink()
+    watch.changes()
+    link(config.parent / "whole.yaml", config)
+    assert watch.changes() == [True]
+
+
+def test_links_that_lead_round_in_a_circle_can_be_followed(watch, tmp_path):
+    circle = tmp_path / "circle.yaml"
+    circle.symlink_to("circle.yaml")
+    watch.follow([circle])
+    circle.unlink()
+    circle.write_text("model: home\n")
+    assert watch.changes()[-1] is True
+
+
+def test_what_else_happens_on_the_way_is_no_change(watch, config):
+    (config.parents[1] / "other").write_text("x")
+    assert watch.changes() == []
+
+
 def test_a_folder_that_appears_later_or_is_replaced_is_noticed(watch, tmp_path):
     folder = tmp_path / "models" / "home"
     folder.parent.mkdir()
