@@ -12,6 +12,7 @@ from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
 from audiomon.keeper.exporting import export_clip, recording_name, target_label, write_file
+from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_requests import (
     KEEPER_SOCKET,
     MAX_AT_ONCE,
@@ -240,7 +241,7 @@ def keep(config_path: Path | None, folder: Path | None, places: tuple[Path, ...]
 
 
 def _row(event: ListedEvent) -> str:
-    when = datetime.fromtimestamp(event.time_ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    when = date_of(event.time_ns).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lasted = "" if event.duration_s is None else f"{event.duration_s:.1f} s"
     clip = event.clip
     if clip is None:

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import zlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
 from audiomon.keeper.copying import copy_to_disk
+from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_requests import ClipInfo
 
 BACKGROUND = "background"
@@ -26,7 +26,7 @@ def target_label(clip: ClipInfo) -> str | None:
 
 def recording_name(clip: ClipInfo) -> str:
     """Name a recording as `audiomon record` does, with the day and the microphone for the session."""
-    began = datetime.fromtimestamp(clip.began_ns / 1e9, UTC)
+    began = date_of(clip.began_ns)
     source = zlib.crc32(f"{clip.instance}\0{clip.source}".encode()) % 1_000_000
     return f"{began:%Y%m%d}-{source:06d}-{began:%H%M%S}{began.microsecond // 1000:03d}.flac"
 

@@ -11,13 +11,13 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from audiomon.errors import UserError
 from audiomon.keeper.copying import copy_to_disk
 from audiomon.keeper.index import Index, StoredClip
 from audiomon.keeper.settings import KeeperConfig
+from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_protocol import MAX_CLIP_BYTES, MAX_EVENTS, MAX_LABEL, SEALS, Answer, Offer, OfferedSound
 
 _DAY_NS = 86_400_000_000_000
@@ -233,8 +233,7 @@ def _stream_info(head: bytes) -> tuple[int, int, int, int] | None:
 def _name(offer: Offer, sound: OfferedSound) -> str:
     """Name a clip by its time and by what it is of, so that the same one has the same name."""
     what = f"{offer.instance}\0{offer.source}\0{sound.began_ns}\0{sound.position}\0{sound.samples}"
-    began = datetime.fromtimestamp(min(max(sound.began_ns, 0), 1 << 62) // 1_000_000_000, UTC)
-    return f"{began:%Y%m%d-%H%M%S}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+    return f"{date_of(sound.began_ns):%Y%m%d-%H%M%S}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 
 def _bring_to_disk(folder: Path) -> None:

@@ -86,7 +86,7 @@ class KeeperClient:
         while True:
             page = self.ask(Exports(after, again))
             yield from page.clips
-            if not page.more:
+            if not page.more or not page.clips or page.clips[-1].id <= after:
                 return
             after = page.clips[-1].id
 

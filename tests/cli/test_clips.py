@@ -2,16 +2,21 @@
 
 import json
 import re
+import socket
+import threading
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
 
 from audiomon.cli import cli
+from audiomon.cli.clips import _row
 from audiomon.errors import UserError
+from audiomon.keeper.exporting import recording_name
 from audiomon.lab.train.dataset import Split, divide, is_dealt
-from audiomon.outputs.clip_requests import List
+from audiomon.outputs.clip_requests import ClipInfo, List, ListedEvent, Reply
 from audiomon.outputs.keeper_client import KeeperClient
 from tests.keeper.offers import NOISE
 from tests.keeper.running import Keeping, keeping
@@ -127,6 +132,33 @@ def test_a_clip_of_two_labels_waits_until_somebody_says_which(house, tmp_path):
     clips(house, "label", "baby_cry", clip)
     clips(house, "export", "--to", tmp_path / "r")
     assert [path.parent.name for path in (tmp_path / "r").rglob("*.flac")] == ["baby_cry"]
+
+
+@pytest.mark.parametrize("time_ns", [10**30, -(10**30)])
+def test_a_keeper_that_somebody_took_over_can_end_nothing_with_a_traceback_and_hold_nobody_up(tmp_path, time_ns):
+    clip = ClipInfo(
+        "1", ("dog_bark",), time_ns, 1.0, 8000, 8000, 0, 3, 0.0, "", "attic", "mic", "home", "right", "", False, False
+    )
+    event = ListedEvent(1, time_ns, "dog_bark", 0.9, 1.5, "attic", "home", clip, "kept", "")
+    replies = [Reply(events=(event,)), Reply(more=True), Reply(clips=(clip,), more=True)]
+
+    def answer(server: socket.socket) -> None:
+        for reply in replies:
+            with server.accept()[0] as client, client.makefile("rb") as requests:
+                for _ in requests:
+                    client.sendall(msgspec.json.encode(reply) + b"\n")
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "keeper.sock"))
+        server.listen()
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        with KeeperClient(tmp_path / "keeper.sock") as client:
+            ((listed,),) = [[*client.events(List(), 100)]]
+        assert recording_name(clip)[:2] in ("19", "21")
+        assert _row(listed)[:2] in ("19", "21")
+        for count in (0, 1):
+            with KeeperClient(tmp_path / "keeper.sock") as client:
+                assert len([*zip(client.exports(again=True), range(10), strict=False)]) == 2 * count  # said twice, then enough
 
 
 def test_without_a_keeper_it_says_what_to_look_at(tmp_path):

@@ -45,7 +45,7 @@ def container(request, buildah, tmp_path_factory) -> Iterator[str]:
     # Packages come from where this machine has them from, and so does trust in them.
     base = [
         *("mmdebstrap", "--variant=minbase", "--aptopt=Acquire::Check-Valid-Until false"),
-        f"--customize-hook=upload {AUTHORITIES} /etc/ssl/authorities.crt",
+        f"--customize-hook=upload {AUTHORITIES} /root/authorities.crt",
         *(request.param, folder / "base.tar", sources),
     ]
     made = subprocess.run(base, capture_output=True, text=True, check=False)
@@ -53,7 +53,7 @@ def container(request, buildah, tmp_path_factory) -> Iterator[str]:
         pytest.skip(f"no base can be made here: {made.stderr[-500:]}")
     scratch = buildah("from", "scratch")
     buildah("add", scratch, folder / "base.tar", "/")
-    buildah("config", "--env", "PIP_CERT=/etc/ssl/authorities.crt", scratch)
+    buildah("config", "--env", "PIP_CERT=/root/authorities.crt", scratch)
     buildah("commit", "--rm", scratch, "base")
     (folder / "base.tar").unlink()
     build = ("--isolation", "chroot", "--pull-never", "--build-arg", "BASE=localhost/base", "-f", "deploy/Dockerfile")
