@@ -266,6 +266,8 @@ start_service() {
     return
   fi
   do_it systemctl daemon-reload
+  # Before the listeners, which would lose them once more.
+  do_it systemctl try-restart 'audiomon-source@*.service'
   do_it systemctl enable audiomon.service
   do_it systemctl restart audiomon.service
   # Instances of your own run the version they were started with until they are started again.
@@ -278,7 +280,6 @@ start_service() {
     do_it systemctl enable audiomon-keeper.service
     do_it systemctl restart audiomon-keeper.service
   fi
-  do_it systemctl try-restart 'audiomon-source@*.service'
 }
 
 [ "$dry_run" ] || [ "$(id -u)" -eq 0 ] || fail "needs root: sudo deploy/install.sh"
