@@ -287,7 +287,9 @@ require_no_package
 command -v systemctl >/dev/null || fail "there is no systemd here to run a service; deploy/try.sh runs audiomon without one"
 if [ ! "$dry_run" ]; then
   install -d -m 755 "$programs" "$releases"
-  exec 9<"$programs"
+  # A file of root's alone: any user can lock what he can read, a folder too.
+  (umask 077 && : >>"$programs/.lock")
+  exec 9<>"$programs/.lock"
   flock -n 9 || fail "another installation is under way"
   rm -rf "$building" "$programs"/*.new # what one that was killed left
   finish_switch

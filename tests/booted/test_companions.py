@@ -123,7 +123,7 @@ def test_an_installation_that_is_killed_leaves_what_runs_and_the_next_one_remove
     run("audiomon", "--version")
     install(clone)
     everything.wait_for_prediction(everything.cursor())
-    assert {path.name for path in PROGRAMS.iterdir()} == {"current", "previous", "releases"}
+    assert {path.name for path in PROGRAMS.iterdir()} == {".lock", "current", "previous", "releases"}
     assert {path.name for path in (PROGRAMS / "releases").iterdir()} == {before, current()}
     all_run(current(), everything, LINK, KEEPER, SOURCE)
 

@@ -119,22 +119,26 @@ def test_two_models_of_60_mb_may_follow_each_other(service):
     assert service.pid == pid
 
 
-def test_a_lock_that_another_user_takes_holds_nobody_up(service):
-    with subprocess.Popen([*NOBODY, "flock", "-x", MODELS / "home", "sleep", "300"]) as holder:
+def test_locks_that_another_user_takes_hold_nobody_up(service, clone):
+    folders = ("/opt/audiomon", MODELS / "home")
+    nested = [word for folder in folders for word in ("flock", "-x", folder)]
+    with subprocess.Popen([*NOBODY, *nested, "sleep", "300"], start_new_session=True) as holder:
         try:
-            wait_for(
-                lambda: subprocess.run(["flock", "-n", "-s", MODELS / "home", "true"]).returncode != 0, 10, lambda: ""
-            )
+            for folder in folders:
+                wait_for(
+                    lambda f=folder: subprocess.run(["flock", "-n", "-s", f, "true"]).returncode != 0, 10, lambda: ""
+                )
             before = service.pid
             run("systemctl", "restart", "audiomon")
             service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="home")
             assert service.pid != before
             run("systemctl", "reload", "audiomon")
-            assert (
-                subprocess.run(["audiomon", "check", "--no-device"], capture_output=True, check=False).returncode == 0
-            )
+            run("audiomon", "check", "--no-device")
+            rollback = [clone / "deploy/install.sh", "--rollback"]
+            tried = subprocess.run(rollback, capture_output=True, text=True, check=False)
+            assert "there is no version before this one" in tried.stderr
         finally:
-            run("pkill", "-P", str(holder.pid))
+            os.killpg(holder.pid, signal.SIGKILL)
 
 
 def test_wildcards_made_to_be_slow_hold_nobody_up(service):
