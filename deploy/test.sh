@@ -8,8 +8,8 @@
 #   --all      also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
 #              Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them, and downloads
 #              TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
-#   --long     with --all, also what takes many minutes: the Debian package and a fleet in booted systems, archives of
-#              thousands of files, Home Assistant.
+#   --long     with --all, also what takes many minutes: the Debian package, a fleet and hostile models in booted systems,
+#              the container image, archives of thousands of files, Home Assistant.
 #   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11
 #   --arm      instead: count instructions in an emulated arm64 Python, and compare them with their budget; then install
 #              and test in emulated userlands of a Raspberry Pi (32 and 64 bits); slow. Needs root.
@@ -71,7 +71,7 @@ if [ "$all" ]; then
   packages+=(libsystemd-dev gcc libc6-dev pkg-config python3-dev espeak-ng sox ffmpeg shellcheck strace zstd rsync)
   packages+=(mosquitto mosquitto-clients chromium chromium-driver qemu-user mmdebstrap)
   if [ "$long" ]; then
-    packages+=(lintian minisign ansible-core systemd-journal-remote prometheus nginx-light caddy)
+    packages+=(lintian buildah minisign ansible-core systemd-journal-remote prometheus nginx-light caddy)
     packages+=(python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad} gstreamer1.0-libav)
   else
     leave_out prometheus "--all --long runs them"
