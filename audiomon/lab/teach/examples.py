@@ -63,6 +63,12 @@ class Example:
     embedded: Embedded
     features: Float32
 
+    @classmethod
+    def of(cls, sound: Sound, embedded: Embedded, ear: Ear) -> "Example":
+        """Return an embedded recording under the label and the fold that it has now."""
+        heard = replace(embedded.heard, sound=sound)
+        return cls(sound, replace(embedded, heard=heard), ear.features(heard.scores))
+
     @property
     def of_interest(self) -> Bool:
         """Windows that hold what the recording is named for, shape (n,); all of a background's."""
@@ -186,10 +192,7 @@ def prepare(
     sounds = [sound for sound, _ in usable]
     _check_classes(folder, sounds)
     sounds, split, one_session = _divided(folder, sounds, split)
-    examples = tuple(
-        Example(sound, replace(one, heard=replace(one.heard, sound=sound)), ear.features(one.heard.scores))
-        for sound, (_, one) in zip(sounds, usable, strict=True)
-    )
+    examples = tuple(Example.of(sound, one, ear) for sound, (_, one) in zip(sounds, usable, strict=True))
     heard, unreadable = embed_all(others, ear, count)
     if unreadable and not skip_bad:
         raise InputError(_refusal(background or folder, unreadable))

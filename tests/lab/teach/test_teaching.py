@@ -21,7 +21,7 @@ from audiomon.lab.teach.teaching import (
     teach_again,
     write_taught,
 )
-from audiomon.lab.train.dataset import BACKGROUND, Split
+from audiomon.lab.train.dataset import BACKGROUND, Sound, Split
 from audiomon.models.package import read_package
 from tests.lab.teach.clips import hiss, hum, whistle, write, write_clips
 
@@ -82,16 +82,43 @@ def test_what_was_judged_is_what_the_written_package_says_when_it_is_played(base
         assert played.end_s.tolist() == judged.end_s.tolist()
 
 
-def test_embeddings_are_computed_once(base, clips, settings, monkeypatch):
+@pytest.fixture
+def listened(monkeypatch):
+    """The recordings that are listened to, rather than found in the cache."""
+    paths = []
+
+    def noted(sound, *rest):
+        paths.append(sound.path.name)
+        return hear(sound, *rest)
+
+    monkeypatch.setattr("audiomon.lab.teach.embeddings.hear", noted)
+    return paths
+
+
+def test_embeddings_are_computed_once(base, clips, settings, listened):
     first = taught(base, clips, settings)
-
-    def never(*_):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr("audiomon.lab.teach.embeddings.hear", never)
-    monkeypatch.setattr("audiomon.lab.teach.embeddings.generated_sounds", never)
+    assert len(listened) == 12 + 1
     again = taught(base, clips, settings)
+    assert listened[13:] == ["probe.wav"]
     assert np.array_equal(first.head.weights, again.head.weights)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("audiomon.lab.evaluate.hearing.ROOM_DBFS", -69.0),
+        ("audiomon.audio.mono._SOXR_QUALITY", "LQ"),
+        ("inspect.getsource", lambda module: module.__name__),
+    ],
+    ids=["another room", "another conversion", "another text of what decides"],
+)
+def test_what_was_computed_another_way_is_computed_again(base, clips, monkeypatch, listened, place, value):
+    ear, path = Ear(base.package, base.embedding), next(clips.rglob("*.wav"))
+    sound = Sound(path, path.name, "hum")
+    ear.embedded(sound)
+    monkeypatch.setattr(place, value)
+    Ear(base.package, base.embedding).embedded(sound)
+    assert listened.count(path.name) == 2
 
 
 def test_a_damaged_cache_is_computed_again(base, clips, settings, cache):
