@@ -204,10 +204,11 @@ def _teach(
     notes: str,
 ) -> None:
     _check_scikit_learn("--on")
+    from audiomon.lab.teach.settings import DECISIONS
     from audiomon.lab.teach.teaching import Words, open_base, settings_for, teach, write_taught
 
     started_s = time.monotonic()
-    decisions = with_decisions(decided)
+    decisions = with_decisions(decided, DECISIONS)
     base = open_base(asked.base, asked.embedding)
     settings = settings_for(base, many=asked.many, decisions=decisions)
     with features_bar() as advance:

@@ -184,7 +184,7 @@ def train(
         teacher=teacher.fingerprint if teacher else "",
         teacher_labels=teacher.labels if teacher else {},
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
-        decisions=with_decisions(decided),
+        decisions=with_decisions(decided, Decisions()),
         augmentation=Augmentation(**{name: options.pop(name) for name in Augmentation.__struct_fields__}),
         **options,
     )

@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import io
 import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -44,11 +45,11 @@ _BLOCK_S = 0.01
 _BLOCKS_AT_ONCE = 3000
 # What is quieter than any recording.
 _FLOOR = 1e-12
-# Below a sixteenth of the smallest step of 16 bits, nothing was recorded.
-_SILENT_PEAK = 2e-6
+# Within four steps of 16 bits, nothing was recorded but what the microphone adds: a constant, and its own last bits.
+_SILENT_RANGE = 4 / 32768
 _NO_EVENTS = DecisionRules(0.0, {})
 # Which windows count and what is generated is decided here: with another text, what is cached may be wrong.
-_DECIDING = (hearing, activity, background)
+_DECIDING = (hearing, activity, background, sys.modules[__name__])
 # What computes the embeddings is asked instead, with a sound: no model's rate, so that it is converted if possible.
 _PROBE_RATE, _PROBE_S = 22_000, 1.0
 
@@ -186,20 +187,20 @@ class _Measured:
 def _measure(path: Path) -> _Measured:
     digest = hashlib.blake2b(digest_size=16)
     powers = [np.zeros(1)]
-    peak = 0.0
+    lowest, highest = np.inf, -np.inf
     try:
         with soundfile.SoundFile(path) as file:
             size = max(1, round(file.samplerate * _BLOCK_S))
             while len(samples := file.read(size * _BLOCKS_AT_ONCE, dtype="float32", always_2d=True)):
                 mono = samples.mean(axis=1)
                 digest.update(mono.tobytes())
-                peak = max(peak, float(np.abs(mono).max()))
+                lowest, highest = min(lowest, float(mono.min())), max(highest, float(mono.max()))
                 whole = np.pad(np.square(mono, dtype=np.float64), (0, -len(mono) % size))
                 powers.append(whole.reshape(-1, size).mean(axis=1))
             rate = int(file.samplerate)
     except soundfile.SoundFileError as error:
         raise InputError(f"{path}: {error}") from None
-    return _Measured(np.cumsum(np.concatenate(powers)), digest.hexdigest(), rate, peak <= _SILENT_PEAK)
+    return _Measured(np.cumsum(np.concatenate(powers)), digest.hexdigest(), rate, highest - lowest <= _SILENT_RANGE)
 
 
 def _fields(embedded: Embedded) -> dict[str, Any]:

@@ -220,10 +220,33 @@ def test_clips_of_too_low_a_rate_for_the_base_are_refused(base, clips, settings)
     assert f"{low}: was recorded at 8000 Hz, and the network reads 16000 Hz" in refusal(base, clips, settings)
 
 
-def test_a_class_whose_clips_are_silent_is_refused_in_one_line(base, clips, settings):
+@pytest.mark.parametrize("nothing", [np.zeros(20_000), np.full(20_000, 0.01), np.tile([0, 1 / 32768], 10_000)])
+def test_a_class_whose_clips_are_silent_is_refused_in_one_line(base, clips, settings, nothing):
     for path in (clips / "hum").iterdir():
-        write(path, np.zeros(20_000))
+        write(path, nothing)
     assert f"{clips / 'hum'}: all 6 recordings are silent" in refusal(base, clips, settings, skip_bad=True)
+
+
+def test_a_class_whose_clips_are_all_too_short_or_of_too_low_a_rate_is_refused_in_one_line(base, clips, settings):
+    for path in (clips / "hum").iterdir():
+        write(path, hum(1.2, 1)[::2], rate=8000)
+    assert f"{clips / 'hum'}: all 6 recordings have a sample rate too low" in refusal(base, clips, settings)
+    for path in (clips / "hum").iterdir():
+        write(path, hum(0.2, 1))
+    assert f"{clips / 'hum'}: all 6 recordings are shorter than one window" in refusal(base, clips, settings)
+
+
+def test_where_nothing_can_be_used_one_line_says_so(base, clips, settings):
+    for path in clips.rglob("*.wav"):
+        path.write_bytes(b"RIFF no sound")
+    said = refusal(base, clips, settings, skip_bad=True)
+    assert f"{clips}: none of 12 recordings can be used: {clips / 'hum'}" in said
+
+
+def test_a_recording_of_the_user_s_background_is_checked_as_those_of_a_class_are(base, clips, settings, tmp_path):
+    write(tmp_path / "house" / "silent.wav", np.zeros(20_000))
+    assert "silent.wav: is silent" in refusal(base, clips, settings, background=tmp_path / "house")
+    assert ", which has a class; " in refusal(base, clips, settings, background=clips / "hum")
 
 
 def test_a_silent_a_damaged_and_a_doubled_clip_are_named(base, clips, settings):
