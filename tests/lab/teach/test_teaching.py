@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sys
 
 import msgspec
 import numpy as np
@@ -119,6 +120,19 @@ def test_what_was_computed_another_way_is_computed_again(base, clips, monkeypatc
     monkeypatch.setattr(place, value)
     Ear(base.package, base.embedding).embedded(sound)
     assert listened.count(path.name) == 2
+
+
+def test_a_machine_that_cannot_convert_hears_recordings_of_the_model_s_rate(base, clips, monkeypatch):
+    path = next(clips.rglob("*.wav"))
+    sound = Sound(path, path.name, "hum")
+    usual = Ear(base.package, base.embedding).embedded(sound).heard
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    for place in ("audiomon.lab.evaluate.hearing", "audiomon.lab.teach.embeddings"):
+        monkeypatch.setattr(f"{place}.can_resample", lambda: False)
+    heard = Ear(base.package, base.embedding).embedded(sound).heard
+    assert np.array_equal(heard.scores, usual.scores)
+    assert np.array_equal(heard.counted, usual.counted)
+    assert heard.sound_at_s == pytest.approx(usual.sound_at_s, abs=0.05)
 
 
 def test_a_damaged_cache_is_computed_again(base, clips, settings, cache):
