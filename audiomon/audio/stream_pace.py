@@ -16,10 +16,12 @@ _SPAN_NS = 1_000_000_000
 _SPANS_OFF = 5
 
 _USUAL_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000)
-# Evenly means: for this long, in this many pieces at least, each of which comes when it is due, give or take this much.
+# Evenly means: for this long, in this many pieces at least, each of which comes when it is due, give or take a little.
 _EVENLY_NS = 1_500_000_000
 _MIN_PIECES = 8
-_MAX_UNEVEN_NS = 30_000_000
+# Too slow is what any network is at times, and then it is not as even as that. Too fast is no network, and pieces that
+# come earlier than they are looked for are found late.
+_MAX_UNEVEN_SLOW_NS, _MAX_UNEVEN_FAST_NS = 30_000_000, 100_000_000
 # By this much a wrong rate is too early or too late in the end.
 _MIN_OFF_NS = _RAW_RATE_OFF * _EVENLY_NS
 # Pieces that follow each other faster than this are one.
@@ -96,7 +98,14 @@ class _EvenPace:
             return None
         if self._uneven_ns(self._sample_rate) < _MIN_OFF_NS or self._catches_up(now_ns):
             return None
-        return next((rate for rate in self._others if self._uneven_ns(rate) <= _MAX_UNEVEN_NS), None)
+        rate = min(self._others, key=self._uneven_ns)
+        return rate if self._uneven_ns(rate) <= self._max_uneven_ns(rate) else None
+
+    def _max_uneven_ns(self, rate: int) -> float:
+        if rate < self._sample_rate:
+            return _MAX_UNEVEN_SLOW_NS
+        # Half of what tells it from the right one.
+        return min(_MAX_UNEVEN_FAST_NS, (rate / self._sample_rate - 1) * _EVENLY_NS / 2)
 
     def _uneven_ns(self, rate: int) -> float:
         """By how much pieces came too early or too late for a rate, from the earliest to the latest."""

@@ -69,6 +69,13 @@ def test_a_sender_that_changes_its_rate_is_noticed_within_two_seconds(said, sent
     assert found[1] == sent
 
 
+@pytest.mark.parametrize(("said", "sent"), [(44_100, 48_000), (8000, 16_000), (16_000, 48_000)])
+def test_pieces_that_come_earlier_than_they_are_looked_for_are_noticed_within_two_seconds(said, sent):
+    found = noticed(Pace(said, declared=False), looked_at(evenly(sent, 2, 50), 99))
+    assert found is not None
+    assert found[1] == sent
+
+
 def test_a_rate_that_is_not_usual_or_that_the_sender_declares_is_noticed_within_five_seconds():
     for pace, sent in ((Pace(8000, declared=False), 10_000), (Pace(8000, declared=True), 16_000)):
         assert noticed(pace, evenly(sent, 4.9)) is None
