@@ -17,6 +17,7 @@ from audiomon.models.package import read_package
 from tests.lab.teach.clips import RATE, hiss, hum, write
 
 pytest.importorskip("sklearn", reason="needs the teach extra")
+pytestmark = pytest.mark.slow
 
 WORDS = Words("audiomon train recordings -o models/home2 --from home", "Hears babies.", "CC0", "")
 
