@@ -14,7 +14,6 @@ from tests.deploy.checkout import ROOT
 
 for needed in ("build", "hatchling", "twine"):
     pytest.importorskip(needed, reason="the test extra is not installed")
-pytestmark = pytest.mark.slow
 
 
 def run(*command: object, folder: Path = ROOT) -> str:

@@ -29,7 +29,6 @@ CASES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_damage_is_taken_or_refused_in_one_line_and_nothing_else_happens(name):
     # In a process of its own: what a checking process may open is little, and pytest's own is inherited.
