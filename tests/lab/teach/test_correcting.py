@@ -16,6 +16,7 @@ from audiomon.models.package import read_package
 from tests.lab.teach.clips import WORDS, baby, blender, hiss, hum, recordings, write
 
 pytest.importorskip("sklearn", reason="needs the teach extra")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
