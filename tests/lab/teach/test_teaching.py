@@ -27,6 +27,7 @@ from audiomon.models.package import read_package
 from tests.lab.teach.clips import hiss, hum, whistle, write, write_clips
 
 pytest.importorskip("sklearn", reason="needs the teach extra")
+pytestmark = pytest.mark.slow
 
 WORDS = Words("audiomon train clips -o models/mine --on tiny", "Hears hum and whistle.", "CC0", "")
 
