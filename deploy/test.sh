@@ -2,12 +2,12 @@
 # deploy/test.sh [--all [--long] | --lowest | --arm] [PYTEST ARGUMENT]...
 #
 # Sets up what the tests need, then runs the static checks (ruff, mypy) and the tests, as in
-# `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed. The checks and tests take about ten minutes
-# on two cores, the first set-up a few more.
+# `deploy/test.sh tests/audio -k ring`. Exit status 0 only if everything passed. The checks and tests take about five
+# minutes on two cores, the first set-up a few more.
 #
-#   --all      also the tests that need the virtual microphone (PulseAudio), root with systemd, or TensorFlow, on each of
-#              Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them, and downloads
-#              TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
+#   --all      also the slow tests, and those that need the virtual microphone (PulseAudio), root with systemd, or
+#              TensorFlow, on each of Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them,
+#              and downloads TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
 #   --long     with --all, also what takes many minutes: the Debian package, a fleet and hostile models in booted systems,
 #              the container image, archives of thousands of files, Home Assistant.
 #   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11
@@ -85,6 +85,7 @@ if [ "$all" ]; then
 else
   leave_out mic "--all runs them"
   leave_out root "--all runs them"
+  [ "$lowest" ] || leave_out slow "--all runs them"
   for marker in tensorflow archive chromium prometheus homeassistant arm64; do leave_out "$marker" "--all runs them"; done
 fi
 if [ "$lowest" ]; then

@@ -18,6 +18,7 @@ import msgspec
 
 from audiomon.audio.capture import DEFAULT_BLOCK_MS, DEFAULT_RING_S, CapturedSource
 from audiomon.audio.source import Identity
+from audiomon.audio.stream_pace import Pace
 from audiomon.audio.stream_start import FOLDER, Start, read_start, request
 from audiomon.clock import Clock, SystemClock
 from audiomon.errors import DeviceError
@@ -30,12 +31,6 @@ _MAX_CONNECTING_S = 1.5
 # A camera takes a second or two to begin, WAV through HTTP five. Opening must end before the capture thread is given
 # up.
 _MAX_START_S = 8.0
-# A rate that is off by more than this is wrong: 44.1 kHz for 48 kHz is off by 8 %. A sender that declares its rate
-# is believed, unless it is no real-time stream at all.
-_RAW_RATE_OFF, _DECLARED_RATE_OFF = 0.06, 0.5
-_SPAN_NS = 1_000_000_000
-# What a network holds back it delivers later; a wrong rate is wrong in the same direction for all of these.
-_SPANS_OFF = 5
 
 
 def is_stream(device: str | int | None) -> bool:
@@ -138,7 +133,7 @@ class DescriptorStream:
         clock: times the samples.
     """
 
-    def __init__(self, fd: int, identity: Identity, pace: "Pace", channels: int, received: bytes, clock: Clock) -> None:
+    def __init__(self, fd: int, identity: Identity, pace: Pace, channels: int, received: bytes, clock: Clock) -> None:
         self.identity = identity
         self.sample_rate = pace.sample_rate
         self.channels = channels
@@ -191,43 +186,6 @@ class DescriptorStream:
     def close(self) -> None:
         """See `InputStream.close`."""
         os.close(self._fd)
-
-
-class Pace:
-    """Notices a sender whose samples come at another rate than they are said to have.
-
-    Args:
-        sample_rate: what they are said to have, in Hz.
-        declared: whether the sender itself says so.
-
-    Attributes:
-        advice: what to do when they have not; empty if nothing can be done here.
-    """
-
-    def __init__(self, sample_rate: int, *, declared: bool) -> None:
-        self.sample_rate = sample_rate
-        self.advice = "" if declared else ": set microphone.stream_rate"
-        self._max_off = _DECLARED_RATE_OFF if declared else _RAW_RATE_OFF
-        self._begin_ns: int | None = None
-        self._samples = self._direction = self._spans = 0
-
-    def off(self, samples: int, now_ns: int) -> float | None:
-        """Take in samples that have come; their rate in Hz, once it is clear that it is another."""
-        if self._begin_ns is None:
-            # What had been waiting for the first look says nothing.
-            self._begin_ns = now_ns
-            return None
-        self._samples += samples
-        lasted_ns = now_ns - self._begin_ns
-        if lasted_ns < _SPAN_NS:
-            return None
-        rate = self._samples * 1e9 / lasted_ns
-        self._begin_ns, self._samples = now_ns, 0
-        off = rate / self.sample_rate - 1
-        direction = 0 if abs(off) <= self._max_off else 1 if off > 0 else -1
-        self._spans = self._spans + 1 if direction == self._direction else 1
-        self._direction = direction
-        return rate if direction and self._spans >= _SPANS_OFF else None
 
 
 def _opened(

@@ -8,7 +8,6 @@ import click
 
 from audiomon.cli.settings import labels_option
 from audiomon.lab.convert import PRECISIONS, Precision
-from audiomon.lab.convert_input import inferred_features
 from audiomon.lab.convert_package import STAGES, Request, check_request, convert_package
 from audiomon.lab.tensorflow_process import TensorFlowProcess
 from audiomon.models.importing.describe import describe
@@ -78,6 +77,8 @@ def convert(
       input: {sample_rate: 22050, n_fft: 2048, hop_length: 512, n_mels: 40, frames: 43}
       license: CC BY 4.0
     """
+    from audiomon.lab.convert_input import inferred_features  # not for --help: it needs the package tflite
+
     if sample_rate is not None:
         features = (*features, f"sample_rate={sample_rate}")
     options = {

@@ -13,6 +13,7 @@ import msgspec
 
 from audiomon.cli.duration import duration_in_words
 from audiomon.cli.settings import instance_option
+from audiomon.diagnostics.day_clips import day_clips
 from audiomon.diagnostics.day_page import Day
 from audiomon.diagnostics.event_spans import EventSpans
 from audiomon.diagnostics.events_table import EventsTable
@@ -22,6 +23,8 @@ from audiomon.diagnostics.journal_entries import UNREADABLE, Entry, Host, read_e
 from audiomon.diagnostics.report import LATENCIES, Heard, summarise, summarise_by_host
 from audiomon.errors import UserError
 from audiomon.foreign import shown
+from audiomon.outputs.clip_requests import KEEPER_SOCKET
+from audiomon.outputs.keeper_client import KeeperClient
 
 _MAX_MODELS = 20
 _MAX_LABEL = 60
@@ -72,6 +75,20 @@ until_option = click.option("--until", callback=_moment, help="Up to when; other
     help="Write a page too: the day of one machine, or a row for each with --directory.",
 )
 @click.option(
+    "--clips",
+    "clips_mb",
+    type=click.IntRange(1, 1000),
+    metavar="MB",
+    help="Put clips of its events into the page as well, the newest first, and this much of their sound. Whoever gets "
+    "the page can play it.",
+)
+@click.option(
+    "--keeper",
+    type=click.Path(path_type=Path, readable=False),
+    default=KEEPER_SOCKET,
+    help="Socket of the keeper that has the clips. Otherwise that of audiomon-keeper.service.",
+)
+@click.option(
     "--export",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the events to a Parquet file too, of every machine.",
@@ -88,6 +105,8 @@ def report(
     as_json: bool,
     plot: Path | None,
     html: Path | None,
+    clips_mb: int | None,
+    keeper: Path,
     export: Path | None,
     directory: Path | None,
     host: str | None,
@@ -98,12 +117,19 @@ def report(
     \b
     Examples:
       sudo audiomon report --since today
+      sudo audiomon report --since yesterday --html day.html --clips 20
       audiomon report --since 7d -u kitchen --plot week.png
       audiomon report --directory /var/log/journal/remote --by-host --html fleet.html
     """
     by_host = by_host or (directory is not None and host is None and html is not None)
     if by_host and plot is not None:
         raise click.UsageError("--plot draws one machine: name it with --host")
+    clips = ""
+    if clips_mb is not None:
+        if html is None or by_host or directory is not None:
+            raise click.UsageError("--clips puts this machine's clips into the page of its day: add --html alone")
+        with KeeperClient(keeper) as client:
+            clips = day_clips(client, instance, since, until or datetime.now().astimezone(), clips_mb * 1_000_000)
     entries = read_entries(instance, since, until, directory, host)
     with contextlib.ExitStack() as files:
         if export is not None:
@@ -111,7 +137,7 @@ def report(
         if by_host:
             _report_fleet(entries, since, until, as_json, html)
         else:
-            _report_one(entries, since, until, instance, as_json, plot, html)
+            _report_one(entries, since, until, instance, as_json, plot, html, clips)
 
 
 def _report_fleet(
@@ -134,6 +160,7 @@ def _report_one(
     as_json: bool,
     plot: Path | None,
     html: Path | None,
+    clips: str,
 ) -> None:
     day = Day(since, until or datetime.now().astimezone())
     if html is not None:
@@ -147,7 +174,7 @@ def _report_one(
     else:
         click.echo("\n".join(_table(found, instance)))
     if html is not None:
-        write_page(html, day.page(instance, found))
+        write_page(html, day.page(instance, found, clips))
     if plot is not None and drawing is not None:
         drawing.draw(plot, instance)
 

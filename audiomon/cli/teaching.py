@@ -127,59 +127,58 @@ def _given(context: click.Context) -> list[click.Parameter]:
     ]
 
 
-def build_on(
-    asked: FromBase | OnBase,
-    dataset: Path,
-    output: Path,
-    split: Split,
-    *,
-    hold_out: str | None,
-    decided: tuple[str, ...],
-    skip_bad: bool,
-    command: str,
-    description: str | None,
-    licence: str,
-    notes: str,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Building:
+    """What building on a model takes, however it is done.
+
+    Attributes:
+        dataset: folder of recordings.
+        output: package to write.
+        split: which recordings belong together.
+        hold_out: fold to judge on; None to judge across all.
+        decided: what ``--decision`` says.
+        skip_bad: whether recordings that cannot be read are left out.
+        command: that does it, for the card.
+        description: one line; None for one that is made up.
+        licence: of the recordings.
+        notes: Markdown that ends the card; or nothing.
+    """
+
+    dataset: Path
+    output: Path
+    split: Split
+    hold_out: str | None
+    decided: tuple[str, ...]
+    skip_bad: bool
+    command: str
+    description: str | None
+    licence: str
+    notes: str
+
+
+def build_on(base: FromBase | OnBase, building: Building) -> None:
     """Correct a model, or teach a head on it; write the package, and say how good it is."""
-    if isinstance(asked, FromBase):
-        _correct(
-            asked.base, dataset, output, split, skip_bad=skip_bad, command=command, description=description,
-            licence=licence, notes=notes,
-        )  # fmt: skip
-        return
-    _teach(
-        asked, dataset, output, split, hold_out=hold_out, decided=decided, skip_bad=skip_bad, command=command,
-        description=description, licence=licence, notes=notes,
-    )  # fmt: skip
+    if isinstance(base, FromBase):
+        _correct(base, building)
+    else:
+        _teach(base, building)
 
 
-def _correct(
-    base_name: str,
-    dataset: Path,
-    output: Path,
-    split: Split,
-    *,
-    skip_bad: bool,
-    command: str,
-    description: str | None,
-    licence: str,
-    notes: str,
-) -> None:
+def _correct(asked: FromBase, building: Building) -> None:
     _check_scikit_learn("--from")
     from audiomon.lab.teach.correcting import correct, figures, open_correctable, write_corrected
     from audiomon.lab.teach.teaching import Words
 
     started_s = time.monotonic()
-    base = open_correctable(base_name)
+    base = open_correctable(asked.base)
     with features_bar() as advance:
-        correction = correct(base, dataset, split, advance, skip_bad=skip_bad)
+        correction = correct(base, building.dataset, building.split, advance, skip_bad=building.skip_bad)
     for reason in correction.left_out.values():
         click.echo(f"audiomon: left out: {reason}", err=True)
-    description = description or base.package.manifest.description
-    write_corrected(output, correction, Words(command, description, licence, notes))
+    description = building.description or base.package.manifest.description
+    write_corrected(building.output, correction, Words(building.command, description, building.licence, building.notes))
     click.echo(figures(correction))
-    _say_done(output, started_s)
+    _say_done(building.output, started_s)
 
 
 def _check_scikit_learn(option: str) -> None:
@@ -189,30 +188,26 @@ def _check_scikit_learn(option: str) -> None:
         raise UserError(f"{option} needs scikit-learn, which is not installed: {install_extra('teach')}") from None
 
 
-def _teach(
-    asked: OnBase,
-    dataset: Path,
-    output: Path,
-    split: Split,
-    *,
-    hold_out: str | None,
-    decided: tuple[str, ...],
-    skip_bad: bool,
-    command: str,
-    description: str | None,
-    licence: str,
-    notes: str,
-) -> None:
+def _teach(asked: OnBase, building: Building) -> None:
     _check_scikit_learn("--on")
+    from audiomon.lab.teach.settings import DECISIONS
     from audiomon.lab.teach.teaching import Words, open_base, settings_for, teach, write_taught
 
     started_s = time.monotonic()
-    decisions = with_decisions(decided)
+    output, hold_out = building.output, building.hold_out
+    decisions = with_decisions(building.decided, DECISIONS)
     base = open_base(asked.base, asked.embedding)
     settings = settings_for(base, many=asked.many, decisions=decisions)
     with features_bar() as advance:
         taught = teach(
-            base, dataset, split, settings, advance, hold_out=hold_out, background=asked.background, skip_bad=skip_bad
+            base,
+            building.dataset,
+            building.split,
+            settings,
+            advance,
+            hold_out=hold_out,
+            background=asked.background,
+            skip_bad=building.skip_bad,
         )
     examples = taught.examples
     for reason in examples.left_out.values():
@@ -224,8 +219,9 @@ def _teach(
             err=True,
         )
     sounds = [label for label in examples.labels if label != "background"]
-    description = description or f"Hears {', '.join(sounds)}; taught on {asked.base}."
-    difference = write_taught(output, taught, Words(command, description, licence, notes))
+    description = building.description or f"Hears {', '.join(sounds)}; taught on {asked.base}."
+    words = Words(building.command, description, building.licence, building.notes)
+    difference = write_taught(output, taught, words)
     if taught.judgement is not None:
         how = f"{len(examples.folds)}-fold cross-validation" if taught.cross_validated else f"held-out fold {hold_out}"
         click.echo(text(taught.judgement, f"{output}: {how}") + "\n")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audiomon.cli.teaching import build_on, on_options, taken_from, taken_on
+from audiomon.cli.teaching import Building, build_on, on_options, taken_from, taken_on
 from audiomon.cli.training_options import (
     features_bar,
     jobs_option,
@@ -164,11 +164,19 @@ def train(
     built_on = taken_from(context, options) or taken_on(context, options)
     if built_on is not None:
         check_target(output, replace, int8=False)
-        build_on(
-            built_on, dataset, output, Split(folds=folds, groups=groups), hold_out=hold_out, decided=decided,
-            skip_bad=skip_bad, command=_command(context, dataset, output), description=description, licence=licence,
+        building = Building(
+            dataset=dataset,
+            output=output,
+            split=Split(folds=folds, groups=groups),
+            hold_out=hold_out,
+            decided=decided,
+            skip_bad=skip_bad,
+            command=_command(context, dataset, output),
+            description=description,
+            licence=licence,
             notes=_read(notes),
-        )  # fmt: skip
+        )
+        build_on(built_on, building)
         return
     if options["false_events_per_hour"] and not cross:
         raise UserError("--false-events-per-hour chooses thresholds on other folds than they are judged on: add --cv")
@@ -184,7 +192,7 @@ def train(
         teacher=teacher.fingerprint if teacher else "",
         teacher_labels=teacher.labels if teacher else {},
         spec=with_features(DEFAULT_SPEC, dict(feature_option(feature) for feature in features)),
-        decisions=with_decisions(decided),
+        decisions=with_decisions(decided, Decisions()),
         augmentation=Augmentation(**{name: options.pop(name) for name in Augmentation.__struct_fields__}),
         **options,
     )

@@ -91,7 +91,7 @@ class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         key(
             "Score of such a label, in any window that touches a clip, from which on it is dropped.", "live", ge=0, le=1
         ),
-    ] = 0.05  # low: fewer words for fewer clips
+    ] = 0.015  # low: fewer words for fewer clips
     before_s: Annotated[
         float, key("Seconds that a clip begins before its label turns on, at most ring_s - 2.", "live", ge=0, le=60)
     ] = 3.0

@@ -4,16 +4,18 @@ Owned and stepped by one thread, which it never holds up. Other threads reach it
 capture is, and what is due when, `CaptureHealth` knows; this does what follows from it.
 """
 
+import functools
 from collections.abc import Callable
 
 import msgspec
 
 from audiomon.audio.level import LevelMeter, Span
 from audiomon.audio.microphone import forget_portaudio
-from audiomon.audio.source import Identity, LiveSource
+from audiomon.audio.source import LiveSource
 from audiomon.clock import Clock
 from audiomon.daemon import messages
-from audiomon.daemon.change import Change, Reversion
+from audiomon.daemon.change import Change, PendingChange, Reversion
+from audiomon.daemon.continuity import Continuity
 from audiomon.daemon.health import CaptureHealth, Stall
 from audiomon.daemon.inbox import Inbox, Message, OpeningEnded, TookOver, WorkerEnded
 from audiomon.daemon.opening import Opening, OpenSource
@@ -28,7 +30,6 @@ from audiomon.errors import (
     OtherDeviceError,
     SoundSystemError,
 )
-from audiomon.pipeline.accounts import Accounts
 from audiomon.pipeline.clips import ClipSink
 from audiomon.pipeline.columns import ColumnSink
 from audiomon.pipeline.listener import Announce, TakeOver, announce_nothing
@@ -50,18 +51,6 @@ class _Closing(msgspec.Struct, frozen=True):
     """A source that has been closed and is not released yet."""
 
     source: LiveSource
-
-
-class _LastHeard(msgspec.Struct, frozen=True):
-    """The source that was heard last.
-
-    Attributes:
-        device: what the settings said.
-        identity: what it was.
-    """
-
-    device: str | int | None
-    identity: Identity
 
 
 class Sessions:
@@ -106,8 +95,16 @@ class Sessions:
         self._output = output
         self._clock = clock
         self._inbox = Inbox(wake)
-        self._columns = columns
-        self._clips = clips
+        self._session = functools.partial(
+            Session,
+            output=output,
+            counting=self.counting,
+            level=self.level,
+            clock=clock,
+            post=self._inbox.post,
+            columns=columns,
+            clips=clips,
+        )
         # What takes up the sound system: one thing at a time.
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
@@ -115,14 +112,8 @@ class Sessions:
         self._fresh_model = False
         self._sound_looked_ns = 0
         self._ended_heard_s = 0.0
-        # A change that does not hold yet, and what will announce it, once that is with a listener.
-        self._change: Change | None = None
-        self._change_announce: Announce | None = None
-        # What the next first window has to account for: sound missed since when, a source that was reported gone.
-        self._heard_until_ns: int | None = None
-        self._following = messages.Gap()
-        self._gone_reported = self._other_reported = False
-        self._last_heard: _LastHeard | None = None
+        self._pending = PendingChange()
+        self._continuity = Continuity()
 
     @property
     def running(self) -> Running:
@@ -163,15 +154,14 @@ class Sessions:
 
     def apply(self, change: Change) -> None:
         """Put something else in force; its ``outcome`` or ``error`` is set by a later `step`, or here."""
-        self._change = change
+        self._pending.change = change
         if isinstance(self._held, Session) and not change.reopens and self._held.can_hear_for(change.running):
-            self._change_announce = messages.Changed(change.status, messages.Gap())
             self._trial.adopt(change.running)
-            self._held.replace(change.running, self._change_announce)
+            self._held.replace(change.running, self._pending.announced_after(messages.Gap(), announce_nothing))
         elif isinstance(self._held, Session):
             self._close(self._held)
             self._open_next()
-        elif self._gone_reported:
+        elif self._continuity.gone_reported:
             self._trial.adopt(change.running)
             self._settle_unheard("; there is no microphone at the moment")
             if self._held is None:
@@ -229,24 +219,13 @@ class Sessions:
         """Note what the first window of a replacement proves: the source is heard, and what was announced holds."""
         if not self.health.hears:
             self.health.delivers(self._clock.monotonic_ns())
-        self._count_gap(take_over)
-        self._gone_reported = self._other_reported = False
-        self._last_heard = _LastHeard(self.running.settings.config.microphone.device, session.source.identity)
-        self._note_announced(take_over)
+        self._continuity.heard(self.running.settings.config.microphone.device, session.source.identity)
+        self._note_first(take_over)
 
-    def _count_gap(self, take_over: TakeOver) -> None:
-        self.counting.add_missed(self._following.losses(take_over.first))
-        self._following = messages.Gap()
-        self._heard_until_ns = None
-
-    @property
-    def _gap(self) -> messages.Gap:
-        """What a stream that begins now follows on."""
-        return messages.Gap(self._heard_until_ns, self._gone_reported)
-
-    def _note_announced(self, take_over: TakeOver) -> None:
-        if self._change is not None and take_over.replacement.announce is self._change_announce:
-            self._settle(take_over.statuses[-1].message)
+    def _note_first(self, take_over: TakeOver) -> None:
+        self.counting.add_missed(self._continuity.missed(take_over.first))
+        if self._pending.is_announced_by(take_over.replacement.announce):
+            self._pending.hold(take_over.statuses[-1].message)
         self._trial.note_heard(take_over.replacement.classifier)
 
     def _note_worker_end(self, session: Session, error: Exception | None) -> None:
@@ -272,14 +251,13 @@ class Sessions:
             error = self._unsuitable(source, running)
             if error is None:
                 return
-        if isinstance(error, OtherDeviceError) and self._change is None and not self._other_reported:
-            self._other_reported = True
+        changing = self._pending.change is not None
+        if isinstance(error, OtherDeviceError) and not changing and self._continuity.first_report_of_other():
             self._output.status(messages.device_other(str(error), self._clock))
         if not isinstance(error, DeviceError):
             self.failures.note("opening", f"raised {type(error).__name__}: {error}")
-        elif self._change is not None:
-            self._change.error = error
-            self._change = None
+        elif changing:
+            self._pending.refuse(error)
             self._open_next()
             return
         self._note_gone(str(error))
@@ -320,19 +298,18 @@ class Sessions:
 
     @property
     def _wanted(self) -> Running:
-        return self._change.running if self._change else self.running
+        return self._pending.change.running if self._pending.change else self.running
 
     def _open_next(self) -> None:
         """Open what is wanted, unless something is held that has to be released first."""
         if self._held is not None:
             return
         self.health.opening(self._clock.monotonic_ns())
-        wanted, last = self._wanted, self._last_heard
-        same = last is not None and last.device == wanted.settings.config.microphone.device
+        wanted = self._wanted
         self._held = Opening(
             wanted,
             self._open_source,
-            last.identity if last is not None and same else None,
+            self._continuity.heard_for(wanted.settings.config.microphone.device),
             self._inbox.post,
             fresh_model=self._fresh_model,
         )
@@ -340,12 +317,9 @@ class Sessions:
     def _listen(self, source: LiveSource, running: Running) -> None:
         """Begin a session with a source that has just been opened."""
         session = self._session(source, running)
-        announce: Announce = announce_nothing
-        if self._change is not None:
-            announce = self._change_announce = messages.Changed(self._change.status, self._gap)
-        elif self._heard_until_ns is not None:
-            announce = messages.Interrupted("while it was reopened", self._gap, self._clock)
-        self._start(session, running, announce)
+        gap = self._continuity.gap
+        reopened = messages.Interrupted("while it was reopened", gap, self._clock)
+        self._start(session, running, reopened if gap.since_ns is not None else announce_nothing)
         self.health.opened(self._clock.monotonic_ns())
 
     def _listen_on(self, session: Session) -> None:
@@ -354,45 +328,26 @@ class Sessions:
         Raises:
             DeviceError: the source cannot give what the model needs.
         """
-        again = self._session(session.source, self.running, session.listener.accounts)
+        again = self._session(session.source, self.running, accounts=session.listener.accounts)
         for event in session.listener.switch_off():
             self._output.event(event)
-        announce: Announce = messages.Interrupted("while the inference stage was restarted", self._gap, self._clock)
-        if self._change is not None:
-            announce = self._change_announce = messages.Changed(self._change.status, self._gap)
-        self._start(again, self.running, announce)
-
-    def _session(self, source: LiveSource, running: Running, accounts: Accounts | None = None) -> Session:
-        return Session(
-            source,
-            running,
-            output=self._output,
-            counting=self.counting,
-            level=self.level,
-            clock=self._clock,
-            post=self._inbox.post,
-            accounts=accounts,
-            columns=self._columns,
-            clips=self._clips,
-        )
+        restarted = messages.Interrupted("while the inference stage was restarted", self._continuity.gap, self._clock)
+        self._start(again, self.running, restarted)
 
     def _start(self, session: Session, running: Running, announce: Announce) -> None:
+        """Start a session, which announces the change that waits for one, or else this."""
         self._worker_stall.restart()
-        self._following = self._gap
+        self._continuity.begin()
         self._held = session
         self._trial.adopt(running)
+        gap = self._continuity.gap
         status = listening(session.listener, running.asked_hop_s, running.settings.source, self._clock)
-        if self._gone_reported and self._change is None:
+        if self._continuity.gone_reported and self._pending.change is None:
             # One that was reported gone is believed to be back with its first window, however often it is opened.
-            announce = messages.Back(self._gap, self._other_than(session.source), status, self._clock)
+            announce = messages.Back(gap, self._continuity.other_than(session.source.identity), status, self._clock)
         else:
             self._output.status(status)
-        session.start(running, announce)
-
-    def _other_than(self, source: LiveSource) -> str:
-        """Return the name of the source that was heard before, if this is another one."""
-        last = self._last_heard
-        return last.identity.name if last is not None and not source.identity.is_like(last.identity) else ""
+        session.start(running, self._pending.announced_after(gap, announce))
 
     def _recover(self, session: Session, what: str) -> None:
         """Go on after the inference stage has failed: with the model of before if there is one, else once more."""
@@ -421,21 +376,17 @@ class Sessions:
         self._output.status(
             messages.model_reverted(failed.model, package.fingerprint, reason, fallback.classifier.package, self._clock)
         )
-        if self._change is not None:
-            self._change.error = ModelError(reason)
-            self._change = None
+        self._pending.refuse(ModelError(reason))
 
     def _lose(self, session: Session, reason: str) -> None:
         # Reported first: closing takes a moment.
         self._note_gone(reason)
         self._close(session)
-        if self._change is not None:
-            self._settle_unheard("; and the microphone is gone")
+        self._settle_unheard("; and the microphone is gone")
 
     def _note_gone(self, reason: str) -> None:
         self.health.gone(self._clock.monotonic_ns(), reason)
-        if not self._gone_reported:
-            self._gone_reported = True
+        if self._continuity.first_report_of_gone():
             self._output.status(messages.device_gone(self.health, self._clock))
 
     def _close(self, session: Session) -> None:
@@ -449,10 +400,8 @@ class Sessions:
         # It may have announced something just before it was stopped.
         while (message := self._inbox.take()) is not None:
             if isinstance(message, TookOver) and message.session is session:
-                self._count_gap(message.take_over)
-                self._note_announced(message.take_over)
-        if session.listener.captured_ns:
-            self._heard_until_ns = session.listener.captured_ns
+                self._note_first(message.take_over)
+        self._continuity.end(session.listener.captured_ns)
         self._note_whether_released(session.source)
 
     def _release(self, source: LiveSource) -> None:
@@ -467,13 +416,8 @@ class Sessions:
             self.health.stuck(self._clock.monotonic_ns(), reason)
 
     def _settle_unheard(self, note: str) -> None:
-        """Announce a change that holds, though no window will."""
-        if self._change is not None:
-            status = self._change.status(Losses())
+        """Announce the change that waits for a window, though none will come."""
+        if (change := self._pending.change) is not None:
+            status = change.status(Losses())
             self._output.status(status)
-            self._settle(status.message + note)
-
-    def _settle(self, outcome: str) -> None:
-        if self._change is not None:
-            self._change.outcome = outcome
-        self._change = self._change_announce = None
+            self._pending.hold(status.message + note)

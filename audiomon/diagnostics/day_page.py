@@ -73,12 +73,13 @@ class Day:
         except UNREADABLE:
             return
 
-    def page(self, name: str, heard: Heard) -> str:
+    def page(self, name: str, heard: Heard, clips: str = "") -> str:
         """Return the page's HTML.
 
         Args:
             name: of the machine or the instance.
             heard: the same entries, summed up.
+            clips: HTML with the clips of its events; empty for a page without.
         """
         self._draw(self._spans.rest())
         title = f"{name}, {self._since:%Y-%m-%d %H:%M} to {self._until:%Y-%m-%d %H:%M}"
@@ -95,6 +96,8 @@ class Day:
             f"<h2>Labels</h2>\n{_labels(heard)}\n"
             f"<h2>Latency</h2>\n{_latency(heard)}\n"
         )
+        if clips:
+            body += f"<h2>Clips</h2>\n{clips}\n"
         return html_page(title, figures, body)
 
     def _bucket(self, time_s: float) -> _Bucket:

@@ -100,7 +100,7 @@ class ConversionReport:
         lines = [f"model.tflite ({self.precision}, batch fixed at 1), {len(operators)} operators:"]
         for index, operator in enumerate(operators):
             kind = operator.kind if operator.activation == "NONE" else f"{operator.kind} + {operator.activation}"
-            lines.append(f"  {index:>2} {kind:<28} {times(operator.shape):>14} {operator.dtype.lower()}")
+            lines.append(f"  {index:>2} {kind:<28} {times(operator.shape):>14} {operator.dtype}")
         for backend, taken in self.xnnpack.items():
             left = [f"{index} {operators[index].kind}" for index in range(len(operators)) if index not in taken]
             rest = f"; not {', '.join(left)}" if left and taken else ""

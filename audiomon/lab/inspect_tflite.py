@@ -6,17 +6,15 @@ Reads; changes nothing.
 import dataclasses
 import importlib
 from dataclasses import dataclass
-from typing import Any
 
 from audiomon.c_stderr import c_stderr_silenced
-from audiomon.lab.tensorflow_process import import_tensorflow
 from audiomon.models.interpreter import Backend
 
 _RUNTIME_MODULES: dict[Backend, str] = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
-_BYTES = {"FLOAT32": 4, "FLOAT16": 2, "INT32": 4, "UINT8": 1, "INT64": 8, "INT8": 1, "INT16": 2, "BOOL": 1, "INT4": 0.5}
+_BYTES = {"float32": 4, "float16": 2, "int32": 4, "uint8": 1, "int64": 8, "int8": 1, "int16": 2, "bool": 1, "int4": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Operator:
         kind: ``CONV_2D``.
         activation: what is fused into it: ``RELU``, or ``NONE``.
         shape: of its first output, with the batch dimension.
-        dtype: of its first output.
+        dtype: of its first output: ``float32``, ``int8`` …
         layers: of the original whose work it does, as far as the converter kept their names.
     """
 
@@ -67,46 +65,30 @@ def contents(content: bytes, scopes: dict[str, str] | None = None) -> Contents:
     Args:
         content: a .tflite file.
         scopes: what each layer of the original is called in it (see `audiomon.lab.convert.Conversion`).
-    """
-    import_tensorflow()
-    from tensorflow.lite.python import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = model.subgraphs[0]
-    kinds = _constants(schema.BuiltinOperator)
-    types = _constants(schema.TensorType)
-    activations = _constants(schema.ActivationFunctionType)
+    Raises:
+        ModelError: it is none, or it is damaged.
+    """
+    from audiomon.models.importing.tflite_file import read_tflite  # `audiomon train --help` does without its package
+
+    file = read_tflite(content)
     operators = []
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        output = graph.tensors[operator.outputs[0]]
-        fused = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+    for operator in file.operators:
+        output = file.tensors[operator.outputs[0]]
         # The output is named for what the operator ends with, its constants for what went into it.
-        names = [graph.tensors[index].name for index in (*operator.outputs, *operator.inputs[1:]) if index >= 0]
-        operators.append(
-            Operator(
-                kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
-                activations[fused],
-                _shape(output),
-                types[output.type],
-                _mentioned(scopes or {}, " ".join(name.decode() for name in names)),
-            )
-        )
+        names = [file.tensors[number].name for number in (*operator.outputs, *operator.inputs[1:]) if number >= 0]
+        layers = _mentioned(scopes or {}, " ".join(names))
+        operators.append(Operator(operator.kind, operator.activation, output.shape, output.dtype, layers))
     if scopes and operators and not operators[-1].layers:
         # The model's output is called Identity: give what stands at the end to the last layer that was found.
         operators = _end_given_to_last_layer(operators)
-    constant = 0.0
-    varying = 0.0
-    for tensor in graph.tensors:
-        elements = 1
-        for size in _shape(tensor):
-            elements *= size
-        size_bytes = elements * _BYTES.get(types[tensor.type], 4)
-        if model.buffers[tensor.buffer].data is not None:
-            constant += size_bytes
-        else:
-            varying += size_bytes
-    return Contents(tuple(operators), round(constant), round(varying), len(content))
+    sizes = [(tensor.size * _BYTES.get(tensor.dtype, 4), tensor.constant) for tensor in file.tensors]
+    return Contents(
+        tuple(operators),
+        round(sum(size for size, constant in sizes if constant)),
+        round(sum(size for size, constant in sizes if not constant)),
+        len(content),
+    )
 
 
 def taken_by_xnnpack(content: bytes, backend: Backend) -> tuple[int, ...]:
@@ -140,14 +122,6 @@ def taken_by_xnnpack(content: bytes, backend: Backend) -> tuple[int, ...]:
             taken.add(position)
             waiting += [int(source) for source in operators[position]["inputs"]]
     return tuple(sorted(taken))
-
-
-def _constants(names: Any) -> dict[int, str]:
-    return {value: name for name, value in vars(names).items() if isinstance(value, int)}
-
-
-def _shape(tensor: Any) -> tuple[int, ...]:
-    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
 
 
 def _end_given_to_last_layer(operators: list[Operator]) -> list[Operator]:

@@ -16,7 +16,8 @@ from audiomon.features import InputSpec
 from audiomon.foreign import shown
 from audiomon.models.self_test import Signal
 
-Label = Annotated[str, Meta(min_length=1, max_length=200)]
+MAX_LABEL_CHARS = 200
+Label = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_CHARS)]
 # A least value instead of "above 0", which msgspec takes for "at least the smallest number there is"; and that is 0 to
 # a 32-bit ARM once a library has set its processor to flush such numbers.
 _LEAST = 1e-9

@@ -13,7 +13,7 @@ import pytest
 
 from audiomon.audio.capture import CapturedSource
 from audiomon.audio.source import LiveSource
-from audiomon.audio.stream import Pace, StreamSource, is_stream, stream_path, streams
+from audiomon.audio.stream import StreamSource, is_stream, stream_path, streams
 from audiomon.audio.stream_start import FOLDER, refusal
 from audiomon.errors import DeviceError
 
@@ -192,31 +192,6 @@ def test_the_streams_of_a_machine_are_its_sockets_and_fifos(tmp_path, server):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     assert streams(tmp_path) == ["stream:a-radio", "stream:camera"]
     assert streams(tmp_path / "nothing") == []
-
-
-def seen(pace: Pace, rates: Iterable[float]) -> list[float]:
-    """What a pace finds off when a sender sends at these rates, in Hz, a second each."""
-    now_ns, found = 0, []
-    pace.off(12_345, now_ns)
-    for rate in rates:
-        for _ in range(10):
-            now_ns += 100_000_000
-            if (off := pace.off(round(rate / 10), now_ns)) is not None:
-                found.append(off)
-    return found
-
-
-def test_a_sender_of_another_rate_than_said_is_noticed_within_five_seconds():
-    assert seen(Pace(48_000, declared=False), 5 * [44_100]) == [44_100]
-    assert seen(Pace(8000, declared=False), 5 * [16_000]) == [16_000]
-    assert seen(Pace(8000, declared=False), 4 * [16_000]) == []
-    assert seen(Pace(8000, declared=True), 5 * [16_000]) == [16_000]
-
-
-def test_a_network_that_holds_back_and_catches_up_is_no_other_rate():
-    assert seen(Pace(8000, declared=False), 20 * [8000, 2000, 3000, 16_000, 11_000]) == []
-    assert seen(Pace(8000, declared=False), 60 * [8100]) == []
-    assert seen(Pace(8000, declared=True), 60 * [5000]) == []
 
 
 class Device:

@@ -52,15 +52,7 @@ def embedded(sounds: list[Sound], ear: Ear) -> list[Example]:
         found, unreadable = embed_all(sounds, ear, bar.update)
     for reason in unreadable.values():
         click.echo(f"left out: {reason}", err=True)
-    return [
-        Example(
-            sound,
-            dataclasses.replace(one, heard=dataclasses.replace(one.heard, sound=sound)),
-            ear.features(one.heard.scores),
-        )
-        for sound, one in zip(sounds, found, strict=True)
-        if one is not None
-    ]
+    return [Example.of(sound, one, ear) for sound, one in zip(sounds, found, strict=True) if one is not None]
 
 
 def drawn(examples: list[Example], labels: tuple[str, ...], count: int, seed: int) -> Iterator[Example]:

@@ -1,10 +1,10 @@
-"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [ABOVE [SCENES]]``.
+"""How many clips keep a spoken word: ``python -m tests.bench.spoken_clips MODEL JUDGE SPEECH SOUNDS [SCENES [HOP_S]]``.
 
 Scenes are made of a sound of the house, a quiet room and somebody who says something, at any moment, near or far.
-MODEL listens and gives the verdict by the defaults of ``clips:``, or with ABOVE for ``never_above``. What it keeps is
-looked through by JUDGE (a package such as YAMNet's) at half the threshold, in windows an eighth of its own apart.
-SPEECH and SOUNDS are folders of recordings. A label turns on at once and stays on, so that a scene is one clip from its
-first window's end.
+MODEL listens; what it keeps at several values of ``never_above`` follows from the scores that the verdict is taken on.
+What it keeps by default is looked through by JUDGE (a package such as YAMNet's) at half the threshold, in windows an
+eighth of its own apart. SPEECH and SOUNDS are folders of recordings. A label turns on at once and stays on, so that a
+scene is one clip from its first window's end: one with a word that is kept has that word in it.
 """
 
 import sys
@@ -27,6 +27,7 @@ from tests.pipeline.fakes import ArraySource
 
 RATE = 22_050
 SCENE_S = 12
+NEVER_ABOVE = (0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005)
 ROOM_DBFS = -65.0
 SPOKEN_DBFS = (-45.0, -15.0)
 SOUND_DBFS = (-40.0, -15.0)
@@ -78,24 +79,31 @@ def _loaded(folder: str) -> Classifier:
     return Classifier(read_package(Path(folder)), choose_backend("auto"))
 
 
-def main(model: str, judge: str, speech: str, sounds: str, above: str = "", scenes: str = "200") -> None:
+def main(model: str, judge: str, speech: str, sounds: str, scenes: str = "200", hop_s: str = "0.5") -> None:
     listening, judging = _loaded(model), _loaded(judge)
     spoken = sorted(path for path in Path(speech).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     others = sorted(path for path in Path(sounds).rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
-    label = next(one for one in listening.labels if not _is_never(one))
-    settings = Clips(labels=(label,), longest_s=30, never_above=float(above or Clips().never_above))
-    half = Clips(
-        labels=(next(one for one in judging.labels if not _is_never(one)),), never_above=settings.never_above / 2
-    )
+    all_of_them, by_default = _settings(listening, 1.0), Clips().never_above
+    half = _settings(judging, by_default / 2)
     rng = np.random.default_rng(1)
     for what, paths in (("with a word", spoken), ("without", [])):
-        kept: list[Clip] = []
+        clips: list[Clip] = []
         for _ in range(int(scenes)):
-            kept += _hear(listening, _scene(rng, others, paths), settings, 0.5).clips
-        heard = sum(
-            bool(_hear(judging, clip.samples.reshape(-1, 1), half, judging.spec.window_s / 8).refused) for clip in kept
+            heard = _hear(listening, _scene(rng, others, paths), all_of_them, float(hop_s))
+            clips += heard.clips
+        kept = {above: [clip for clip in clips if clip.never_score < above] for above in (*NEVER_ABOVE, by_default)}
+        doubted = sum(
+            bool(_hear(judging, clip.samples.reshape(-1, 1), half, judging.spec.window_s / 8).refused)
+            for clip in kept[by_default]
         )
-        print(f"{scenes} scenes {what}: {len(kept)} kept, in {heard} of them the judge hears a word", flush=True)
+        print(f"{scenes} scenes {what}, kept by never_above: ", end="")
+        print(", ".join(f"{above:g}: {len(kept[above])}" for above in NEVER_ABOVE))
+        print(f"  by default, {by_default:g}: {len(kept[by_default])}, in {doubted} the judge hears a word", flush=True)
+
+
+def _settings(classifier: Classifier, never_above: float) -> Clips:
+    label = next(one for one in classifier.labels if not _is_never(one))
+    return Clips(labels=(label,), longest_s=30, never_above=never_above)
 
 
 def _is_never(label: str) -> bool:

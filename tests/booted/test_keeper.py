@@ -22,7 +22,7 @@ def keeper(service: Service, clone: Path) -> Service:
     """The keeper, installed on top of a service that has none. Whatever is heard there turns a label on at once."""
     service.edit("decisions:\n", "decisions:\n  labels: {baby_cry: {on: 0, off: 0}}\n")
     service.edit("  labels: []", "  labels: [baby_cry]")
-    service.edit("never_above: 0.05", "never_above: 1")
+    service.edit("never_above: 0.015", "never_above: 1")
     service.edit("longest_s: 30", "longest_s: 4")
     finished = subprocess.run(
         [clone / "deploy/install.sh", "--with", "keeper"], capture_output=True, text=True, stdin=subprocess.DEVNULL

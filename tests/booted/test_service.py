@@ -61,6 +61,7 @@ def test_every_restriction_is_in_force_and_little_is_left_open(service):
     assert int(status["CapEff"], 16) == 0
     assert int(status["Uid"].split()[0]) >= 61184  # a dynamic user's range
     assert os.readlink(process / "ns" / "net") != os.readlink("/proc/1/ns/net")
+    assert "libavcodec" not in (process / "maps").read_text()
 
 
 def test_the_units_are_in_order(service):

@@ -165,11 +165,11 @@ def test_a_published_model_that_is_not_here_comes_with_the_command_that_fetches_
     assert "there is no model 'yamnet' (sudo audiomon models get yamnet fetches it)" in said
 
 
-@pytest.mark.parametrize("arguments", [["get"], ["get", "--help"], ["add", "--help"]])
+@pytest.mark.parametrize("arguments", [["models", "get"], ["models", "add", "--help"], ["convert", "--help"]])
 def test_what_there_is_and_help_need_nothing_that_reads_model_files(tmp_path, arguments):
     (tmp_path / "tflite.py").write_text("raise ImportError\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
-    command = [sys.executable, "-m", "audiomon", "models", *arguments]
+    command = [sys.executable, "-m", "audiomon", *arguments]
     said = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")
     assert "model" in said.stdout

@@ -17,7 +17,7 @@ pytest.importorskip("sklearn", reason="needs the teach extra")
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'tf_keras', 'librosa', 'matplotlib']))"
 PATIENCE_S = 240
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

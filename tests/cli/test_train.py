@@ -132,6 +132,7 @@ def test_after_ctrl_c_the_same_command_goes_on_to_the_same_model(trained, audiom
         (("sounds", "--feature", "power=1"), "power=2 and log=db"),
         (("sounds", "--decision", "on"), "--decision on: must be KEY=NUMBER, as in on=0.8"),
         (("sounds", "--decision", "on=8"), "--decision on: is 8.0, must be a number from 0 to 1"),
+        (("sounds", "--decision", "on=0.1"), "--decision on: every label would turn on at 0.1 and off at 0."),
         (("sounds", "--decision", "loud=1"), "--decision loud: is not a key that is known here"),
         (("sounds", "--false-events-per-hour", "1"), "add --cv"),
         (("sounds", "--teacher-label", "hum=Hum"), "--teacher and --teacher-label go together"),

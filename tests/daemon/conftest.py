@@ -1,9 +1,11 @@
 import shutil
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from audiomon.models.importing.write import write_package
+from tests.daemon.house import House
 from tests.models.tiny import LOG_MEL, content, manifest, write_tiny
 
 
@@ -23,3 +25,10 @@ def folder(tmp_path, packages):
     """A folder with models of its own, for a daemon."""
     shutil.copytree(packages, tmp_path / "models")
     return tmp_path
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    yield house
+    house.end()

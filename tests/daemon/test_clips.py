@@ -10,8 +10,8 @@ from audiomon.config import Clips
 from audiomon.daemon.messages import clips_off
 from audiomon.errors import DeviceError
 from audiomon.pipeline.clips import Refusal, clip_rules
+from tests.daemon.house import House
 from tests.daemon.stubs import LABELS, RATE, WINDOW, StubClassifier
-from tests.daemon.test_sessions import House
 from tests.manual_clock import ManualClock
 
 # The stub model hears speech all the time.

@@ -1,5 +1,6 @@
 """The daemon on a stream: a camera that fails is noticed, reported and accounted for like a microphone."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,27 @@ def test_a_raw_stream_of_another_rate_than_said_is_not_listened_to_and_the_right
         daemon.edit(config(folder, stream_rate=2 * RATE))
         wait_until(lambda: daemon.of_kind("config-applied"), "the change")
         daemon.wait_predictions(3)
+
+
+@pytest.mark.parametrize("speed", [0.5, 3.0])
+def test_a_raw_stream_that_changes_its_rate_is_lost_and_found_once_it_is_back_at_the_right_one(
+    folder, camera, speed, capsys
+):
+    camera.raw = True
+    with running_daemon(folder, {}, config(folder, stream_rate=RATE)) as daemon:
+        daemon.wait_predictions(20)
+        assert daemon.of_kind("device-lost") == []
+        camera.speed, changed_s = speed, time.monotonic()
+        reason = daemon.wait_for("device-lost")["reason"]
+        noticed_s = time.monotonic() - changed_s
+        assert f"samples a second, and is said to send {RATE}: set microphone.stream_rate" in reason
+        before = len(daemon.of_kind("device-back"))
+        camera.speed, changed_s = 1.0, time.monotonic()
+        daemon.wait_for("device-back", before + 1)
+        daemon.wait_predictions(3)
+        heard_s = time.monotonic() - changed_s
+    with capsys.disabled():
+        print(f"\n{speed:g} times the rate: noticed after {noticed_s:.2f} s, heard again after {heard_s:.2f} s")
 
 
 def test_a_stream_takes_a_microphones_place_by_one_saved_line(folder, camera):

@@ -95,7 +95,7 @@ def test_what_is_left_out_without_all_is_said(two_pythons: Checkout) -> None:
     status, said = two_pythons.run("deploy/test.sh")
     assert status == 0, said
     (call,) = two_pythons.calls("-m pytest")
-    for marker in ("mic", "root", "tensorflow", "archive", "chromium", "long"):
+    for marker in ("mic", "root", "slow", "tensorflow", "archive", "chromium", "long"):
         assert f"leaving out the tests marked {marker}" in said
         assert f"not {marker}" in call
 

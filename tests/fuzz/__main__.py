@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-_TARGETS = ("config", "manifest", "model", "audio", "stdin", "wants", "feed", "link", "requests", "clips")
+_TARGETS = ("config", "manifest", "model", "bare", "audio", "stdin", "wants", "feed", "link", "requests", "clips")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -31,6 +31,7 @@ from audiomon.daemon.messages import refusal_facts
 from audiomon.errors import AudiomonError
 from audiomon.keeper.answering import answered
 from audiomon.keeper.store import Store
+from audiomon.lab.teach.fusing import cut, find_embedding
 from audiomon.link.discovery import Described, announced, discovery
 from audiomon.link.feeds import read_line
 from audiomon.link.machine import Machine
@@ -39,6 +40,7 @@ from audiomon.link.state import Listener
 from audiomon.link.topics import MachineTopics, slugs_of
 from audiomon.models.checking_process import CheckingProcess
 from audiomon.models.classifier import Classifier
+from audiomon.models.importing.add import Asked, examine
 from audiomon.models.interpreter import installed_backends
 from audiomon.models.package import MANIFEST, WEIGHTS, find_package, read_package
 from audiomon.outputs.clip_handover import flac_in_memory
@@ -67,7 +69,8 @@ from tests.fuzz.warm_check import forked_check
 from tests.keeper.offers import NOISE, NOW_NS, RATE, offer, sound
 from tests.keeper.offers import opened as opened_store
 from tests.manual_clock import ManualClock
-from tests.models.tiny import FIXTURES, RUNNABLE, content, write_tiny
+from tests.models.metadata import described_model
+from tests.models.tiny import FIXTURES, LABELS, RUNNABLE, content, write_tiny
 from tests.outputs.listening import snapshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -216,6 +219,28 @@ def _brief(folder: Path) -> bytes:
     said = yaml.safe_load((folder / MANIFEST).read_bytes())
     said["self_test"] = [test for test in said["self_test"] if test["signal"] == "clicks"]
     return yaml.safe_dump(said).encode()
+
+
+def _bare(scratch: Path) -> Target:
+    """A stranger's file, for which `audiomon models add` writes a manifest and on which `train --on` builds."""
+    listed = ",".join(LABELS)
+    asked = (Asked(labels=listed), Asked(labels=listed, sample_rate=16_000, features=("n_fft=512", "hop_length=256")))
+
+    def read(data: bytes, number: int) -> str:
+        ends = set()
+        for reading in (
+            lambda: examine(scratch / "case.tflite", data, asked[number % 2]),
+            lambda: cut(data, find_embedding(data)),
+        ):
+            try:
+                reading()
+                ends.add("taken")
+            except AudiomonError as error:
+                ends.add(_readable(error))
+        return "taken" if "taken" in ends else "refused"
+
+    seeds = tuple(path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite")))
+    return Target((*seeds, described_model()), (b"TFL3", b"M001", b"\0" * 16, b"\xff" * 8, b"PK\x03\x04"), read)
 
 
 def _tiny_classifier(scratch: Path) -> Classifier:
@@ -426,6 +451,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "config": _config,
     "manifest": _manifest,
     "model": _model,
+    "bare": _bare,
     "audio": _audio,
     "stdin": _stdin,
     "wants": _wants,

@@ -18,6 +18,7 @@ CASES = {
     "config": 2000,
     "manifest": 500,
     "model": 60,
+    "bare": 200,
     "audio": 200,
     "stdin": 200,
     "wants": 2000,

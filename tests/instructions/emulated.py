@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parent
-REPOSITORY = _HERE.parents[1]
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
 # $AUDIOMON_ARM_ROOTS is where tests/arm_userlands.sh keeps its own.
 _FOLDER = Path(os.environ.get("AUDIOMON_ARM_ROOTS", REPOSITORY / ".arm")) / "instructions"
 _TOOLS = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap", "gcc": "gcc"}
@@ -39,48 +39,88 @@ def marks(*workload: str) -> dict[int, int]:
     Raises:
         NoEmulatedMachineError: what it consists of cannot be fetched.
     """
-    _prepare()
+    prepare()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "marks"
-        environment = {
-            "QEMU_CPU": "cortex-a53",
-            "PATH": os.environ["PATH"],
-            "LANG": "C.UTF-8",
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": f"{REPOSITORY}:{_FOLDER / 'site'}",
-            "PYTHONPYCACHEPREFIX": str(_FOLDER / "compiled"),
-            "OPENBLAS_NUM_THREADS": "1",
-        }
-        command = ["qemu-aarch64", "-L", str(_FOLDER / "root"), "-plugin", f"{_FOLDER / 'counter.so'},out={out}"]
-        python = str(_FOLDER / "root" / "usr" / "bin" / _PYTHON)
-        command += [python, "-S", str(_HERE / "workload.py"), *workload]
+        command = [*python(out), str(HERE / "workload.py"), *workload]
         for _ in range(2):  # the first run compiles Python
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+            done = subprocess.run(
+                command, env=environment(), capture_output=True, text=True, check=False, cwd=REPOSITORY
+            )
             if done.returncode:
                 raise RuntimeError(f"{' '.join(workload)}: ends with {done.returncode}: {done.stderr[-2000:]}")
-        lines = (line.split() for line in out.read_text(encoding="ascii").splitlines())
-        return {int(number): int(count) for number, count in lines}
+        return read_marks(out)
 
 
-def _prepare() -> None:
-    """Make what is not there yet."""
+def python(out: Path | None = None) -> list[str]:
+    """Return the command of the emulated Python.
+
+    Args:
+        out: file that the count is written to at each mark; None to count nothing.
+    """
+    counting = [] if out is None else ["-plugin", f"{_FOLDER / 'counter.so'},out={out}"]
+    return ["qemu-aarch64", "-L", str(_FOLDER / "root"), *counting, str(_FOLDER / "root/usr/bin" / _PYTHON), "-S"]
+
+
+def environment(*more_wheels: Path) -> dict[str, str]:
+    """Return the environment of the emulated Python; wheels are in the service's folder, and in those named."""
+    return {
+        "QEMU_CPU": "cortex-a53",
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": ":".join(map(str, (REPOSITORY, _FOLDER / "site", *more_wheels))),
+        "PYTHONPYCACHEPREFIX": str(_FOLDER / "compiled"),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def read_marks(out: Path) -> dict[int, int]:
+    """Return the count at each mark that has been written."""
+    lines = (line.split() for line in out.read_text(encoding="ascii").splitlines())
+    return {int(number): int(count) for number, count in lines}
+
+
+def wheels(name: str, requirements: list[str]) -> Path:
+    """Return a folder of a Raspberry Pi's wheels that meet some requirements, their own among them; made once.
+
+    Raises:
+        NoEmulatedMachineError: they cannot be fetched.
+    """
+    folder, stamp = _FOLDER / name, "\n".join([_PYTHON, *requirements])
+    if not (folder / "stamp").exists() or (folder / "stamp").read_text() != stamp:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            _install(folder, requirements)
+        except (OSError, RuntimeError) as error:
+            raise NoEmulatedMachineError(str(error)) from error
+        (folder / "stamp").write_text(stamp)
+    return folder
+
+
+def prepare() -> None:
+    """Make what is not there yet.
+
+    Raises:
+        NoEmulatedMachineError: what it consists of cannot be fetched.
+    """
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with (_FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wheels = [_pinned(name) for name in (*_WHEELS, *_NEEDED_BY_WHEELS)]
-        stamp = "\n".join([_SUITE, _PYTHON, *wheels])
+        pinned = [_pinned(name) for name in (*_WHEELS, *_NEEDED_BY_WHEELS)]
+        stamp = "\n".join([_SUITE, _PYTHON, *pinned])
         if not (_FOLDER / "stamp").exists() or (_FOLDER / "stamp").read_text() != stamp:
             try:
-                _make(wheels)
+                _make(pinned)
             except (OSError, RuntimeError) as error:
                 raise NoEmulatedMachineError(str(error)) from error
             (_FOLDER / "stamp").write_text(stamp)
-        source, built = _HERE / "counter.c", _FOLDER / "counter.so"
+        source, built = HERE / "counter.c", _FOLDER / "counter.so"
         if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
             _run("gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(built), str(source))
 
 
-def _make(wheels: list[str]) -> None:
+def _make(requirements: list[str]) -> None:
     for name in ("root", "site", "compiled", "stamp"):
         path = _FOLDER / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -97,9 +137,13 @@ def _make(wheels: list[str]) -> None:
     # Libraries choose their kernels by it, and crash on that of another processor.
     (root / "proc").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "tests" / "cpuinfo.pi3", root / "proc" / "cpuinfo")
+    _install(_FOLDER / "site", ["--no-deps", *requirements])
+
+
+def _install(folder: Path, requirements: list[str]) -> None:
     platforms = [f"--platform=manylinux{version}_aarch64" for version in ("_2_28", "_2_27", "2014")]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    _run(*pip, *platforms, "--python-version=3.11", "--only-binary=:all:", f"--target={_FOLDER / 'site'}", *wheels)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    _run(*pip, *platforms, "--python-version=3.11", "--only-binary=:all:", f"--target={folder}", *requirements)
 
 
 def _pinned(name: str) -> str:

@@ -1,7 +1,8 @@
 """The guest's side: does what is counted, and marks where it begins and ends. Runs in an emulated arm64 Python.
 
 ``python workload.py imports`` imports what `audiomon run` starts with; ``python workload.py window MODEL HOP_S`` hears
-some windows of that model, as the service does, and captures as much sound.
+some windows of that model, as the service does, and captures as much sound. ``python workload.py train …`` is
+`audiomon train …`.
 """
 
 import contextlib
@@ -88,6 +89,17 @@ def window(model: str, hop_s: float) -> None:
     mark(3)
 
 
+def train(*arguments: str) -> None:
+    """Train, from the imports to the written package."""
+    # What the emulator runs has no path that a new process could be started by.
+    sys.executable = os.environ["EMULATED_PYTHON"]
+    mark(0)
+    from audiomon.cli import cli
+
+    cli.main(["train", *arguments], standalone_mode=False)
+    mark(1)
+
+
 class _Stream:
     """A device whose samples come in chunks of 50 ms; see `audiomon.audio.pump.InputStream`."""
 
@@ -116,6 +128,8 @@ def main() -> None:
     what, *arguments = sys.argv[1:]
     if what == "imports":
         imports()
+    elif what == "train":
+        train(*arguments)
     else:
         window(arguments[0], float(arguments[1]))
 

@@ -128,6 +128,7 @@ def test_killed_at_any_moment_it_has_whole_clips_and_an_index_that_agrees(tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # a hundred starts of Python
 def test_killed_at_a_hundred_random_moments(tmp_path):
     kill_at_random(tmp_path, 100)
 

@@ -27,19 +27,21 @@ def hass() -> Path:
 
 
 class HomeAssistant:
-    """One that is headless, onboarded, and has the broker.
+    """One that is onboarded and has the broker.
 
     Args:
         folder: for all of its files.
         broker_port: on this machine.
+        frontend: whether it has its own page, too.
     """
 
-    def __init__(self, folder: Path, broker_port: int) -> None:
+    def __init__(self, folder: Path, broker_port: int, *, frontend: bool = False) -> None:
         self._port = free_port()
-        self._address = f"http://127.0.0.1:{self._port}"
+        self.address = f"http://127.0.0.1:{self._port}"
         self._folder = folder
         (folder / "configuration.yaml").write_text(
             f"http:\n  server_host: 127.0.0.1\n  server_port: {self._port}\nlogger:\n  default: warning\n"
+            + ("frontend:\n" if frontend else "")
         )
         self.start()
         self._onboard(broker_port)
@@ -73,15 +75,32 @@ class HomeAssistant:
     def wait_state(self, entity: str, *wanted: str) -> None:
         wait_until(lambda: self.state(entity) in wanted, lambda: (entity, wanted, self.states(entity)))
 
+    @property
+    def signed_in(self) -> dict[str, Any]:
+        """What its page keeps of somebody who has signed in, as ``hassTokens``."""
+        expires_ms = round((time.time() + self._tokens["expires_in"]) * 1000)
+        return {**self._tokens, "hassUrl": self.address, "clientId": f"{self.address}/", "expires": expires_ms}
+
+    def value_of(self, template: str) -> Any:
+        """Return what a template that ends in ``to_json`` gives."""
+        return self._ask("POST", "/api/template", {"template": template})
+
+    def end_onboarding(self) -> None:
+        """Answer what the page would ask for first."""
+        client = f"{self.address}/"
+        for step in ("core_config", "analytics"):
+            self._ask("POST", f"/api/onboarding/{step}", {})
+        self._ask("POST", "/api/onboarding/integration", {"client_id": client, "redirect_uri": client})
+
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self._address}/manifest.json", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
         except OSError:
             return False
         return True
 
     def _onboard(self, broker_port: int) -> None:
-        client = f"{self._address}/"
+        client = f"{self.address}/"
         user = {"client_id": client, "name": "test", "username": "test", "password": "for a test", "language": "en"}
         code = self._request("POST", "/api/onboarding/users", user)["auth_code"]
         form = {"grant_type": "authorization_code", "code": code, "client_id": client}
@@ -101,6 +120,6 @@ class HomeAssistant:
         if content is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded" if form else "application/json"
             body = (urllib.parse.urlencode(content) if form else json.dumps(content)).encode()
-        request = urllib.request.Request(self._address + path, body, headers, method=method)
+        request = urllib.request.Request(self.address + path, body, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)

@@ -15,9 +15,12 @@ python=$(find_python 3.13) || fail "Home Assistant $version needs Python 3.13"
 rm -rf "$folder.new"
 "$python" -m venv "$folder.new"
 "$folder.new/bin/pip" install -q uv
-# These two it would fetch by itself at its start.
-"$folder.new/bin/uv" pip install -q --python "$folder.new/bin/python" "homeassistant==$version" paho-mqtt \
-  home-assistant-frontend
+# These two it would fetch by itself at its start; a frontend of another release than its own may not work.
+frontend=$("$folder.new/bin/uv" pip install -q --python "$folder.new/bin/python" "homeassistant==$version" &&
+  "$folder.new/bin/python" -c 'import json, importlib.resources as resources
+manifest = resources.files("homeassistant.components.frontend").joinpath("manifest.json").read_text()
+print(*json.loads(manifest)["requirements"])')
+"$folder.new/bin/uv" pip install -q --python "$folder.new/bin/python" paho-mqtt "$frontend"
 # Scripts name the folder that they were made in.
 sed -i "1s#$folder.new#$folder#" "$folder.new/bin/hass"
 mv "$folder.new" "$folder"

@@ -3,6 +3,7 @@
 By TFLite's published schema: each table's fields in its order, None where a field is left out.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -187,6 +188,7 @@ def huge(*, gigabytes: float, middling: bool = False) -> bytes:
     )
 
 
+@functools.cache  # writing many takes seconds
 def slow_to_load(tensors: int) -> bytes:
     """Has that many tensors in use at once, for which the runtime finds places in quadratic time."""
     file, graph, peak = _listening()

@@ -246,21 +246,21 @@ def test_a_check_ends_with_its_caller_while_loading_holds_pythons_lock():
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (other_number_of_scores(1), "gives 5 scores for 4 labels"),
-        (other_number_of_scores(-1), "gives 3 scores for 4 labels"),
-        (other_number_of_scores(-4), "fails in "),
-        (other_number_of_scores(0, when_loud=1), "gives 8 scores for 4 labels"),
-        (not_numbers(value="nan"), "answers with scores that are not numbers"),
-        (not_numbers(value="inf"), "answers with scores that are not numbers"),
-        (huge(gigabytes=2), ""),
-        (slow_to_load(24_000), "s to load, during which nothing can listen; at most 0.4 s are allowed"),
-        (long_name(2_000_000), "has a tensor whose name is 2000001 characters long; is it damaged?"),
-        (long_name(900, outputs=20), "has 20 outputs; say which one has the scores"),
+        (lambda: other_number_of_scores(1), "gives 5 scores for 4 labels"),
+        (lambda: other_number_of_scores(-1), "gives 3 scores for 4 labels"),
+        (lambda: other_number_of_scores(-4), "fails in "),
+        (lambda: other_number_of_scores(0, when_loud=1), "gives 8 scores for 4 labels"),
+        (lambda: not_numbers(value="nan"), "answers with scores that are not numbers"),
+        (lambda: not_numbers(value="inf"), "answers with scores that are not numbers"),
+        (lambda: huge(gigabytes=2), ""),
+        (lambda: slow_to_load(24_000), "s to load, during which nothing can listen; at most 0.4 s are allowed"),
+        (lambda: long_name(2_000_000), "has a tensor whose name is 2000001 characters long; is it damaged?"),
+        (lambda: long_name(900, outputs=20), "has 20 outputs; say which one has the scores"),
     ],
     ids=["more", "fewer", "none", "loud", "nan", "inf", "huge", "slow", "name", "names"],
 )
 def test_a_hostile_model_costs_its_refusal_by_name(tmp_path, backend, model, said):
-    folder = write_package_of(tmp_path / "hostile", model)
+    folder = write_package_of(tmp_path / "hostile", model())
     with pytest.raises(ModelError) as caught:
         CheckingProcess(folder, backend).wait()
     assert str(caught.value).startswith(f"{folder}/model.tflite: ")

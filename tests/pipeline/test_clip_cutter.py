@@ -140,10 +140,10 @@ def test_an_event_that_is_not_wanted_makes_no_clip():
 # A window touches a clip from 3.0 s to 6.5 s if it ends after 3.0 s and begins before 6.5 s.
 @pytest.mark.parametrize("end_s", [3.05, 3.5, 4.0, 5.0, 6.5, 6.55])
 def test_one_window_of_never_that_touches_a_clip_drops_it_and_says_why(end_s):
-    sink = Room(BARK, ("Speech", end_s, end_s + 0.01, 0.05)).end()
+    sink = Room(BARK, ("Speech", end_s, end_s + 0.01, 0.016)).end()
     assert sink.clips == []
     (refused,) = sink.refused
-    assert (refused.reason, refused.detail) == (Refusal.NEVER, "Speech 0.05")
+    assert (refused.reason, refused.detail) == (Refusal.NEVER, "Speech 0.02")
     assert [event.label for event in refused.events] == ["dog_bark"]
 
 
@@ -154,9 +154,9 @@ def test_a_window_that_does_not_touch_it_changes_nothing(end_s):
 
 
 def test_just_below_the_limit_it_is_kept_and_the_highest_score_goes_with_it():
-    (clip,) = Room(BARK, ("Speech", 4.0, 4.5, 0.02), ("Speech", 5.0, 5.5, 0.04)).end().clips
+    (clip,) = Room(BARK, ("Speech", 4.0, 4.5, 0.01), ("Speech", 5.0, 5.5, 0.014)).end().clips
     assert clip.never_label == "Speech"
-    assert clip.never_score == pytest.approx(0.04)
+    assert clip.never_score == pytest.approx(0.014)
 
 
 def test_all_scores_are_looked_at_and_not_only_those_that_are_written():

@@ -39,7 +39,7 @@ def day() -> dict[str, Any]:
     return msgspec.json.decode(finished.stdout)
 
 
-pytestmark = pytest.mark.timeout(900)  # it takes half a minute; a machine may be busy
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # it takes half a minute; a machine may be busy
 
 
 def test_every_kind_of_fault_came_and_had_its_effect(day):

@@ -6,11 +6,12 @@ Each is played in a quiet room, so that events can begin and end. Nothing here j
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.audio.file import FileSource
-from audiomon.audio.mono import MonoStream
+from audiomon.audio.mono import MonoStream, can_resample
 from audiomon.audio.source import Block, Source
 from audiomon.clock import SystemClock
 from audiomon.config import DecisionRules, Decisions, Document, decision_rules
@@ -202,54 +203,61 @@ def hear(
     rules = rules or decision_rules(manifest.labels, manifest.decisions, Decisions())
     played = play(sound.path, classifier, rules, hop_s)
     window_s = classifier.spec.window_s
-    active = _active(sound.path)
+    active, spec = _active(sound.path)
     return HeardSound(
         sound,
         played.duration_s,
         played.duration_s + 2 * ROOM_S,
         played.end_s,
         played.scores,
-        _counted(played, window_s, active),
+        _counted(played, window_s, active, spec),
         played.events,
         window_s,
-        float(active.argmax()) * _ACTIVITY_SPEC.hop_length / _ACTIVITY_SPEC.sample_rate,
+        float(active.argmax()) * spec.hop_length / spec.sample_rate,
     )
 
 
-def _active(path: Path) -> Bool:
-    """Say in which frames of `_ACTIVITY_SPEC` a recording holds its sound: shape (frames,)."""
-    power = FramePower(_ACTIVITY_SPEC)
+def _active(path: Path) -> tuple[Bool, LogMelSpec]:
+    """Say in which frames a recording holds its sound, shape (frames,), and what frames these are."""
     waiting = np.empty(0, dtype=np.float32)
     levels = []
     file = FileSource(path)
     try:
-        stream = MonoStream(file, _ACTIVITY_SPEC.sample_rate)
+        spec = _ACTIVITY_SPEC if can_resample() else _at_rate(file.sample_rate)
+        power = FramePower(spec)
+        stream = MonoStream(file, spec.sample_rate)
         while (stretch := stream.read(_SAMPLES_AT_ONCE)) is not None:
             waiting = np.concatenate([waiting, stretch.samples])
             levels.append(power.mean_square(power.frames(waiting)))
-            waiting = waiting[len(levels[-1]) * _ACTIVITY_SPEC.hop_length :]
+            waiting = waiting[len(levels[-1]) * spec.hop_length :]
     finally:
         file.close()
     mean_square = np.concatenate(levels)
-    return activity(mean_square) if len(mean_square) else np.ones(1, dtype=bool)
+    return activity(mean_square) if len(mean_square) else np.ones(1, dtype=bool), spec
 
 
-def _counted(played: Playback, window_s: float, active: Bool) -> Bool:
+def _at_rate(sample_rate: int) -> LogMelSpec:
+    """Return frames as long as those of `_ACTIVITY_SPEC`, of a recording that cannot be converted."""
+    ratio = sample_rate / _ACTIVITY_SPEC.sample_rate
+    n_fft, hop_length = (round(ratio * length) for length in (_ACTIVITY_SPEC.n_fft, _ACTIVITY_SPEC.hop_length))
+    return msgspec.structs.replace(_ACTIVITY_SPEC, sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length)
+
+
+def _counted(played: Playback, window_s: float, active: Bool, spec: LogMelSpec) -> Bool:
     """Choose the windows that lie within the recording and hold its sound, as training draws them.
 
     Args:
         played: windows and the recording's length.
         window_s: length of a window.
         active: frames with sound.
+        spec: of these frames.
     """
     end_s, duration_s = played.end_s, played.duration_s
     overlap = np.minimum(end_s, duration_s) - np.maximum(end_s - window_s, 0)
     inside = overlap >= min(_INSIDE * min(window_s, duration_s), overlap.max() - 1e-9)
-    middle_s = (np.arange(len(active)) * _ACTIVITY_SPEC.hop_length + _ACTIVITY_SPEC.n_fft / 2) / (
-        _ACTIVITY_SPEC.sample_rate
-    )
+    middle_s = (np.arange(len(active)) * spec.hop_length + spec.n_fft / 2) / spec.sample_rate
     until = np.concatenate([[0], np.cumsum(active)])
     held = until[np.searchsorted(middle_s, end_s)] - until[np.searchsorted(middle_s, end_s - window_s)]
-    frame_s = _ACTIVITY_SPEC.hop_length / _ACTIVITY_SPEC.sample_rate
+    frame_s = spec.hop_length / spec.sample_rate
     enough = min(round(ENOUGH * window_s / frame_s), int(held[inside].max()))
     return np.asarray(inside & (held >= enough))

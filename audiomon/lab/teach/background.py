@@ -15,8 +15,6 @@ Float32 = NDArray[np.float32]
 # From a room at night to beside the microphone.
 _PEAK_DBFS = (-50.0, -3.0)
 _SEED = 20
-# Raised when these sounds become others.
-GENERATION = 1
 # Part of the sounds that do not fill their window.
 _CUT = 0.4
 

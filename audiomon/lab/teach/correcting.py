@@ -8,7 +8,7 @@ is made.
 
 import shutil
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from audiomon.config import Decisions, decision_rules
 from audiomon.errors import InputError, ModelError, UserError
 from audiomon.lab.evaluate.hearing import unwritten
-from audiomon.lab.teach.embeddings import Ear, Embedded, embed_all
+from audiomon.lab.teach.embeddings import Ear, embed_all
 from audiomon.lab.teach.examples import Advance, Example, refuse_unusable
 from audiomon.lab.teach.fitting import heard_as
 from audiomon.lab.teach.fusing import Exceptional, Head, corrected, scoring_layer
@@ -215,12 +215,7 @@ def _examples(
     embedded, bad = embed_all(found, ear, count)
     usable = refuse_unusable(folder, found, embedded, bad, ear, skip_bad=skip_bad)
     sounds = _divided(folder, [sound for sound, _ in usable], split)
-    examples = [_example(sound, one, ear) for sound, (_, one) in zip(sounds, usable, strict=True)]
-    return examples, bad
-
-
-def _example(sound: Sound, one: Embedded, ear: Ear) -> Example:
-    return Example(sound, replace(one, heard=replace(one.heard, sound=sound)), ear.features(one.heard.scores))
+    return [Example.of(sound, one, ear) for sound, (_, one) in zip(sounds, usable, strict=True)], bad
 
 
 def _divided(folder: Path, sounds: list[Sound], split: Split) -> list[Sound]:

@@ -4,9 +4,12 @@ The interpreter that serves computes it. Nothing here decides what is learned fr
 """
 
 import dataclasses
+import functools
 import hashlib
+import inspect
 import io
 import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -19,12 +22,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from audiomon.audio.mono import can_resample
 from audiomon.config import DecisionRules, Decisions
 from audiomon.errors import AudiomonError, InputError
 from audiomon.features import whole_window
+from audiomon.lab.evaluate import hearing
 from audiomon.lab.evaluate.hearing import DEFAULT_HOP_S, HeardSound, hear, unwritten
-from audiomon.lab.teach.background import GENERATION, generated_sounds
+from audiomon.lab.teach import background
+from audiomon.lab.teach.background import generated_sounds
 from audiomon.lab.teach.fusing import Embedding, cut, features
+from audiomon.lab.train import activity
 from audiomon.lab.train.dataset import Sound
 from audiomon.lab.train.features import cache_folder
 from audiomon.models.classifier import Classifier
@@ -34,15 +41,17 @@ from audiomon.models.package import ModelPackage
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-# Raised when what is cached changes its meaning.
-_FORMAT = 1
 _BLOCK_S = 0.01
 _BLOCKS_AT_ONCE = 3000
 # What is quieter than any recording.
 _FLOOR = 1e-12
-# Below a sixteenth of the smallest step of 16 bits, nothing was recorded.
-_SILENT_PEAK = 2e-6
+# Within four steps of 16 bits, nothing was recorded but what the microphone adds: a constant, and its own last bits.
+_SILENT_RANGE = 4 / 32768
 _NO_EVENTS = DecisionRules(0.0, {})
+# Which windows count and what is generated is decided here: with another text, what is cached may be wrong.
+_DECIDING = (hearing, activity, background, sys.modules[__name__])
+# What computes the embeddings is asked instead, with a sound: no model's rate, so that it is converted if possible.
+_PROBE_RATE, _PROBE_S = 22_000, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +99,7 @@ class Ear:
         )
         content = cut(package.content, embedding)
         self.classifier: Classifier = unwritten(manifest, content)
-        self._key = [_FORMAT, hashlib.sha256(content).hexdigest(), manifest.input, self.classifier.interpreter.version]
+        self._network = [hashlib.sha256(content).hexdigest(), manifest.input, self.classifier.interpreter.version]
 
     def features(self, embeddings: Float32) -> Float32:
         """Return what a head reads; see `audiomon.lab.teach.fusing.features`."""
@@ -103,7 +112,7 @@ class Ear:
             count: how many sounds.
             progress: called with 1 after each.
         """
-        path = self._cached([GENERATION, count])
+        path = self._cached([count])
         try:
             found = np.load(path)
         except (OSError, ValueError, EOFError):
@@ -120,8 +129,24 @@ class Ear:
         return np.asarray(found, dtype=np.float32)
 
     def _cached(self, key: list[Any]) -> Path:
-        digest = hashlib.blake2b(msgspec.json.encode([*self._key, *key]), digest_size=16).hexdigest()
-        return cache_folder() / "embeddings" / f"{digest}.npz"
+        whole = msgspec.json.encode([*self._network, self._probed, *key])
+        return cache_folder() / "embeddings" / f"{hashlib.blake2b(whole, digest_size=16).hexdigest()}.npz"
+
+    @functools.cached_property
+    def _probed(self) -> str:
+        """Digest of the code that decides, and of what the code that computes makes of a known sound."""
+        digest = hashlib.blake2b(digest_size=16)
+        for module in _DECIDING:
+            digest.update(inspect.getsource(module).encode())
+        rate = _PROBE_RATE if can_resample() else self.classifier.spec.sample_rate
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "probe.wav"
+            noise = 0.1 * np.random.default_rng(6).standard_normal(round(rate * _PROBE_S))
+            soundfile.write(path, noise, rate, subtype="PCM_16")
+            for name, value in _fields(self._embed(Sound(path, path.name, ""), DEFAULT_HOP_S)).items():
+                digest.update(name.encode())
+                digest.update(np.asarray(value).tobytes())
+        return digest.hexdigest()
 
     def embedded(self, sound: Sound, hop_s: float = DEFAULT_HOP_S) -> Embedded:
         """Play a recording, or find it in the cache.
@@ -134,11 +159,14 @@ class Ear:
         path = self._cached([str(sound.path.resolve()), status.st_size, status.st_mtime_ns, hop_s])
         found = _load(path, sound)
         if found is None:
-            heard = hear(sound, self.classifier, _NO_EVENTS, hop_s)
-            measured = _measure(sound.path)
-            found = Embedded(heard, measured.levels(heard), measured.digest, measured.sample_rate, measured.silent)
+            found = self._embed(sound, hop_s)
             _save(path, found)
         return found
+
+    def _embed(self, sound: Sound, hop_s: float) -> Embedded:
+        heard = hear(sound, self.classifier, _NO_EVENTS, hop_s)
+        measured = _measure(sound.path)
+        return Embedded(heard, measured.levels(heard), measured.digest, measured.sample_rate, measured.silent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,37 +187,36 @@ class _Measured:
 def _measure(path: Path) -> _Measured:
     digest = hashlib.blake2b(digest_size=16)
     powers = [np.zeros(1)]
-    peak = 0.0
+    lowest, highest = np.inf, -np.inf
     try:
         with soundfile.SoundFile(path) as file:
             size = max(1, round(file.samplerate * _BLOCK_S))
             while len(samples := file.read(size * _BLOCKS_AT_ONCE, dtype="float32", always_2d=True)):
                 mono = samples.mean(axis=1)
                 digest.update(mono.tobytes())
-                peak = max(peak, float(np.abs(mono).max()))
+                lowest, highest = min(lowest, float(mono.min())), max(highest, float(mono.max()))
                 whole = np.pad(np.square(mono, dtype=np.float64), (0, -len(mono) % size))
                 powers.append(whole.reshape(-1, size).mean(axis=1))
             rate = int(file.samplerate)
     except soundfile.SoundFileError as error:
         raise InputError(f"{path}: {error}") from None
-    return _Measured(np.cumsum(np.concatenate(powers)), digest.hexdigest(), rate, peak <= _SILENT_PEAK)
+    return _Measured(np.cumsum(np.concatenate(powers)), digest.hexdigest(), rate, highest - lowest <= _SILENT_RANGE)
 
 
-def _save(path: Path, embedded: Embedded) -> None:
+def _fields(embedded: Embedded) -> dict[str, Any]:
+    """Return all that is cached, by name."""
     heard = {
-        field.name: getattr(embedded.heard, field.name)
+        f"heard_{field.name}": getattr(embedded.heard, field.name)
         for field in dataclasses.fields(HeardSound)
         if field.name not in ("sound", "events")
     }
+    own = {field.name: getattr(embedded, field.name) for field in dataclasses.fields(Embedded) if field.name != "heard"}
+    return own | heard
+
+
+def _save(path: Path, embedded: Embedded) -> None:
     content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        level_db=embedded.level_db,
-        digest=embedded.digest,
-        sample_rate=embedded.sample_rate,
-        silent=embedded.silent,
-        **{f"heard_{name}": value for name, value in heard.items()},
-    )
+    np.savez_compressed(content, **_fields(embedded))
     _write(path, content.getvalue())
 
 
@@ -207,7 +234,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _load(path: Path, sound: Sound) -> Embedded | None:
-    """Read what is cached; None if nothing is, or it is damaged or of an older kind."""
+    """Read what is cached; None if nothing is, or it is damaged."""
     try:
         with np.load(path) as stored:
             kept: dict[str, Any] = {name: stored[name] if stored[name].ndim else stored[name].item() for name in stored}

@@ -43,7 +43,7 @@ _QUIET_BELOW_DB = 35.0
 _LOWEST_RATE = 0.7
 # A day of background says no more than an hour, and takes the memory of a Pi.
 _MAX_BACKGROUND_WINDOWS = 4000
-_MAX_REASONS = 8
+_MAX_REASONS = 3
 # Rules for `divide`: all in one fold, to learn the groups; and each clip a group, with what was cut out of it.
 _ONE_FOLD = "^"
 _BY_CLIP = r"([^/]+?)(?:-at-\d+\.\ds-taken-for-[^/]+)?\.[^./]+$"
@@ -62,6 +62,12 @@ class Example:
     sound: Sound
     embedded: Embedded
     features: Float32
+
+    @classmethod
+    def of(cls, sound: Sound, embedded: Embedded, ear: Ear) -> "Example":
+        """Return an embedded recording under the label and the fold that it has now."""
+        heard = replace(embedded.heard, sound=sound)
+        return cls(sound, replace(embedded, heard=heard), ear.features(heard.scores))
 
     @property
     def of_interest(self) -> Bool:
@@ -186,21 +192,26 @@ def prepare(
     sounds = [sound for sound, _ in usable]
     _check_classes(folder, sounds)
     sounds, split, one_session = _divided(folder, sounds, split)
-    examples = tuple(
-        Example(sound, replace(one, heard=replace(one.heard, sound=sound)), ear.features(one.heard.scores))
-        for sound, (_, one) in zip(sounds, usable, strict=True)
-    )
-    heard, unreadable = embed_all(others, ear, count)
-    if unreadable and not skip_bad:
-        raise InputError(_refusal(background or folder, unreadable))
+    examples = tuple(Example.of(sound, one, ear) for sound, (_, one) in zip(sounds, usable, strict=True))
+    heard, unusable = embed_all(others, ear, count)
+    own = {one.embedded.digest: one.sound.path for one in examples}
+    for sound, one in zip(others, heard, strict=True):
+        if one is None:
+            continue
+        same = f"{sound.path}: is {own[one.digest]}, which has a class" if one.digest in own else ""
+        if reason := _unusable(sound, one, ear) or same:
+            unusable[sound.name] = reason
+    if unusable and not skip_bad:
+        raise InputError(_refusal(background or folder, unusable))
+    recorded = [one for sound, one in zip(others, heard, strict=True) if one and sound.name not in unusable]
     labels = tuple(sorted({sound.label for sound in sounds} | {BACKGROUND}))
     return Examples(
         folder,
         labels,
         examples,
-        background_features(ear, generated, count, [one for one in heard if one]),
-        sum(one is not None for one in heard),
-        bad | unreadable,
+        background_features(ear, generated, count, recorded),
+        len(recorded),
+        bad | unusable,
         division_digest(sounds),
         split,
         one_session,
@@ -226,11 +237,13 @@ def refuse_unusable(
     for sound, one in zip(found, embedded, strict=True):
         if one is not None and (reason := _unusable(sound, one, ear)):
             bad[sound.name] = reason
-    _refuse_silence(folder, found, embedded)
+    _refuse_useless(folder, found, embedded, ear)
     usable = [(sound, one) for sound, one in zip(found, embedded, strict=True) if one and sound.name not in bad]
     bad |= _duplicates(usable)
     if bad and not skip_bad:
         raise InputError(_refusal(folder, bad))
+    if not usable:
+        raise InputError(f"{folder}: none of {len(found)} recordings can be used: {next(iter(bad.values()))}")
     return [(sound, one) for sound, one in usable if sound.name not in bad]
 
 
@@ -238,9 +251,13 @@ def _check_classes(folder: Path, sounds: list[Sound]) -> None:
     counts = Counter(sound.label for sound in sounds)
     if len(counts) < 2:
         only = next(iter(counts))
+        more = (
+            f", or {BACKGROUND!r} with what is usually heard (audiomon record {BACKGROUND} --seconds 60)"
+            if only != BACKGROUND
+            else ""
+        )
         raise InputError(
-            f"{folder}: has one class, {only!r}; a head tells at least two apart: add a folder of another sound, or "
-            f"{BACKGROUND!r} with what is usually heard (audiomon record {BACKGROUND} --seconds 60)"
+            f"{folder}: has one class, {only!r}; a head tells at least two apart: add a folder of another sound{more}"
         )
     small = [
         f"{folder / label} ({count})"
@@ -259,7 +276,7 @@ def _unusable(sound: Sound, one: Embedded, ear: Ear) -> str:
     spec = ear.classifier.spec
     if one.silent:
         return f"{sound.path}: is silent"
-    if one.sample_rate < _LOWEST_RATE * spec.sample_rate:
+    if _is_low(one, ear):
         return (
             f"{sound.path}: was recorded at {one.sample_rate} Hz, and the network reads {spec.sample_rate} Hz: what it "
             f"hears live has a band that this recording lacks"
@@ -269,13 +286,24 @@ def _unusable(sound: Sound, one: Embedded, ear: Ear) -> str:
     return ""
 
 
-def _refuse_silence(folder: Path, sounds: list[Sound], embedded: list[Embedded | None]) -> None:
+def _refuse_useless(folder: Path, sounds: list[Sound], embedded: list[Embedded | None], ear: Ear) -> None:
+    """Refuse a class of which no recording can be used, for one and the same reason."""
+    spec = ear.classifier.spec
     for label in sorted({sound.label for sound in sounds}):
-        own = [one for sound, one in zip(sounds, embedded, strict=True) if sound.label == label]
-        if all(one is not None and one.silent for one in own):
-            raise InputError(
-                f"{folder / label}: all {len(own)} recordings are silent; `audiomon devices` lists the microphones"
-            )
+        own = [one for sound, one in zip(sounds, embedded, strict=True) if sound.label == label and one is not None]
+        reason = ""
+        if all(one.silent for one in own):
+            reason = "are silent; `audiomon devices` lists the microphones"
+        elif all(_is_low(one, ear) for one in own):
+            reason = f"have a sample rate too low for the network, which reads {spec.sample_rate} Hz: record them again"
+        elif all(one.heard.duration_s < spec.window_s for one in own):
+            reason = f"are shorter than one window ({spec.window_s:.2f} s): record longer ones"
+        if own and reason:
+            raise InputError(f"{folder / label}: all {len(own)} recordings {reason}")
+
+
+def _is_low(one: Embedded, ear: Ear) -> bool:
+    return one.sample_rate < _LOWEST_RATE * ear.classifier.spec.sample_rate
 
 
 def _duplicates(usable: list[tuple[Sound, Embedded]]) -> dict[str, str]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError, UserError
-from audiomon.lab.teach.graph import Graph, GraphTensor, NewOperator, NewTensor
+from audiomon.lab.teach.graph import Graph, NewOperator, NewTensor
+from audiomon.models.importing.tflite_file import TfliteTensor
 
 Float32 = NDArray[np.float32]
 
@@ -293,7 +294,7 @@ def _scores(graph: Graph, output: str | int | None) -> int:
     raise ModelError(f"has no output {output!r}")
 
 
-def _named(graph: Graph, name: str) -> GraphTensor:
+def _named(graph: Graph, name: str) -> TfliteTensor:
     candidates = [tensor for tensor in graph.tensors if tensor.number in graph.made_by and _fits(tensor)]
     for tensor in candidates:
         if tensor.name == name:
@@ -303,12 +304,12 @@ def _named(graph: Graph, name: str) -> GraphTensor:
     raise UserError(f"has no tensor {name!r} that could be an embedding; it has {there or 'none'}")
 
 
-def _fits(tensor: GraphTensor) -> bool:
+def _fits(tensor: TfliteTensor) -> bool:
     stored = tensor.dtype == "float32" or (tensor.dtype in _LEAST_STORED and tensor.scale > 0)
     return stored and MIN_EMBEDDING <= tensor.size <= _MAX_EMBEDDING and max(tensor.shape) == tensor.size
 
 
-def _embedding(graph: Graph, tensor: GraphTensor) -> Embedding:
+def _embedding(graph: Graph, tensor: TfliteTensor) -> Embedding:
     quantised = tensor.dtype != "float32"
     if quantised and (tensor.dtype not in _LEAST_STORED or tensor.scale <= 0):
         raise ModelError(f"has an embedding of {tensor.dtype}, which cannot be built on")
@@ -320,7 +321,7 @@ def _embedding(graph: Graph, tensor: GraphTensor) -> Embedding:
     return Embedding(tensor.number, tensor.name, tensor.size, _never_negative(graph, tensor), quantised)
 
 
-def _never_negative(graph: Graph, tensor: GraphTensor) -> bool:
+def _never_negative(graph: Graph, tensor: TfliteTensor) -> bool:
     if tensor.dtype != "float32" and tensor.zero_point == _LEAST_STORED.get(tensor.dtype):
         return True
     while (maker := graph.made_by.get(tensor.number)) is not None:

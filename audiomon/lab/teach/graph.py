@@ -1,10 +1,8 @@
 """A .tflite file's graph, rewritten: cut at a tensor, and continued with operators of our own.
 
-By TFLite's published schema, through the `tflite` package. What no longer leads to the output (operators, tensors,
-weights, metadata) is left out. Nothing here runs a model.
+What no longer leads to the output (operators, tensors, weights, metadata) is left out. Nothing here runs a model.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,57 +13,10 @@ import tflite
 from numpy.typing import NDArray
 
 from audiomon.errors import ModelError
+from audiomon.models.importing.tflite_file import builtin_options, damage_refused, read_tflite
 
-# What a damaged file makes of the flatbuffers library, which verifies nothing.
-_DAMAGES = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
 # What the runtimes ask of the address of weights.
 _ALIGNED_BYTES = 16
-_KINDS = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-_TYPES = {value: name.lower() for name, value in vars(tflite.TensorType).items() if isinstance(value, int)}
-_OPTIONS = {value: name for name, value in vars(tflite.BuiltinOptions).items() if isinstance(value, int)}
-
-
-@dataclass(frozen=True, slots=True)
-class GraphTensor:
-    """A tensor of the file.
-
-    Attributes:
-        number: in the file.
-        name: as the file has it.
-        shape: with the batch dimension.
-        dtype: ``float32``, ``int8`` …
-        scale: of a quantised tensor: real = scale · (stored - zero_point); 0 when it is not quantised.
-        zero_point: see scale.
-    """
-
-    number: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float
-    zero_point: int
-
-    @property
-    def size(self) -> int:
-        """Elements in all."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-
-@dataclass(frozen=True, slots=True)
-class GraphOperator:
-    """An operator of the file.
-
-    Attributes:
-        kind: ``CONV_2D``.
-        inputs: numbers of tensors; -1 for one that is left out.
-        outputs: numbers of tensors.
-        activation: fused into it: ``RELU``, or ``NONE``.
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    activation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +54,32 @@ class NewOperator:
 
 
 class Graph:
-    """A .tflite file, taken apart.
+    """The graph of a .tflite file that has one.
 
     Args:
         content: of the file.
 
+    Attributes:
+        tensors: by number.
+        operators: in the order in which they run.
+        inputs: numbers of tensors.
+        outputs: numbers of tensors.
+        made_by: by number of a tensor, the number of the operator that makes it.
+
     Raises:
-        ModelError: it is none, is damaged, or has parts that cannot be carried over.
+        ModelError: it is no such file, or is damaged.
     """
 
     def __init__(self, content: bytes) -> None:
-        if content[4:8] != b"TFL3":
-            raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
+        file = read_tflite(content)
+        if file.graphs != 1:
+            raise ModelError(f"has {file.graphs} graphs; only a model of one can be built on")
+        self._root = file.root
         self._size = len(content)
-        self._read(lambda: self._open(content))
-
-    def _open(self, content: bytes) -> None:
-        self._model = tflite.Model.GetRootAs(content, 0)
-        if self._model.SubgraphsLength() != 1:
-            raise ModelError(f"has {self._model.SubgraphsLength()} graphs; only a model of one can be built on")
-        self._graph = self._model.Subgraphs(0)
-        self.tensors = tuple(self._tensor(number) for number in range(self._graph.TensorsLength()))
-        self.operators = tuple(self._operator(number) for number in range(self._graph.OperatorsLength()))
-        self.inputs = tuple(int(number) for number in self._graph.InputsAsNumpy())
-        self.outputs = tuple(int(number) for number in self._graph.OutputsAsNumpy())
+        self.tensors = file.tensors
+        self.operators = file.operators
+        self.inputs = file.inputs
+        self.outputs = file.outputs
         self.made_by = {tensor: number for number, one in enumerate(self.operators) for tensor in one.outputs}
 
     def constant(self, number: int) -> NDArray[np.float32] | None:
@@ -135,16 +88,14 @@ class Graph:
         Raises:
             ModelError: the file is damaged.
         """
-
-        def values() -> NDArray[np.float32] | None:
-            data = self._model.Buffers(self._graph.Tensors(number).Buffer())
-            if data.DataIsNone() or data.DataLength() != 4 * tensor.size:
+        tensor = self.tensors[number]
+        if tensor.dtype != "float32" or not tensor.constant:
+            return None
+        with damage_refused():
+            data = self._root.Buffers(self._root.Subgraphs(0).Tensors(number).Buffer())
+            if data.DataLength() != 4 * tensor.size:
                 return None
             return np.frombuffer(data.DataAsNumpy().tobytes(), dtype="<f4").reshape(tensor.shape)
-
-        tensor = self.tensors[number]
-        found: NDArray[np.float32] | None = self._read(values) if tensor.dtype == "float32" else None
-        return found
 
     def continued(
         self, last: int, tensors: Sequence[NewTensor], operators: Sequence[NewOperator], output: int
@@ -164,14 +115,8 @@ class Graph:
             ModelError: the file has parts that cannot be carried over, or is damaged.
         """
         kept = self._leading_to(last)
-        written: bytes = self._read(lambda: _Writer(self._model, self._size).written(kept, tensors, operators, output))
-        return written
-
-    def _read(self, reading: Callable[[], Any]) -> Any:
-        try:
-            return reading()
-        except _DAMAGES:
-            raise ModelError("is damaged: what it says of its own contents does not fit its size") from None
+        with damage_refused():
+            return _Writer(self._root, self._size).written(kept, tensors, operators, output)
 
     def _leading_to(self, last: int) -> list[int]:
         """Return the operators that a tensor depends on, in the order in which they run."""
@@ -183,33 +128,6 @@ class Graph:
                 kept.add(number)
                 waiting += self.operators[number].inputs
         return sorted(kept)
-
-    def _tensor(self, number: int) -> GraphTensor:
-        tensor = self._graph.Tensors(number)
-        quantization = tensor.Quantization()
-        scaled = quantization is not None and quantization.ScaleLength() == 1
-        return GraphTensor(
-            number,
-            (tensor.Name() or b"").decode(errors="replace"),
-            tuple(int(size) for size in _array(tensor.ShapeAsNumpy())),
-            _TYPES.get(tensor.Type(), f"type {tensor.Type()}"),
-            float(quantization.Scale(0)) if scaled else 0.0,
-            int(quantization.ZeroPoint(0)) if scaled and quantization.ZeroPointLength() else 0,
-        )
-
-    def _operator(self, number: int) -> GraphOperator:
-        operator = self._graph.Operators(number)
-        code = self._model.OperatorCodes(operator.OpcodeIndex())
-        kind = _KINDS.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "unknown")
-        options = _options(operator)
-        fused = getattr(options, "FusedActivationFunction", None)
-        names = {value: name for name, value in vars(tflite.ActivationFunctionType).items() if isinstance(value, int)}
-        return GraphOperator(
-            kind,
-            tuple(int(tensor) for tensor in _array(operator.InputsAsNumpy())),
-            tuple(int(tensor) for tensor in _array(operator.OutputsAsNumpy())),
-            names.get(fused(), "NONE") if fused else "NONE",
-        )
 
 
 class _Writer:
@@ -296,7 +214,7 @@ class _Writer:
         operator = self._graph.Operators(number)
         if operator.BuiltinOptions2() is not None or operator.LargeCustomOptionsSize():
             raise ModelError("has operators of a kind that cannot be carried over; it cannot be built on")
-        options = _options(operator)
+        options = builtin_options(operator)
         written = None if options is None else self._copied(type(options).__name__, options)
         code = self._model.OperatorCodes(operator.OpcodeIndex())
         return self._copied(
@@ -387,17 +305,6 @@ class _Writer:
 def _fields(name: str) -> list[str]:
     prefix = f"{name}Add"
     return [function.removeprefix(prefix) for function in dir(tflite) if function.startswith(prefix)]
-
-
-def _options(operator: Any) -> Any:
-    """Return an operator's table of options; None if it has none."""
-    table = operator.BuiltinOptions()
-    kind = _OPTIONS.get(operator.BuiltinOptionsType(), "NONE")
-    if table is None or kind == "NONE":
-        return None
-    options = getattr(tflite, kind)()
-    options.Init(table.Bytes, table.Pos)
-    return options
 
 
 def _array(numbers: Any) -> Any:

@@ -4,6 +4,8 @@ Training draws its windows by it, and evaluation counts its windows by it: one n
 and never changes a frame (`augmentation` does) or draws one (`drawing` does).
 """
 
+import functools
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +41,8 @@ class FramePower:
 
     def __init__(self, spec: LogMelSpec) -> None:
         self.spec = spec
-        self._log_mel = LogMel(msgspec.structs.replace(spec, log="none", ref=1.0, top_db=None, normalization=None))
-        # Undo what makes narrow bands count more, weigh each as an ear does (or wind and handling noise are what a
-        # microphone hears most of), then scale: white noise of mean square 1 has power 1.
-        bank = mel_filter_bank(spec)
-        centres_hz = bank @ np.fft.rfftfreq(spec.n_fft, 1 / spec.sample_rate) / np.maximum(bank.sum(axis=1), 1e-12)
-        weights = a_weighting(centres_hz) / np.maximum(bank.max(axis=1), 1e-12)
-        noise = np.random.default_rng(0).standard_normal(spec.sample_rate * 20).astype(np.float32)
-        self._weights = (weights / float(self.frames(noise).mean(axis=0) @ weights)).astype(np.float32)
+        self._log_mel = _log_mel(spec)
+        self._weights = _weights(spec)
 
     def frames(self, samples: Float32) -> Float32:
         """Return the mel powers of every whole frame: float32, shape (count, n_mels)."""
@@ -55,6 +51,24 @@ class FramePower:
     def mean_square(self, frames: Float32) -> Float32:
         """Return each frame's A-weighted mean square: float32, shape (count,); white noise of RMS 1 has 1."""
         return np.asarray(frames @ self._weights, dtype=np.float32)
+
+
+def _log_mel(spec: LogMelSpec) -> LogMel:
+    return LogMel(msgspec.structs.replace(spec, log="none", ref=1.0, top_db=None, normalization=None))
+
+
+@functools.cache  # twenty seconds of noise cost more than most recordings
+def _weights(spec: LogMelSpec) -> Float32:
+    """Return what each band's power counts: shape (n_mels,)."""
+    # Undo what makes narrow bands count more, weigh each as an ear does (or wind and handling noise are what a
+    # microphone hears most of), then scale: white noise of mean square 1 has power 1.
+    bank = mel_filter_bank(spec)
+    centres_hz = bank @ np.fft.rfftfreq(spec.n_fft, 1 / spec.sample_rate) / np.maximum(bank.sum(axis=1), 1e-12)
+    weights = a_weighting(centres_hz) / np.maximum(bank.max(axis=1), 1e-12)
+    noise = np.random.default_rng(0).standard_normal(spec.sample_rate * 20).astype(np.float32)
+    scaled = (weights / float(_log_mel(spec).frames(noise).mean(axis=0) @ weights)).astype(np.float32)
+    scaled.flags.writeable = False
+    return np.asarray(scaled)
 
 
 def activity(mean_square: Float32) -> Bool:

@@ -18,6 +18,8 @@ from msgspec import Meta
 
 from audiomon.audio.folder import audio_files
 from audiomon.errors import InputError, UserError
+from audiomon.foreign import shown
+from audiomon.models.manifest import MAX_LABEL_CHARS
 
 SPLIT_TABLE = "split.csv"
 # Words of a split table that are no folds.
@@ -80,7 +82,8 @@ def find_sounds(folder: Path) -> list[Sound]:
     """List a data set's recordings, by class and name.
 
     Raises:
-        InputError: there is no such folder, or nothing in it; or recordings lie outside the class folders.
+        InputError: there is no such folder, or nothing in it; recordings lie outside the class folders; or a folder's
+            name cannot be a label.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a data set is a folder with a folder of recordings for each class")
@@ -93,6 +96,11 @@ def find_sounds(folder: Path) -> list[Sound]:
             files = audio_files(place)
         except InputError:
             continue  # pictures, notes
+        if not place.name.isprintable() or len(place.name) > MAX_LABEL_CHARS:
+            raise InputError(
+                f"{folder}: the folder '{shown(place.name)}' names no label: that is plain text of at most "
+                f"{MAX_LABEL_CHARS} characters"
+            )
         sounds += [Sound(path, str(path.relative_to(folder)), place.name) for path in files]
     if not sounds:
         raise InputError(f"{folder}: holds no audio (WAV, FLAC, Ogg, MP3 …) in its folders")

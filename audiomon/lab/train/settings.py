@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from audiomon.config import Decisions, convert
+from audiomon.config import Decisions, convert, decision_rules
 from audiomon.errors import FieldError, UserError
 from audiomon.features import LogMelSpec, Normalization
 
@@ -84,8 +84,12 @@ def with_features(spec: LogMelSpec, features: Mapping[str, Any]) -> LogMelSpec:
         raise UserError(f"--feature {error}") from None
 
 
-def with_decisions(options: Iterable[str]) -> Decisions:
+def with_decisions(options: Iterable[str], defaults: Decisions) -> Decisions:
     """Read ``--decision`` options.
+
+    Args:
+        options: ``KEY=NUMBER`` each.
+        defaults: what holds where they say nothing.
 
     Raises:
         UserError: one is not ``KEY=NUMBER``, or a value cannot be.
@@ -98,6 +102,8 @@ def with_decisions(options: Iterable[str]) -> Decisions:
         except ValueError:
             raise UserError(f"--decision {option}: must be KEY=NUMBER, as in on=0.8") from None
     try:
-        return convert(given, Decisions)
+        decisions = convert(given, Decisions)
+        decision_rules(("every label",), defaults, decisions)
     except FieldError as error:
         raise UserError(f"--decision {error}") from None
+    return decisions

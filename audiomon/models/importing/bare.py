@@ -1,27 +1,9 @@
-"""What a bare .tflite file says of itself: tensors, operators, and the metadata in it. Reads; never runs the model.
+"""What a bare .tflite file says of itself, as far as a manifest depends on it. Reads; never runs the model."""
 
-By the published schema of TFLite, through the `tflite` package; nothing here is needed once a package has been made.
-"""
-
-import struct
 from dataclasses import dataclass
-from typing import Any
 
-from audiomon.errors import ModelError, UserError
-from audiomon.extras import install_extra
+from audiomon.models.importing.tflite_file import TfliteFile, TfliteTensor, read_tflite
 
-try:
-    import tflite
-except ImportError:
-    raise UserError(
-        f"reading a model file needs the packages tflite and flatbuffers: {install_extra('import')}"
-    ) from None
-
-# What a damaged file makes of the flatbuffers library, which verifies nothing.
-_DAMAGES = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
-# Far more than any model has; a damaged length says billions.
-_MAX_ITEMS = 100_000
-_METADATA = "TFLITE_METADATA"
 # Operators that change how scores are stored, but not what they are.
 _REPACKING = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
 # Custom operators that TFLite's runtimes bring along all the same.
@@ -79,80 +61,27 @@ def read_bare(content: bytes) -> BareModel:
     Raises:
         ModelError: it is none, or it is damaged.
     """
-    if content[4:8] != b"TFL3":
-        raise ModelError("is not a TFLite model (its identifier TFL3 is missing)")
-    try:
-        return _read(tflite.Model.GetRootAs(content, 0))
-    except _DAMAGES:
-        raise ModelError("is damaged: what it says of its own contents does not fit its size") from None
-
-
-def _read(model: Any) -> BareModel:
-    graph = model.Subgraphs(0)
-    codes = [_code(model.OperatorCodes(index)) for index in _each(model.OperatorCodesLength())]
-    makers = _makers(graph, [name for name, _ in codes])
-    types = _names(tflite.TensorType)
-    stored = {types.get(graph.Tensors(index).Type(), "") for index in _each(graph.TensorsLength())}
+    file = read_tflite(content)
+    makers = _makers(file)
     return BareModel(
-        tuple(_tensor(graph, graph.Inputs(index), types, {}) for index in _each(graph.InputsLength())),
-        tuple(_tensor(graph, graph.Outputs(index), types, makers) for index in _each(graph.OutputsLength())),
-        tuple(name for name, custom in codes if custom and name not in _KNOWN_CUSTOM),
-        bool(stored & {"INT8", "UINT8"}),
-        _metadata(model),
+        tuple(_tensor(file.tensors[number], "") for number in file.inputs),
+        tuple(_tensor(file.tensors[number], makers.get(number, "")) for number in file.outputs),
+        tuple(name for name in file.custom if name not in _KNOWN_CUSTOM),
+        any(tensor.dtype in ("int8", "uint8") for tensor in file.tensors),
+        file.metadata,
     )
 
 
-def _code(code: Any) -> tuple[str, bool]:
-    """Return an operator's name, and whether it is a custom one."""
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    if number == tflite.BuiltinOperator.CUSTOM:
-        return _text(code.CustomCode()), True
-    return _names(tflite.BuiltinOperator).get(number, f"operator {number}"), False
-
-
-def _makers(graph: Any, kinds: list[str]) -> dict[int, str]:
-    """Return, by tensor, the operator that makes its values."""
+def _makers(file: TfliteFile) -> dict[int, str]:
+    """Return, by tensor, the kind of the operator that makes its values."""
     makers: dict[int, str] = {}
-    for index in _each(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        kind = kinds[operator.OpcodeIndex()]
-        if kind in _REPACKING:
-            kind = makers.get(operator.Inputs(0), kind)
-        makers.update((operator.Outputs(position), kind) for position in _each(operator.OutputsLength()))
+    for operator in file.operators:
+        kind = operator.kind
+        if kind in _REPACKING and operator.inputs:
+            kind = makers.get(operator.inputs[0], kind)
+        makers.update((output, kind) for output in operator.outputs)
     return makers
 
 
-def _tensor(graph: Any, index: int, types: dict[int, str], makers: dict[int, str]) -> BareTensor:
-    tensor = graph.Tensors(index)
-    shape = [tensor.Shape(axis) for axis in _each(tensor.ShapeLength())]
-    signature = [tensor.ShapeSignature(axis) for axis in _each(tensor.ShapeSignatureLength())]
-    quantization = tensor.Quantization()
-    return BareTensor(
-        _text(tensor.Name()),
-        tuple(int(size) for size in signature or shape),
-        types.get(tensor.Type(), f"type {tensor.Type()}").lower(),
-        quantization is not None and quantization.ScaleLength() > 0,
-        makers.get(index, ""),
-    )
-
-
-def _metadata(model: Any) -> bytes | None:
-    for index in _each(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if _text(entry.Name()) == _METADATA:
-            return bytes(model.Buffers(entry.Buffer()).DataAsNumpy())
-    return None
-
-
-def _each(length: int) -> range:
-    if length > _MAX_ITEMS:
-        raise ValueError(length)
-    return range(length)
-
-
-def _names(constants: Any) -> dict[int, str]:
-    return {value: name for name, value in vars(constants).items() if isinstance(value, int)}
-
-
-def _text(text: bytes | None) -> str:
-    return (text or b"").decode(errors="replace")
+def _tensor(tensor: TfliteTensor, made_by: str) -> BareTensor:
+    return BareTensor(tensor.name, tensor.signature, tensor.dtype, tensor.quantised, made_by)

@@ -16,6 +16,7 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 from audiomon.errors import ModelError
+from audiomon.models.importing.tflite_file import damage_refused
 
 IDENTIFIER = b"M001"
 # Members of the schema's unions and enumerations.
@@ -24,7 +25,6 @@ _NORMALIZATION, _SCORE_CALIBRATION, _SCORE_THRESHOLDING = 1, 2, 3
 _AXIS_LABELS, _AXIS_SCORE_CALIBRATION = 2, 4
 _TRANSFORMS: tuple[Literal["identity", "log", "inverse-logistic"], ...] = ("identity", "log", "inverse-logistic")
 
-_DAMAGES = (struct.error, IndexError, ValueError, TypeError, OverflowError, AssertionError)
 _MAX_ITEMS = 10_000
 _MAX_FILE_BYTES = 1 << 20
 
@@ -87,7 +87,7 @@ def read_embedded(metadata: bytes) -> Embedded:
     """
     if metadata[4:8] != IDENTIFIER:
         raise ModelError(f"its metadata is damaged (the identifier {IDENTIFIER.decode()} is missing)")
-    try:
+    with damage_refused("its metadata"):
         root = _Fields(metadata, Table(metadata, struct.unpack_from("<I", metadata)[0]))
         graph = next(iter(root.tables(3)), None)
         return Embedded(
@@ -98,8 +98,6 @@ def read_embedded(metadata: bytes) -> Embedded:
             tuple(_note(tensor) for tensor in graph.tables(2)) if graph else (),
             tuple(_note(tensor) for tensor in graph.tables(3)) if graph else (),
         )
-    except _DAMAGES:
-        raise ModelError("its metadata is damaged: what it says of its own contents does not fit its size") from None
 
 
 def embedded_file(content: bytes, name: str) -> bytes:

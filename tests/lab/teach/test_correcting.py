@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -11,55 +10,13 @@ from audiomon.config import Decisions, decision_rules
 from audiomon.errors import InputError, UserError
 from audiomon.lab.evaluate.hearing import hear, unwritten
 from audiomon.lab.teach.correcting import Correction, correct, figures, open_correctable, write_corrected
-from audiomon.lab.teach.teaching import Base, Words, open_base, settings_for, teach, write_taught
+from audiomon.lab.teach.teaching import Base
 from audiomon.lab.train.dataset import Sound, Split
 from audiomon.models.package import read_package
-from tests.lab.teach.clips import RATE, hiss, hum, write
+from tests.lab.teach.clips import WORDS, baby, blender, hiss, hum, recordings, write
 
 pytest.importorskip("sklearn", reason="needs the teach extra")
-
-WORDS = Words("audiomon train recordings -o models/home2 --from home", "Hears babies.", "CC0", "")
-
-
-def baby(seconds: float, number: int) -> np.ndarray:
-    """Cries: a harmonic tone that rises and falls, again and again."""
-    at = np.arange(int(seconds * RATE)) / RATE
-    pitch = (420 + 6 * number) * (1 + 0.12 * np.sin(2 * np.pi * 1.1 * at + number))
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    voice = sum(np.sin(n * phase) / n for n in range(1, 9))
-    return 0.1 * voice + 0.001 * hiss(seconds, number)
-
-
-def blender(seconds: float, number: int) -> np.ndarray:
-    """A motor: a harmonic tone that flutters, and some noise."""
-    at = np.arange(int(seconds * RATE)) / RATE
-    pitch = (300 + number) * (1 + 0.02 * np.sin(2 * np.pi * 9 * at))
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    tones = sum(np.sin(n * phase + n) / n for n in range(1, 14))
-    return 0.08 * tones + 0.02 * hiss(seconds, 100 + number)
-
-
-def clips(folder: Path, numbers: range, **sounds) -> Path:
-    for label, make in sounds.items():
-        for number in numbers:
-            write(folder / label / f"2026010{1 + number % 5}-120000-{number:03}.wav", make(1.5, number))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, models) -> Path:
-    """A model that has never heard a blender."""
-    folder = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setenv("AUDIOMON_MODELS", str(models))
-        base = open_base("tiny")
-        settings = settings_for(base, many=False, decisions=Decisions(on=0.6))
-        settings = msgspec.structs.replace(settings, generated=11, strength=1000.0)
-        recordings = clips(folder / "recordings", range(0, 16, 2), baby_cry=baby, hum=hum, background=hiss)
-        taught = teach(base, recordings, Split(), settings, lambda *_: None, hold_out="none")
-        write_taught(folder / "home", taught, WORDS)
-    return folder / "home"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -87,23 +44,22 @@ def share_right(package: Path, folder: Path) -> float:
     return sum(right) / len(right)
 
 
-def test_ten_reviewed_clips_end_a_confusion_and_the_old_test_set_is_heard_as_before(home, opened, tmp_path):
-    unseen = clips(tmp_path / "unseen", range(20, 25), background=blender)
-    old = clips(tmp_path / "old", range(1, 16, 2), baby_cry=baby, hum=hum, background=hiss)
+def test_ten_reviewed_clips_end_a_confusion_and_the_old_test_set_is_heard_as_before(home, ten, tmp_path):
+    unseen = recordings(tmp_path / "unseen", range(20, 25), background=blender)
+    old = recordings(tmp_path / "old", range(1, 16, 2), baby_cry=baby, hum=hum, background=hiss)
     assert all("baby_cry" in reports(home, path) for path in sorted((unseen / "background").iterdir()))
     before = share_right(home, old)
     assert before >= 0.9
-    correction = corrected(opened, clips(tmp_path / "recordings", range(10), background=blender))
+    correction, home2 = ten
     assert (correction.before, correction.after, correction.learned) == (0, 10, 10)
-    write_corrected(tmp_path / "home2", correction, WORDS)
-    assert share_right(tmp_path / "home2", unseen) == 1
-    assert share_right(tmp_path / "home2", old) >= before - 0.01
+    assert share_right(home2, unseen) == 1
+    assert share_right(home2, old) >= before - 0.01
 
 
 def test_what_is_written_says_where_it_comes_from_and_is_corrected_from_there_again(home, opened, tmp_path):
-    recordings = clips(tmp_path / "recordings", range(4), background=blender, baby_cry=baby)
-    shutil.copy(next((recordings / "baby_cry").iterdir()), home / "sample.wav")
-    write_corrected(tmp_path / "home2", corrected(opened, recordings), WORDS)
+    folder = recordings(tmp_path / "recordings", range(4), background=blender, baby_cry=baby)
+    shutil.copy(next((folder / "baby_cry").iterdir()), home / "sample.wav")
+    write_corrected(tmp_path / "home2", corrected(opened, folder), WORDS)
     (home / "sample.wav").unlink()
     package = read_package(tmp_path / "home2")
     base = opened.package.manifest
@@ -121,7 +77,7 @@ def test_what_is_written_says_where_it_comes_from_and_is_corrected_from_there_ag
 
 
 def test_the_written_model_is_the_old_one_bit_for_bit_where_no_exception_is_near(opened, tmp_path):
-    correction = corrected(opened, clips(tmp_path / "recordings", range(4), background=blender))
+    correction = corrected(opened, recordings(tmp_path / "recordings", range(4), background=blender))
     write_corrected(tmp_path / "home2", correction, WORDS)
     old, new = (
         unwritten(package.manifest, package.content) for package in (opened.package, read_package(tmp_path / "home2"))
@@ -133,13 +89,13 @@ def test_the_written_model_is_the_old_one_bit_for_bit_where_no_exception_is_near
 
 
 def test_one_recording_is_enough_and_is_said_not_to_be_judged(opened, tmp_path):
-    correction = corrected(opened, clips(tmp_path / "recordings", range(1), background=blender))
+    correction = corrected(opened, recordings(tmp_path / "recordings", range(1), background=blender))
     assert correction.after is None
     assert "0 of 1 before, 1 after; with one source, none could be judged that it had not heard" in figures(correction)
 
 
 def test_recordings_of_a_label_that_the_model_has_not_are_refused(opened, tmp_path):
-    clips(tmp_path / "recordings", range(2), doorbell=blender)
+    recordings(tmp_path / "recordings", range(2), doorbell=blender)
     with pytest.raises(
         InputError, match=r"doorbell: the model has no label 'doorbell'; it has .*--on` teaches new ones"
     ):
@@ -148,11 +104,11 @@ def test_recordings_of_a_label_that_the_model_has_not_are_refused(opened, tmp_pa
 
 def test_recordings_that_are_heard_rightly_correct_nothing(opened, tmp_path):
     with pytest.raises(InputError, match=r"home hears all 3 recordings rightly already"):
-        corrected(opened, clips(tmp_path / "recordings", range(3), hum=hum))
+        corrected(opened, recordings(tmp_path / "recordings", range(3), hum=hum))
 
 
 def test_silence_and_damage_are_named_or_left_out(opened, tmp_path):
-    folder = clips(tmp_path / "recordings", range(2), background=blender)
+    folder = recordings(tmp_path / "recordings", range(2), background=blender)
     (folder / "background" / "damaged.wav").write_bytes(b"RIFF no sound")
     with pytest.raises(InputError, match=r"damaged\.wav"):
         corrected(opened, folder)

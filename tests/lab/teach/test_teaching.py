@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sys
 
 import msgspec
 import numpy as np
@@ -21,11 +22,12 @@ from audiomon.lab.teach.teaching import (
     teach_again,
     write_taught,
 )
-from audiomon.lab.train.dataset import BACKGROUND, Split
+from audiomon.lab.train.dataset import BACKGROUND, Sound, Split
 from audiomon.models.package import read_package
 from tests.lab.teach.clips import hiss, hum, whistle, write, write_clips
 
 pytest.importorskip("sklearn", reason="needs the teach extra")
+pytestmark = pytest.mark.slow
 
 WORDS = Words("audiomon train clips -o models/mine --on tiny", "Hears hum and whistle.", "CC0", "")
 
@@ -82,16 +84,56 @@ def test_what_was_judged_is_what_the_written_package_says_when_it_is_played(base
         assert played.end_s.tolist() == judged.end_s.tolist()
 
 
-def test_embeddings_are_computed_once(base, clips, settings, monkeypatch):
+@pytest.fixture
+def listened(monkeypatch):
+    """The recordings that are listened to, rather than found in the cache."""
+    paths = []
+
+    def noted(sound, *rest):
+        paths.append(sound.path.name)
+        return hear(sound, *rest)
+
+    monkeypatch.setattr("audiomon.lab.teach.embeddings.hear", noted)
+    return paths
+
+
+def test_embeddings_are_computed_once(base, clips, settings, listened):
     first = taught(base, clips, settings)
-
-    def never(*_):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr("audiomon.lab.teach.embeddings.hear", never)
-    monkeypatch.setattr("audiomon.lab.teach.embeddings.generated_sounds", never)
+    assert len(listened) == 12 + 1
     again = taught(base, clips, settings)
+    assert listened[13:] == ["probe.wav"]
     assert np.array_equal(first.head.weights, again.head.weights)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("audiomon.lab.evaluate.hearing.ROOM_DBFS", -69.0),
+        ("audiomon.audio.mono._SOXR_QUALITY", "LQ"),
+        ("inspect.getsource", lambda module: module.__name__),
+    ],
+    ids=["another room", "another conversion", "another text of what decides"],
+)
+def test_what_was_computed_another_way_is_computed_again(base, clips, monkeypatch, listened, place, value):
+    ear, path = Ear(base.package, base.embedding), next(clips.rglob("*.wav"))
+    sound = Sound(path, path.name, "hum")
+    ear.embedded(sound)
+    monkeypatch.setattr(place, value)
+    Ear(base.package, base.embedding).embedded(sound)
+    assert listened.count(path.name) == 2
+
+
+def test_a_machine_that_cannot_convert_hears_recordings_of_the_model_s_rate(base, clips, monkeypatch):
+    path = next(clips.rglob("*.wav"))
+    sound = Sound(path, path.name, "hum")
+    usual = Ear(base.package, base.embedding).embedded(sound).heard
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    for place in ("audiomon.lab.evaluate.hearing", "audiomon.lab.teach.embeddings"):
+        monkeypatch.setattr(f"{place}.can_resample", lambda: False)
+    heard = Ear(base.package, base.embedding).embedded(sound).heard
+    assert np.array_equal(heard.scores, usual.scores)
+    assert np.array_equal(heard.counted, usual.counted)
+    assert heard.sound_at_s == pytest.approx(usual.sound_at_s, abs=0.05)
 
 
 def test_a_damaged_cache_is_computed_again(base, clips, settings, cache):
@@ -193,10 +235,33 @@ def test_clips_of_too_low_a_rate_for_the_base_are_refused(base, clips, settings)
     assert f"{low}: was recorded at 8000 Hz, and the network reads 16000 Hz" in refusal(base, clips, settings)
 
 
-def test_a_class_whose_clips_are_silent_is_refused_in_one_line(base, clips, settings):
+@pytest.mark.parametrize("nothing", [np.zeros(20_000), np.full(20_000, 0.01), np.tile([0, 1 / 32768], 10_000)])
+def test_a_class_whose_clips_are_silent_is_refused_in_one_line(base, clips, settings, nothing):
     for path in (clips / "hum").iterdir():
-        write(path, np.zeros(20_000))
+        write(path, nothing)
     assert f"{clips / 'hum'}: all 6 recordings are silent" in refusal(base, clips, settings, skip_bad=True)
+
+
+def test_a_class_whose_clips_are_all_too_short_or_of_too_low_a_rate_is_refused_in_one_line(base, clips, settings):
+    for path in (clips / "hum").iterdir():
+        write(path, hum(1.2, 1)[::2], rate=8000)
+    assert f"{clips / 'hum'}: all 6 recordings have a sample rate too low" in refusal(base, clips, settings)
+    for path in (clips / "hum").iterdir():
+        write(path, hum(0.2, 1))
+    assert f"{clips / 'hum'}: all 6 recordings are shorter than one window" in refusal(base, clips, settings)
+
+
+def test_where_nothing_can_be_used_one_line_says_so(base, clips, settings):
+    for path in clips.rglob("*.wav"):
+        path.write_bytes(b"RIFF no sound")
+    said = refusal(base, clips, settings, skip_bad=True)
+    assert f"{clips}: none of 12 recordings can be used: {clips / 'hum'}" in said
+
+
+def test_a_recording_of_the_user_s_background_is_checked_as_those_of_a_class_are(base, clips, settings, tmp_path):
+    write(tmp_path / "house" / "silent.wav", np.zeros(20_000))
+    assert "silent.wav: is silent" in refusal(base, clips, settings, background=tmp_path / "house")
+    assert ", which has a class; " in refusal(base, clips, settings, background=clips / "hum")
 
 
 def test_a_silent_a_damaged_and_a_doubled_clip_are_named(base, clips, settings):

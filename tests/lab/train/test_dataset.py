@@ -47,6 +47,13 @@ def test_folders_without_sound_are_refused(tmp_path):
         find_sounds(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "said"), [("a\nb", r"'a\\nb' names no label"), (201 * "x", "at most 200 characters")])
+def test_a_folder_whose_name_cannot_be_a_label_is_refused(dataset, name, said):
+    (dataset / "hum").rename(dataset / name)
+    with pytest.raises(InputError, match=said):
+        find_sounds(dataset)
+
+
 def test_one_class_is_refused(tmp_path):
     (tmp_path / "hum").mkdir()
     for number in range(9):

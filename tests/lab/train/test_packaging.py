@@ -108,6 +108,7 @@ except AudiomonError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_where_nothing_more_fits_the_old_package_stays_whole(four, tmp_path):
     folder = tmp_path / "models" / "mine"

@@ -1,5 +1,6 @@
 """A real browser without a screen: Debian's Chromium, driven by Selenium."""
 
+import base64
 import shutil
 from collections.abc import Callable
 from importlib.resources import files
@@ -99,7 +100,12 @@ class Browser:
         """Return what the console says since the last call, errors and warnings."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
-    def picture(self, path: Path) -> None:
-        """Save what is seen."""
+    def picture(self, path: Path, part: tuple[float, float, float, float] | None = None) -> None:
+        """Save what is seen, or a part of it, in CSS pixels: left, top, right, bottom."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.driver.save_screenshot(str(path))
+        clip = {}
+        if part is not None:
+            left, top, right, bottom = part
+            clip = {"clip": {"x": left, "y": top, "width": right - left, "height": bottom - top, "scale": 1}}
+        png = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", **clip})["data"]
+        path.write_bytes(base64.b64decode(png))
