@@ -98,13 +98,12 @@ class Follower:
         try:
             reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
         except OSError as error:
-            return f"{self._path}: {error.strerror or error}"
+            return f"{self._path}: {_why_it_ended(error)}"
         wants = asyncio.create_task(self._keep_wants(writer))
         try:
             return await self._read(reader)
-        except (OSError, EOFError, ValueError) as error:
-            # ValueError: a line that is no JSON, of no known kind, or too long.
-            return f"{self._path}: {shown(str(error)) or 'the connection was closed'}"
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            return f"{self._path}: {_why_it_ended(error)}"
         finally:
             wants.cancel()
             writer.close()
@@ -134,6 +133,20 @@ class Follower:
         async for kinds in self._state.wants():
             writer.write(encode(Want(tuple(sorted(kinds)))) + b"\n")
             await writer.drain()
+
+
+def _why_it_ended(error: Exception) -> str:
+    match error:
+        case EOFError():
+            return "the connection was closed"
+        case TimeoutError():
+            return f"nothing has come for {_SILENT_S:.0f} s"
+        case asyncio.LimitOverrunError():
+            return f"a line is longer than {MAX_LINE_BYTES} bytes"
+        case OSError():
+            return error.strerror or type(error).__name__
+        case _:  # a line that is no JSON, or of no known kind
+            return shown(str(error))
 
 
 def instance_of(path: Path) -> str:

@@ -132,7 +132,7 @@ def test_what_the_ears_go_through_is_published(link, service, reader):
     online(reader, "online")
     run("systemctl", "stop", "audiomon.service")
     online(reader, "offline")
-    assert not SOCKET.exists()
+    wait_until(lambda: not SOCKET.exists(), "the end of its socket")  # a job of its own, after the service's
     run("systemctl", "start", "audiomon.service")
     online(reader, "online")
     assert link.pid == link_pid
@@ -183,7 +183,7 @@ def test_the_page_and_metrics_are_there_for_this_machine_under_its_own_name_alon
     other = urllib.request.Request("http://127.0.0.1:8117/", headers={"Host": "elsewhere.example"})
     with pytest.raises(urllib.error.HTTPError, match="421"):
         urllib.request.urlopen(other, timeout=PATIENCE_S)
-    assert "page works (http://127.0.0.1:8117)" in run("audiomon", "status")
+    wait_until(lambda: "page works (http://127.0.0.1:8117)" in run("audiomon", "status"), link.last_lines)
 
 
 def test_one_of_each_is_tried_and_a_command_sees_no_network_but_itself(link):
@@ -199,7 +199,7 @@ def test_actions_that_events_started_are_in_the_report(link, service):
         assert (done["AUDIOMON_ACTION"], done["AUDIOMON_INSTANCE"]) == ("1 command", "audiomon")
         reported = json.loads(run("audiomon", "report", "--since", "1h", "--json"))
         assert reported["actions"]["1 command"]["done"] >= 1
-        assert "actions works (done " in run("audiomon", "status")
+        wait_until(lambda: "actions works (done " in run("audiomon", "status"), lambda: run("audiomon", "status"))
     finally:
         service.edit(EAGER, "decisions:\n")
 
