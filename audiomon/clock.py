@@ -6,6 +6,7 @@ themselves.
 
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -47,3 +48,12 @@ class SystemClock:
     def wait(self, condition: threading.Condition, timeout_s: float) -> bool:
         """See `Clock.wait`."""
         return condition.wait(timeout_s)
+
+
+def date_of(time_ns: int) -> datetime:
+    """Return a time as a date in UTC: the nearest from 1970 to 2116, whatever somebody says that it was.
+
+    Args:
+        time_ns: nanoseconds since 1970-01-01 UTC.
+    """
+    return datetime.fromtimestamp(min(max(time_ns, 0), 1 << 62) / 1e9, UTC)

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from audiomon.clock import date_of
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
 from audiomon.keeper.exporting import export_clip, recording_name, target_label, write_file
-from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_requests import (
     KEEPER_SOCKET,
     MAX_AT_ONCE,

@@ -79,8 +79,8 @@ until_option = click.option("--until", callback=_moment, help="Up to when; other
     "clips_mb",
     type=click.IntRange(1, 1000),
     metavar="MB",
-    help="Put clips of its events into the page as well, the newest first, and this much of their sound. Whoever gets "
-    "the page can play it.",
+    help="Put clips of its events into the page as well, the newest first, and this much of their sound. Anybody who "
+    "gets the page can play it.",
 )
 @click.option(
     "--keeper",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 
+from audiomon.clock import date_of
 from audiomon.diagnostics.html_page import table
 from audiomon.errors import UserError
 from audiomon.foreign import shown
@@ -75,7 +76,7 @@ def _sound(client: KeeperClient, clip: ClipInfo) -> bytes | None:
 
 def _described(clip: ClipInfo, events: list[ListedEvent]) -> Iterator[str]:
     """Yield the cells that say what a clip is, as HTML."""
-    yield f"{datetime.fromtimestamp(clip.began_ns / 1e9).astimezone():%m-%d %H:%M:%S}"
+    yield f"{date_of(clip.began_ns).astimezone():%m-%d %H:%M:%S}"
     yield "<br>".join(_event(event) for event in events[:_MAX_EVENTS_SHOWN])
     yield f"{clip.seconds:.1f} s"
     yield escape(shown(clip.label if clip.review == "label" else clip.review, _MAX_LABEL))
@@ -83,7 +84,7 @@ def _described(clip: ClipInfo, events: list[ListedEvent]) -> Iterator[str]:
 
 
 def _event(event: ListedEvent) -> str:
-    when = datetime.fromtimestamp(event.time_ns / 1e9).astimezone()
+    when = date_of(event.time_ns).astimezone()
     lasted = "" if event.duration_s is None else f", {event.duration_s:.1f} s"
     return f"{when:%H:%M:%S} {escape(shown(event.label, _MAX_LABEL))} {event.score:.2f}{lasted}"
 

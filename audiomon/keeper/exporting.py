@@ -5,11 +5,11 @@ import os
 import zlib
 from pathlib import Path
 
+from audiomon.clock import date_of
 from audiomon.errors import UserError
 from audiomon.foreign import shown
 from audiomon.keeper.answering import is_label
 from audiomon.keeper.copying import copy_to_disk
-from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_requests import ClipInfo
 
 BACKGROUND = "background"

@@ -13,11 +13,11 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from audiomon.clock import date_of
 from audiomon.errors import UserError
 from audiomon.keeper.copying import copy_to_disk
 from audiomon.keeper.index import Index, StoredClip
 from audiomon.keeper.settings import KeeperConfig
-from audiomon.keeper.wall_clock import date_of
 from audiomon.outputs.clip_protocol import MAX_CLIP_BYTES, MAX_EVENTS, MAX_LABEL, SEALS, Answer, Offer, OfferedSound
 
 _DAY_NS = 86_400_000_000_000

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import threading
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from audiomon.cli import cli
 from audiomon.cli.clips import _row
+from audiomon.diagnostics.day_clips import day_clips
 from audiomon.errors import UserError
 from audiomon.keeper.exporting import recording_name
 from audiomon.lab.train.dataset import Split, divide, is_dealt
@@ -140,7 +142,8 @@ def test_a_keeper_that_somebody_took_over_can_end_nothing_with_a_traceback_and_h
         "1", ("dog_bark",), time_ns, 1.0, 8000, 8000, 0, 3, 0.0, "", "attic", "mic", "home", "right", "", False, False
     )
     event = ListedEvent(1, time_ns, "dog_bark", 0.9, 1.5, "attic", "home", clip, "kept", "")
-    replies = [Reply(events=(event,)), Reply(more=True), Reply(clips=(clip,), more=True)]
+    listing = Reply(events=(event,))
+    replies = [listing, listing, Reply(more=True), Reply(clips=(clip,), more=True)]
 
     def answer(server: socket.socket) -> None:
         for reply in replies:
@@ -156,6 +159,9 @@ def test_a_keeper_that_somebody_took_over_can_end_nothing_with_a_traceback_and_h
             ((listed,),) = [[*client.events(List(), 100)]]
         assert recording_name(clip)[:2] in ("19", "21")
         assert _row(listed)[:2] in ("19", "21")
+        now = datetime.now(UTC)
+        with KeeperClient(tmp_path / "keeper.sock") as client:
+            assert "dog_bark" in day_clips(client, "attic", now, now, max_bytes=0)
         for said in (0, 2):  # what is said twice is no progress
             with KeeperClient(tmp_path / "keeper.sock") as client:
                 assert len([*zip(client.exports(again=True), range(10), strict=False)]) == said

@@ -4,6 +4,7 @@ As AU, which ffmpeg recognises by its first bytes; of WAV it reads some seconds 
 """
 
 import base64
+import contextlib
 import struct
 import threading
 import time
@@ -46,9 +47,8 @@ class Radio:
                 self.end_headers()
                 radio.listeners += 1
                 try:
-                    radio.send(self.wfile)
-                except OSError:
-                    pass  # the listener has gone
+                    with contextlib.suppress(OSError):  # the listener has gone
+                        radio.send(self.wfile)
                 finally:
                     radio.listeners -= 1
 
