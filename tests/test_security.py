@@ -39,7 +39,7 @@ def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():
 ATTEMPTS = """
 import json, os, resource, sys
 from audiomon.models.checking import limit_resources
-limit_resources()
+limit_resources(1 << 30)
 found = {}
 def attempt(name, do):
     try:

@@ -1,4 +1,4 @@
-"""The checking process: ``python -m audiomon.models.checking FOLDER BACKEND`` loads one package and runs its self-test.
+"""The checking process: ``python -m audiomon.models.checking FOLDER BACKEND BYTES`` loads a package and tests it.
 
 Prints a JSON object, `Understood`, once it has read the package and compiled its rules, and another, `Verdict`, as its
 last line. A damaged model may crash it; that is what it is for. It writes no file, and takes no more of the machine
@@ -19,13 +19,11 @@ from typing import cast
 import msgspec
 
 from audiomon.errors import AudiomonError, ConfigError, ModelError
-from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, Place, Understood, Verdict
+from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, MAX_MEMORY_BYTES, Place, Understood, Verdict
 from audiomon.models.classifier import Classifier, self_test_window
 from audiomon.models.interpreter import Backend, import_runtime
 from audiomon.models.package import MANIFEST, WEIGHTS, ModelPackage, read_package
 
-# Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
-MAX_MEMORY_BYTES = 1 << 30
 # Loading holds Python's lock: in the daemon nothing else runs meanwhile, and the microphone's samples wait in ALSA's
 # buffer, which holds half a second. CPU time, so that a busy machine refuses no model; 55 MB take 0.06 s on a PC.
 MAX_LOAD_S = 0.4
@@ -48,7 +46,7 @@ _OOM_SCORE = Path("/proc/self/oom_score_adj")
 def main() -> None:
     """Check the package named on the command line."""
     end_with_caller()
-    limit_resources()
+    limit_resources(memory_bytes=int(sys.argv[3]))
     say("\n", verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2])))
     os._exit(0)  # nothing that a library says on its way out may follow the verdict
 
@@ -70,11 +68,15 @@ def end_with_caller() -> None:
         sys.exit(1)
 
 
-def limit_resources() -> None:
-    """Take from this process what a hostile model could use; the system may allow it less already."""
+def limit_resources(memory_bytes: int) -> None:
+    """Take from this process what a hostile model could use; the system may allow it less already.
+
+    Args:
+        memory_bytes: how much memory it may fill: Python, NumPy, the interpreter and the model.
+    """
     with contextlib.suppress(OSError):  # no /proc here, or not ours to write
         _OOM_SCORE.write_text("1000", encoding="ascii")
-    for what, most in _LIMITS:
+    for what, most in (*_LIMITS, (resource.RLIMIT_DATA, memory_bytes)):
         _, hard = resource.getrlimit(what)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (limit, limit))
@@ -128,8 +130,11 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         return _refusal(folder, error)
     except MemoryError:
         # A damaged model asks for what its garbage says.
-        most = f"{MAX_MEMORY_BYTES >> 20} MiB"
-        return Verdict(error=f"{backend} needs more than {most} of memory for it; is it damaged?", file="model.tflite")
+        most = f"{resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20} MiB"
+        return Verdict(
+            error=f"{backend} needs more than {most} of memory for it; is it too large, or damaged?",
+            file="model.tflite",
+        )
     return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
 
 

@@ -18,11 +18,18 @@ import msgspec
 from audiomon.errors import ConfigError, ModelError
 from audiomon.models.classifier import compare_answers
 from audiomon.models.interpreter import Backend
+from audiomon.models.memory_left import memory_left_bytes
 from audiomon.models.package import WEIGHTS, ModelPackage, parse_package, read_files
 
 # A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
 # long could not keep up with a microphone either.
 MAX_CHECK_S = 60
+# Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
+MAX_MEMORY_BYTES = 1 << 30
+# What a check may fill of the machine. A service or a container may have less left, and keeps some of it: where the
+# last page is taken, the kernel ends the check, and may end its caller too while it still clears up after that.
+_MAX_SHARE_OF_MACHINE = 0.5
+_KEPT_BYTES = 8 << 20
 # Ten thousand scores of sixteen self-tests, in decimal.
 MAX_OUTPUT_BYTES = 4 << 20
 MAX_ERROR_CHARS = 500
@@ -88,10 +95,14 @@ class CheckingProcess:
         self.clipped = 0.0
         self._folder = folder
         self._backend = backend
+        self._memory_bytes = _memory_bytes()
         self._package: ModelPackage | None = None
         self._process = subprocess.Popen(
             # -P: not whatever lies in the current folder, but the modules that this process uses.
-            [sys.executable, "-P", "-m", "audiomon.models.checking", str(folder.absolute()), backend],
+            [
+                *(sys.executable, "-P", "-m", "audiomon.models.checking"),
+                *(str(folder.absolute()), backend, str(self._memory_bytes)),
+            ],
             stdin=subprocess.PIPE,  # never written to: its other end closes when this process ends, however that is
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -169,7 +180,7 @@ class CheckingProcess:
         if len(self._output) > MAX_OUTPUT_BYTES:
             raise ModelError(f"its check printed more than {MAX_OUTPUT_BYTES >> 20} MiB: do not use it", path=weights)
         if (status := self._process.returncode) < 0:
-            raise ModelError(f"{_death(-status, self._backend)}", path=weights)
+            raise ModelError(_death(-status, self._backend, self._memory_bytes), path=weights)
         last = (bytes(self._output).strip().splitlines() or [f"status {status}".encode()])[-1]
         try:
             verdict = msgspec.json.decode(last, type=Verdict)
@@ -205,7 +216,15 @@ class CheckingProcess:
                 self._has_understood.set()
 
 
-def _death(number: int, backend: Backend) -> str:
+def _memory_bytes() -> int:
+    """Return how much memory a check that begins now may fill."""
+    machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = min(MAX_MEMORY_BYTES, int(machine_bytes * _MAX_SHARE_OF_MACHINE))
+    left = memory_left_bytes()
+    return most if left is None else max(0, min(most, left - _KEPT_BYTES))
+
+
+def _death(number: int, backend: Backend, memory_bytes: int) -> str:
     """Say what the signal that ended a check means."""
     try:
         name = signal.Signals(number).name
@@ -219,4 +238,5 @@ def _death(number: int, backend: Backend) -> str:
             )
         case "SIGXCPU":
             return f"its self-test took longer than {MAX_CHECK_S} s"
-    return f"crashes {backend} ({name}): the model is damaged, do not use it"
+    most = f"{memory_bytes >> 20} MiB"
+    return f"crashes {backend} ({name}): the model is damaged, or needs more than {most} of memory; do not use it"

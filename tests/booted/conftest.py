@@ -27,7 +27,7 @@ TimeoutStopSec=60
 """
 
 # A stage that hangs cannot be had from outside: signals stop all threads. This stands in for a driver or a kernel that
-# never returns; and, in the checking process, for a model that wants all the memory that there is.
+# never returns.
 HANG = """
 import os, sys, threading, time
 
@@ -35,18 +35,8 @@ def profile(frame, event, argument):
     while os.path.exists("/run/hang") and threading.current_thread().name == "inference":
         time.sleep(0.1)
 
-def eat():
-    while open("/proc/self/oom_score_adj").read().strip() != "1000":
-        time.sleep(0.01)
-    sys.setswitchinterval(1000)  # no other thread runs before it is done
-    eaten = []
-    while True:
-        eaten.append(b"x" * (1 << 20))
-
 if "run" in sys.argv:
     threading.setprofile(profile)
-if "audiomon.models.checking" in sys.orig_argv and os.path.exists("/run/eat"):
-    threading.Thread(target=eat, daemon=True).start()
 """
 
 

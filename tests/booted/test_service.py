@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from audiomon.models.checking_process import CheckingProcess
+from audiomon.models.interpreter import choose_backend
 from tests.booted.service import CONFIG, PATIENCE_S, files_outside_tests, message_id, run, wait_for
+from tests.models.hostile import huge, write_package_of
 
 MODELS = Path("/usr/local/share/audiomon/models")
 
@@ -113,16 +116,16 @@ def test_a_reload_that_is_refused_fails_and_one_that_is_not_succeeds(service):
     wait_for(lambda: "refused" not in service.show("StatusText"), PATIENCE_S, lambda: service.show("StatusText"))
 
 
-def test_a_model_that_wants_all_memory_ends_its_check_and_not_the_service(service):
+def test_a_model_that_wants_more_memory_than_is_left_is_refused_before_anything_is_killed(service):
+    # Less than the machine has, more than the unit.
+    folder = write_package_of(MODELS / "hungry", huge(gigabytes=0.4))
+    CheckingProcess(folder, choose_backend("auto")).wait()
     before, after = service.pid, service.cursor()
-    Path("/run/eat").touch()
-    try:
-        service.edit("model: home", "model: other")
-        refused = service.wait_for_entry(after, deadline_s=90, MESSAGE_ID=message_id("swap-refused"))
-    finally:
-        Path("/run/eat").unlink()
-    assert "SIGKILL" in refused["MESSAGE"], refused
-    service.edit("model: other", "model: home")
+    service.edit("model: home", "model: hungry")
+    refused = service.wait_for_entry(after, deadline_s=90, MESSAGE_ID=message_id("swap-refused"))
+    assert str(folder / "model.tflite") in refused["MESSAGE"], refused
+    assert "SIGKILL" not in refused["MESSAGE"], refused
+    service.edit("model: hungry", "model: home")
     service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="home")
     assert (service.pid, service.show("NRestarts")) == (before, "0")
 

@@ -26,7 +26,7 @@ class _Forked:
     """Stands in for ``subprocess.Popen``."""
 
     def __init__(self, command: list[str], **_options: Any) -> None:
-        folder, backend = Path(command[-2]), cast(Backend, command[-1])
+        folder, backend = Path(command[-3]), cast(Backend, command[-2])
         reading, writing = os.pipe()
         self.stdin = None
         self.returncode: int | None = None
@@ -36,7 +36,7 @@ class _Forked:
             try:
                 os.close(reading)
                 signal.alarm(_WALL_S)
-                checking.limit_resources()
+                checking.limit_resources(int(command[-1]))
                 _, hard = resource.getrlimit(resource.RLIMIT_CPU)
                 resource.setrlimit(resource.RLIMIT_CPU, (min(_CPU_S, hard), hard))
                 os.dup2(writing, 1)

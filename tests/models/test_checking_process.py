@@ -40,7 +40,8 @@ def test_a_model_that_crashes_the_runtime_takes_the_checking_process_and_nothing
     with pytest.raises(ModelError) as caught:
         CheckingProcess(folder, "tflite-runtime").wait()
     assert str(caught.value) == (
-        f"{folder}/model.tflite: crashes tflite-runtime (SIGSEGV): the model is damaged, do not use it"
+        f"{folder}/model.tflite: crashes tflite-runtime (SIGSEGV): the model is damaged, or needs more than "
+        f"{checking_process._memory_bytes() >> 20} MiB of memory; do not use it"
     )
     with pytest.raises(ModelError, match="crashes tflite-runtime"):
         write_package(folder, bytes(damaged), manifest(), "# New\n", backend="tflite-runtime")
@@ -59,8 +60,8 @@ def stopped_check(folder, backend):
 @pytest.mark.parametrize(
     ("blow", "said"),
     [
-        (signal.SIGSEGV, "crashes {} (SIGSEGV): the model is damaged, do not use it"),
-        (signal.SIGABRT, "crashes {} (SIGABRT): the model is damaged, do not use it"),
+        (signal.SIGSEGV, "crashes {} (SIGSEGV): the model is damaged, or needs more than "),
+        (signal.SIGABRT, "crashes {} (SIGABRT): the model is damaged, or needs more than "),
         (signal.SIGKILL, "its check was killed (SIGKILL), as the system does when memory runs out"),
         (signal.SIGXCPU, "its self-test took longer than 60 s"),
         (signal.SIGRTMIN + 3, "crashes {} (signal 37): "),
@@ -266,6 +267,18 @@ def test_a_hostile_model_costs_its_refusal_by_name(tmp_path, backend, model, sai
     assert str(caught.value).startswith(f"{folder}/model.tflite: ")
     assert said in str(caught.value)
     assert len(caught.value.reason) <= checking_process.MAX_ERROR_CHARS
+
+
+@pytest.mark.parametrize(("left_mib", "said"), [(200, ""), (2, ".* needs more than 0 MiB of memory for it")])
+def test_a_model_that_needs_more_memory_than_is_left_is_refused_before_it_has_taken_it(
+    tmp_path, backend, monkeypatch, left_mib, said
+):
+    folder = write_package_of(tmp_path / "hungry", huge(gigabytes=0.3))
+    CheckingProcess(folder, backend).wait()
+    monkeypatch.setattr(checking_process, "memory_left_bytes", lambda: left_mib << 20)
+    with pytest.raises(ModelError, match=f"/model.tflite: {said}") as caught:
+        CheckingProcess(folder, backend).wait()
+    assert "SIGKILL" not in str(caught.value)
 
 
 def test_a_model_that_reads_what_it_never_wrote_is_refused_for_whatever_it_finds_there(tmp_path, backend):
