@@ -6,6 +6,9 @@ from pathlib import Path
 
 from audiomon.errors import ModelError
 
+# Of a file that grows meanwhile, or whose size the system does not say.
+_PART_BYTES = 1 << 20
+
 
 def read_plain_file(path: Path, max_bytes: int, folder: int | None = None) -> bytes:
     """Read a file, but no pipe, device or folder.
@@ -26,12 +29,15 @@ def read_plain_file(path: Path, max_bytes: int, folder: int | None = None) -> by
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ModelError("is not a file", path=path)
-        content = bytearray()
+        content = b""
         if status.st_size <= max_bytes:
-            while part := os.read(descriptor, min(1 << 20, max_bytes + 1 - len(content))):
+            # All that it says it has at once: of a large model there may be no memory for a second copy.
+            part_bytes = max(status.st_size, _PART_BYTES)
+            while part := os.read(descriptor, min(part_bytes, max_bytes + 1 - len(content))):
                 content += part
+                part_bytes = _PART_BYTES
     finally:
         os.close(descriptor)
     if status.st_size > max_bytes or len(content) > max_bytes:
         raise ModelError(f"is larger than {max_bytes >> 20} MiB", path=path)
-    return bytes(content)
+    return content
