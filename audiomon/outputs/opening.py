@@ -15,7 +15,7 @@ from audiomon.outputs.listening_sockets import passed_socket
 from audiomon.outputs.live import Fanout, LiveOutput
 from audiomon.outputs.queued import Queued
 from audiomon.outputs.selection import Selected, Selection
-from audiomon.outputs.terminal import Terminal
+from audiomon.outputs.terminal import Terminal, columns_of, shows_colour
 from audiomon.outputs.unwaiting import UnwaitingStream, unwaiting
 from audiomon.pipeline.output import Output
 
@@ -52,7 +52,8 @@ def screen(options: OutputOptions, *, dated: bool = True, stream: UnwaitingStrea
     if options.as_json:
         output: Output = JsonLines(lines, options.scores)
     else:
-        output = Terminal(lines, colour=sys.stdout.isatty(), dated=dated)
+        colour, columns = shows_colour(sys.stdout), columns_of(sys.stdout)
+        output = Terminal(lines, colour=colour, columns=columns, dated=dated)
     return Selected(output, options.predictions or "every")
 
 

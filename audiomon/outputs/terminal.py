@@ -1,6 +1,9 @@
-"""Lines for people: fixed columns, a bar for the score, colour on a terminal."""
+"""Lines for people: fixed columns, a bar for the score, colour on a terminal, and no more than fits into its width."""
 
+import os
+import shutil
 from datetime import datetime
+from typing import TextIO
 
 import click
 
@@ -12,20 +15,32 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SURE = 0.8
 
 
+def shows_colour(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that knows colours, and nobody has asked for none (https://no-color.org)."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Return how many characters fit into a line; None where there is no terminal, or it does not say."""
+    return (shutil.get_terminal_size((0, 0)).columns or None) if stream.isatty() else None
+
+
 class Terminal:
     """Writes predictions, events and statuses as readable lines.
 
     Args:
         stream: where to.
         colour: whether to colour.
+        columns: characters that fit into a line; None for any number. Timings that do not fit are left out.
         dated: whether lines begin with the time of day; otherwise with the place in the recording.
     """
 
-    def __init__(self, stream: LineStream, *, colour: bool, dated: bool = True) -> None:
+    def __init__(self, stream: LineStream, *, colour: bool, columns: int | None = None, dated: bool = True) -> None:
         self._stream = stream
         self._labels: tuple[str, ...] = ()
         self._width = 0
         self._colour = colour
+        self._columns = columns
         self._dated = dated
 
     def prediction(self, prediction: Prediction) -> None:
@@ -33,12 +48,20 @@ class Terminal:
         if prediction.labels is not self._labels:
             self._labels, self._width = prediction.labels, label_width(prediction.labels)
         bold = prediction.score >= _SURE
-        label = self._style(f"{prediction.label[: self._width]:<{self._width}}", bold=bold)
+        when, label = self._when(prediction), f"{prediction.label[: self._width]:<{self._width}}"
+        columns = len(when) + len(label) + _BAR_CELLS + len("   0.00 ")
+        timings = ""
+        for timing in (
+            f"  features {prediction.features_us:5.0f} µs",
+            f"  inference {prediction.inference_us:5.0f} µs",
+            f"  lag {prediction.lag_ms:4.0f} ms",
+        ):
+            columns += len(timing)
+            if self._columns is None or columns <= self._columns:
+                timings += timing
         self._write(
-            f"{self._when(prediction)}  {label} {prediction.score:5.2f} "
-            f"{self._style(bar(prediction.score), fg='green' if bold else 'yellow')}  "
-            f"features {prediction.features_us:5.0f} µs  inference {prediction.inference_us:5.0f} µs  "
-            f"lag {prediction.lag_ms:4.0f} ms"
+            f"{when}  {self._style(label, bold=bold)} {prediction.score:5.2f} "
+            f"{self._style(bar(prediction.score), fg='green' if bold else 'yellow')}{timings}"
         )
 
     def event(self, event: Event) -> None:
