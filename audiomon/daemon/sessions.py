@@ -18,6 +18,7 @@ from audiomon.daemon.change import Change, PendingChange, Reversion
 from audiomon.daemon.continuity import Continuity
 from audiomon.daemon.health import CaptureHealth, Stall
 from audiomon.daemon.inbox import Inbox, Message, OpeningEnded, TookOver, WorkerEnded
+from audiomon.daemon.left_behind import LeftBehind
 from audiomon.daemon.opening import Opening, OpenSource
 from audiomon.daemon.running import Running
 from audiomon.daemon.session import Session
@@ -109,6 +110,7 @@ class Sessions:
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
         self._trial = Trial(running, clock)
+        self._left_behind = LeftBehind(clock)
         self._fresh_model = False
         self._sound_looked_ns = 0
         self._ended_heard_s = 0.0
@@ -173,8 +175,9 @@ class Sessions:
 
         Raises:
             SoundSystemError: only a new process can open a source again.
-            StageError: a stage has failed three times within a minute.
+            StageError: a stage has failed three times within a minute, or was left behind and takes a core.
         """
+        self._left_behind.look()
         while (message := self._inbox.take()) is not None:
             self._receive(message)
         now_ns = self._clock.monotonic_ns()
@@ -393,7 +396,9 @@ class Sessions:
         """End a session, and release its source; turn off what is on."""
         self._held = None
         # A worker that is left behind keeps its copy of the model.
-        self._fresh_model = not session.stop() or self._fresh_model
+        if not session.stop():
+            self._fresh_model = True
+            self._left_behind.leave(session.worker)
         for event in session.listener.switch_off():
             self._output.event(event)
         self._ended_heard_s += session.heard_s

@@ -4,8 +4,10 @@ It owns the interpreter while it runs. It waits for samples; whether it waits fo
 keeps no error and calls nothing of its owner's but two callbacks, which only post a message.
 """
 
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from audiomon.clock import Clock
 from audiomon.errors import DeviceError
@@ -69,6 +71,16 @@ class InferenceWorker:
     def tally(self) -> Tally:
         """What has been done so far."""
         return self._counting.total
+
+    def cpu_s(self) -> float:
+        """Return how long its thread has computed, in seconds of CPU time; 0 when it has ended."""
+        try:
+            told = Path(f"/proc/self/task/{self._thread.native_id}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return 0.0
+        # The thread's name, in parentheses, may hold anything; user and system time are 12th and 13th after it.
+        user, system = told.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def start(self) -> None:
         """Begin."""
