@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from audiomon.archive.hearing import FileHeard
-from audiomon.archive.store import Entry, Store
+from audiomon.archive.store import Entry, Store, open_store
+from audiomon.archive.task import Task
 
 _LENGTH = struct.Struct("<Q")
 
@@ -26,11 +27,11 @@ class Child:
     """Hears recordings in a process of its own, that is started when it is needed and again when it has died.
 
     Args:
-        task: everything that it needs to load the model; see `audiomon.archive.worker.Task`.
+        task: everything that it needs to load the model.
         root: where recordings are.
     """
 
-    def __init__(self, task: Any, root: Store) -> None:
+    def __init__(self, task: Task, root: Store) -> None:
         self._task = task
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,9 +101,6 @@ def _receive(pipe: BufferedRWPair) -> bytes | None:
 
 def main() -> None:
     """Answer until the other end closes the socket."""
-    from audiomon.archive.store import open_store
-    from audiomon.archive.worker import Task
-
     pipe = socket.socket(fileno=int(sys.argv[1])).makefile("rwb")
     first = _receive(pipe)
     if first is None:

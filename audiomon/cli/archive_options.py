@@ -1,24 +1,17 @@
-"""The options of ``audiomon classify --output``, which nothing else of it needs; the work is `classify_archive`'s."""
+"""The options of ``audiomon classify --output``, which nothing else of it needs, and what they say."""
 
 import functools
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from audiomon.config.settings import Settings
-from audiomon.errors import UserError
-from audiomon.extras import install_extra
-
 _SIZE = re.compile(r"\d+(\.\d+)? ?([kMGT]i?)?B?", re.IGNORECASE)
 # Not options that only go with --output.
 _SHARED = {"output", "min_score"}
-# What Path leaves of s3://bucket: one slash of the two.
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/(?=[^/])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +61,6 @@ def archive_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, archive=ArchiveOptions(**shared, **ours), **options)
 
     return with_archive
-
-
-def classify_archive(
-    roots: Sequence[Path], archive: ArchiveOptions, settings: Settings, *, form: str | None, jobs: int | None
-) -> int:
-    """Classify whole archives.
-
-    Args:
-        roots: what to hear.
-        archive: where the results go, and how.
-        settings: names the model.
-        form: asked for besides, which cannot be.
-        jobs: processes; None for as many as cores.
-
-    Returns:
-        The exit status.
-    """
-    context = click.get_current_context()
-    if form is not None:
-        raise click.UsageError(f"--{form} and --output exclude each other (see audiomon query --csv)", context)
-    if archive.scheduler and archive.scheduler_file:
-        raise click.UsageError("--scheduler and --scheduler-file exclude each other", context)
-    try:
-        from audiomon.cli.classify_archive import run_archive
-    except ImportError as error:
-        raise UserError(f"--output needs {error.name or error}: {install_extra('archive')}") from None
-    # One row a window, unless more were asked for: what is enough in a line of JSON is too much here.
-    given = context.get_parameter_source("scores") is click.core.ParameterSource.COMMANDLINE
-    scores = context.params["scores"] if given else 1
-    jobs = jobs or len(os.sched_getaffinity(0))
-    return run_archive([_ADDRESS.sub(r"\1://", str(root)) for root in roots], archive, settings, scores, jobs)
 
 
 def _size(_context: click.Context, _option: click.Parameter, text: str) -> str:

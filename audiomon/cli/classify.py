@@ -1,8 +1,9 @@
 """``audiomon classify``: what is heard in recordings, by the same code and to the same bits as live."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,17 +12,21 @@ import click
 
 from audiomon.audio.file import FileSource
 from audiomon.audio.folder import audio_files
-from audiomon.cli.archive_options import ArchiveOptions, archive_options, classify_archive
+from audiomon.cli.archive_options import ArchiveOptions, archive_options
 from audiomon.cli.classify_progress import ProgressLine, is_watched
 from audiomon.cli.classify_rows import Form, Occurrence, Plan, Table, rows_of
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.cli.workers import Batches, Lost, in_order
 from audiomon.clock import SystemClock
 from audiomon.config.settings import Settings, load_settings
-from audiomon.errors import InputError
+from audiomon.errors import InputError, UserError
+from audiomon.extras import install_extra
 from audiomon.models.classifier import Classifier
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
+
+# What Path leaves of s3://bucket: one slash of the two.
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/(?=[^/])")
 
 
 @click.command()
@@ -77,7 +82,7 @@ def classify(
     settings = load_settings(config_path, model=model, hop_s=hop_s, interpreter=interpreter)
     if archive is not None:
         asked = "events" if events else None if form == "text" else form
-        return classify_archive(files, archive, settings, form=asked, jobs=jobs)
+        return _classify_archive(files, archive, settings, form=asked, jobs=jobs)
     recordings, wrong = _recordings(files)
     if form == "audacity" and len(recordings) > 1:
         raise click.UsageError(
@@ -99,6 +104,26 @@ def classify(
     )
     jobs = min(jobs or len(os.sched_getaffinity(0)), max(1, len(recordings)))
     return _write(recordings, wrong, Ears(loading, settings, plan), jobs)
+
+
+def _classify_archive(
+    roots: Sequence[Path], archive: ArchiveOptions, settings: Settings, *, form: str | None, jobs: int | None
+) -> int:
+    """Classify whole archives, into ``archive.output``; ``form`` is what was asked for besides, which cannot be."""
+    context = click.get_current_context()
+    if form is not None:
+        raise click.UsageError(f"--{form} and --output exclude each other (see audiomon query --csv)", context)
+    if archive.scheduler and archive.scheduler_file:
+        raise click.UsageError("--scheduler and --scheduler-file exclude each other", context)
+    try:
+        from audiomon.cli.classify_archive import run_archive
+    except ImportError as error:
+        raise UserError(f"--output needs {error.name or error}: {install_extra('archive')}") from None
+    # One row a window, unless more were asked for: what is enough in a line of JSON is too much here.
+    given = context.get_parameter_source("scores") is click.core.ParameterSource.COMMANDLINE
+    scores = context.params["scores"] if given else 1
+    jobs = jobs or len(os.sched_getaffinity(0))
+    return run_archive([_ADDRESS.sub(r"\1://", str(root)) for root in roots], archive, settings, scores, jobs)
 
 
 def _form(**chosen: bool) -> Form:

@@ -18,7 +18,7 @@ from audiomon.archive.plan import Plan, list_recordings, make_plan, parts_with
 from audiomon.archive.progress import Progress
 from audiomon.archive.schema import Run, make_run
 from audiomon.archive.store import Store, open_roots, open_store
-from audiomon.archive.worker import Task
+from audiomon.archive.task import Task
 from audiomon.cli.archive_options import ArchiveOptions
 from audiomon.config.settings import Settings
 from audiomon.errors import InputError, UserError
@@ -29,7 +29,14 @@ _GOES_ON = "the same command goes on"
 
 
 def run_archive(addresses: Sequence[str], archive: ArchiveOptions, settings: Settings, scores: int, jobs: int) -> int:
-    """Classify archives; see `audiomon.cli.archive_options.classify_archive`.
+    """Classify archives, and return the exit status.
+
+    Args:
+        addresses: of folders and recordings.
+        archive: where the results go, and how.
+        settings: names the model.
+        scores: labels in a row, the highest first.
+        jobs: processes.
 
     Raises:
         UnfinishedError: not all of it was done.

@@ -25,8 +25,8 @@ from audiomon.archive.plan import Plan, list_recordings, make_plan
 from audiomon.archive.questions import Filter, by_hour, by_site, surest
 from audiomon.archive.schema import DETECTIONS, FILES, Run, make_run
 from audiomon.archive.store import Entry, open_store
+from audiomon.archive.task import Task
 from audiomon.archive.views import connect
-from audiomon.archive.worker import Task
 from audiomon.config.settings import load_settings
 from audiomon.pipeline.loading import LoadingModel
 from tests.archive.corpus import BEGAN, sound, write_corpus, write_recording

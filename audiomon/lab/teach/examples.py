@@ -273,37 +273,59 @@ def _check_classes(folder: Path, sounds: list[Sound]) -> None:
 
 def _unusable(sound: Sound, one: Embedded, ear: Ear) -> str:
     """Say why a recording cannot be learned from; empty if it can."""
-    spec = ear.classifier.spec
-    if one.silent:
-        return f"{sound.path}: is silent"
-    if _is_low(one, ear):
-        return (
-            f"{sound.path}: was recorded at {one.sample_rate} Hz, and the network reads {spec.sample_rate} Hz: what it "
-            f"hears live has a band that this recording lacks"
-        )
-    if one.heard.duration_s < spec.window_s:
-        return f"{sound.path}: lasts {one.heard.duration_s:.2f} s, less than one window ({spec.window_s:.2f} s)"
-    return ""
+    flaw = next((flaw for flaw in _FLAWS if flaw.has(one, ear)), None)
+    return f"{sound.path}: {flaw.of_one(one, ear)}" if flaw else ""
 
 
 def _refuse_useless(folder: Path, sounds: list[Sound], embedded: list[Embedded | None], ear: Ear) -> None:
     """Refuse a class of which no recording can be used, for one and the same reason."""
-    spec = ear.classifier.spec
     for label in sorted({sound.label for sound in sounds}):
         own = [one for sound, one in zip(sounds, embedded, strict=True) if sound.label == label and one is not None]
-        reason = ""
-        if all(one.silent for one in own):
-            reason = "are silent; `audiomon devices` lists the microphones"
-        elif all(_is_low(one, ear) for one in own):
-            reason = f"have a sample rate too low for the network, which reads {spec.sample_rate} Hz: record them again"
-        elif all(one.heard.duration_s < spec.window_s for one in own):
-            reason = f"are shorter than one window ({spec.window_s:.2f} s): record longer ones"
-        if own and reason:
-            raise InputError(f"{folder / label}: all {len(own)} recordings {reason}")
+        flaw = next((flaw for flaw in _FLAWS if all(flaw.has(one, ear) for one in own)), None)
+        if own and flaw:
+            raise InputError(f"{folder / label}: all {len(own)} recordings {flaw.of_all(ear)}")
 
 
-def _is_low(one: Embedded, ear: Ear) -> bool:
-    return one.sample_rate < _LOWEST_RATE * ear.classifier.spec.sample_rate
+@dataclass(frozen=True, slots=True)
+class _Flaw:
+    """A reason why recordings cannot be learned from.
+
+    Attributes:
+        has: whether a recording has it.
+        of_one: says it of one recording, after its path.
+        of_all: says it of all recordings of a class, and what to do.
+    """
+
+    has: Callable[[Embedded, Ear], bool]
+    of_one: Callable[[Embedded, Ear], str]
+    of_all: Callable[[Ear], str]
+
+
+_FLAWS = (
+    _Flaw(
+        lambda one, _: one.silent,
+        lambda *_: "is silent",
+        lambda _: "are silent; `audiomon devices` lists the microphones",
+    ),
+    _Flaw(
+        lambda one, ear: one.sample_rate < _LOWEST_RATE * ear.classifier.spec.sample_rate,
+        lambda one, ear: (
+            f"was recorded at {one.sample_rate} Hz, and the network reads {ear.classifier.spec.sample_rate} Hz: what "
+            f"it hears live has a band that this recording lacks"
+        ),
+        lambda ear: (
+            f"have a sample rate too low for the network, which reads {ear.classifier.spec.sample_rate} Hz: record "
+            f"them again"
+        ),
+    ),
+    _Flaw(
+        lambda one, ear: one.heard.duration_s < ear.classifier.spec.window_s,
+        lambda one, ear: (
+            f"lasts {one.heard.duration_s:.2f} s, less than one window ({ear.classifier.spec.window_s:.2f} s)"
+        ),
+        lambda ear: f"are shorter than one window ({ear.classifier.spec.window_s:.2f} s): record longer ones",
+    ),
+)
 
 
 def _duplicates(usable: list[tuple[Sound, Embedded]]) -> dict[str, str]:
