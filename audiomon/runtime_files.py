@@ -84,6 +84,11 @@ class RuntimeFiles:
         self.problem = ""
         self._folder = folder
 
+    @property
+    def kept(self) -> bool:
+        """Whether what was written last is there for others to read."""
+        return self._folder is not None and not self.problem
+
     def write(self, name: str, content: msgspec.Struct) -> None:
         """Replace a file, whole."""
         if self._folder is None:

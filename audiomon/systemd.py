@@ -25,6 +25,11 @@ class ServiceManager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is one; it starts a service that fails again."""
+        return bool(self._address)
+
+    @property
     def watchdog_s(self) -> float | None:
         """Seconds within which `tell` must say ``WATCHDOG="1"``; None if systemd does not watch."""
         return self._watchdog_us / 1e6 if self._watchdog_us else None

@@ -109,7 +109,7 @@ def classify(
 def _classify_archive(
     roots: Sequence[Path], archive: ArchiveOptions, settings: Settings, *, form: str | None, jobs: int | None
 ) -> int:
-    """Classify whole archives, into ``archive.output``; ``form`` is what was asked for besides, which cannot be."""
+    """Classify whole archives, into ``archive.output``; ``form`` must be None, since the two exclude each other."""
     context = click.get_current_context()
     if form is not None:
         raise click.UsageError(f"--{form} and --output exclude each other (see audiomon query --csv)", context)

@@ -1,17 +1,16 @@
 """Workers that were left inside a model, and whether one of them takes a core for good. Ends nothing itself.
 
-A thread cannot be ended from outside. One that waits for a driver costs nothing, and is left. A model that computes
-without end would have a core until the process ends: that is worth a new one.
+A thread cannot be ended from outside. One that waits for a driver costs nothing, and is left. One that computes without
+end has a core until the process ends.
 """
 
 import msgspec
 
 from audiomon.clock import Clock
-from audiomon.errors import StageError
 from audiomon.pipeline.worker import InferenceWorker
 
 _LOOK_NS = 30_000_000_000
-# Of the time between two looks. What is only slow comes to its end between them.
+# Of the time between two looks. A call that is only slow has ended by the second.
 _MAX_SHARE = 0.25
 
 
@@ -38,13 +37,10 @@ class LeftBehind:
         """Look after another worker."""
         self._left.append(_Left(worker, self._clock.monotonic_ns(), worker.cpu_s()))
 
-    def look(self) -> None:
-        """Look whether one takes a core, if it is time to.
-
-        Raises:
-            StageError: one does.
-        """
+    def finds_one_that_computes(self) -> bool:
+        """Look, if it is time to; true once of each worker that takes a core."""
         now_ns = self._clock.monotonic_ns()
+        found = False
         for left in self._left.copy():
             if (elapsed_ns := now_ns - left.at_ns) < _LOOK_NS:
                 continue
@@ -53,5 +49,7 @@ class LeftBehind:
                 continue
             cpu_s = left.worker.cpu_s()
             if cpu_s - left.cpu_s > _MAX_SHARE * elapsed_ns / 1e9:
-                raise StageError("the inference stage was left inside a model that computes without end")
-            self._left.append(_Left(left.worker, now_ns, cpu_s))
+                found = True
+            else:
+                self._left.append(_Left(left.worker, now_ns, cpu_s))
+        return found

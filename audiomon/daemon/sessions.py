@@ -72,6 +72,7 @@ class Sessions:
         level: of all that was heard.
         span: what the samples of about the last second were like.
         failures: of stages that should not fail.
+        left_behind: workers that hang.
         reversion: why the model that was asked for is not in force; `Reloading` takes it.
     """
 
@@ -110,7 +111,7 @@ class Sessions:
         self._held: Session | Opening | _Closing | None = None
         self._worker_stall = Stall(_WORKER_LATE_S, WORKER_STALLED_S, _WORKER_AWAKE_S)
         self._trial = Trial(running, clock)
-        self._left_behind = LeftBehind(clock)
+        self.left_behind = LeftBehind(clock)
         self._fresh_model = False
         self._sound_looked_ns = 0
         self._ended_heard_s = 0.0
@@ -175,9 +176,8 @@ class Sessions:
 
         Raises:
             SoundSystemError: only a new process can open a source again.
-            StageError: a stage has failed three times within a minute, or was left behind and takes a core.
+            StageError: a stage has failed three times within a minute.
         """
-        self._left_behind.look()
         while (message := self._inbox.take()) is not None:
             self._receive(message)
         now_ns = self._clock.monotonic_ns()
@@ -398,7 +398,7 @@ class Sessions:
         # A worker that is left behind keeps its copy of the model.
         if not session.stop():
             self._fresh_model = True
-            self._left_behind.leave(session.worker)
+            self.left_behind.leave(session.worker)
         for event in session.listener.switch_off():
             self._output.event(event)
         self._ended_heard_s += session.heard_s

@@ -23,6 +23,7 @@ from audiomon.daemon.reload_request import ReloadState
 from audiomon.daemon.running import Running
 from audiomon.daemon.sessions import Sessions
 from audiomon.daemon.wakeups import Wakeups
+from audiomon.errors import StageError
 from audiomon.outputs.clip_handover import ClipHandover
 from audiomon.outputs.live import Fanout
 from audiomon.outputs.observations import Level, ModelInForce
@@ -141,6 +142,7 @@ class Supervisor:
                 return "the end of its output"
             self._sessions.step()
             self._reloading.step()
+            self._look_after_left_behind()
             self._look_round()
 
     def _next_look_ns(self) -> int:
@@ -173,6 +175,17 @@ class Supervisor:
         self._output.flush()
         if self._summary_s and now_ns - self._period_ns >= self._summary_s * 1e9:
             self._sum_up(now_ns)
+
+    def _look_after_left_behind(self) -> None:
+        """End where a model that was left behind computes without end, if a process that knows of it follows."""
+        if not self._sessions.left_behind.finds_one_that_computes():
+            return
+        what = "was left inside a call that computes without end"
+        starts_over = self._manager.is_there and self._files.kept
+        what_now = "a new process follows" if starts_over else "it has a core until this process ends"
+        self._output.status(messages.stage_failed("inference", what, what_now, self._clock))
+        if starts_over:
+            raise StageError(f"the inference stage {what}")
 
     def _keep_record(self) -> None:
         """Have what runs on file for the next process."""

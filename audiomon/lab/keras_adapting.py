@@ -68,7 +68,7 @@ def _other_float(dtype: Any) -> str:
 
 def _without_cudnn(layer: dict[str, Any], name: str, changes: dict[str, None]) -> dict[str, Any]:
     kind, also = _CUDNN[layer["class_name"]]
-    changes[f"layer {name!r} is a {kind} instead of a {layer['class_name']}, which runs on a GPU only"] = None
+    changes[f"layer {name!r}: {kind} takes the place of {layer['class_name']}, which runs on a GPU only"] = None
     config = {**layer["config"], **also}
     others = {key: value for key, value in layer.items() if key not in ("module", "registered_name", "build_config")}
     return {**others, "class_name": kind, "config": config}

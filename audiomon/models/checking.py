@@ -1,9 +1,9 @@
 """The checking process: ``python -m audiomon.models.checking FOLDER BACKEND BYTES`` loads a package and tests it.
 
 Prints a JSON object, `Understood`, once it has read the package and compiled its rules, and another, `Verdict`, as its
-last line. A damaged model may crash it; that is what it is for. It writes no file, and takes no more of the machine
-than it allows itself before it reads the package. Where it is root's, it is nobody's by the time that the model runs.
-It ends when its caller does.
+last line. A damaged model may crash it; that is what it is for. It writes no file, and before it reads the package it
+limits itself: to BYTES of memory, and in all else that could use the machine up. Where it is root's, it is nobody's by
+the time that the model runs. It ends when its caller does.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import msgspec
 from audiomon.errors import AudiomonError, ConfigError, ModelError
 from audiomon.models.checking_process import MAX_CHECK_S, MAX_ERROR_CHARS, MAX_MEMORY_BYTES, Place, Understood, Verdict
 from audiomon.models.classifier import Classifier, self_test_window
-from audiomon.models.interpreter import Backend, import_runtime
+from audiomon.models.interpreter import Backend, InterpreterError, import_runtime
 from audiomon.models.package import MANIFEST, WEIGHTS, ModelPackage, read_package
 
 # Loading holds Python's lock: in the daemon nothing else runs meanwhile, and the microphone's samples wait in ALSA's
@@ -127,15 +127,18 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         answers = classifier.self_test_answers()
         classifier.check_repeatable()
     except AudiomonError as error:
+        if isinstance(error, InterpreterError) and _memory_bytes() < MAX_MEMORY_BYTES:
+            # It may be for want of memory; neither runtime says so.
+            error.reason += f" (there are {_memory_bytes() >> 20} MiB of memory for its check here)"
         return _refusal(folder, error)
     except MemoryError:
-        # A damaged model asks for what its garbage says.
-        most = f"{resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20} MiB"
-        return Verdict(
-            error=f"{backend} needs more than {most} of memory for it; is it too large, or damaged?",
-            file="model.tflite",
-        )
+        most = f"{_memory_bytes() >> 20} MiB"
+        return Verdict(error=f"its check needs more memory than there is for it here: {most}", file="model.tflite")
     return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
+
+
+def _memory_bytes() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
 def _refusal(folder: Path, error: AudiomonError) -> Verdict:

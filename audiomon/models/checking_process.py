@@ -19,16 +19,17 @@ from audiomon.errors import ConfigError, ModelError
 from audiomon.models.classifier import compare_answers
 from audiomon.models.interpreter import Backend
 from audiomon.models.memory_left import memory_left_bytes
-from audiomon.models.package import WEIGHTS, ModelPackage, parse_package, read_files
+from audiomon.models.package import MAX_WEIGHTS_BYTES, WEIGHTS, ModelPackage, parse_package, read_files
 
 # A Raspberry Pi 3B+ needs about 2 s to start Python, NumPy and an interpreter; a model that is still at it after this
 # long could not keep up with a microphone either.
 MAX_CHECK_S = 60
 # Python, NumPy and an interpreter take 130 MB of addresses, the largest model that is read at all four times its size.
 MAX_MEMORY_BYTES = 1 << 30
-# What a check may fill of the machine. A service or a container may have less left, and keeps some of it: where the
-# last page is taken, the kernel ends the check, and may end its caller too while it still clears up after that.
+# A check may fill at most this much of the machine's memory.
 _MAX_SHARE_OF_MACHINE = 0.5
+# Left free for the caller in a service or a container, besides what it reads of the package meanwhile: once the last
+# page is gone, the kernel ends the check, and may end its caller before that memory has come back.
 _KEPT_BYTES = 8 << 20
 # Ten thousand scores of sixteen self-tests, in decimal.
 MAX_OUTPUT_BYTES = 4 << 20
@@ -95,7 +96,7 @@ class CheckingProcess:
         self.clipped = 0.0
         self._folder = folder
         self._backend = backend
-        self._memory_bytes = _memory_bytes()
+        self._memory_bytes = _memory_bytes(folder)
         self._package: ModelPackage | None = None
         self._process = subprocess.Popen(
             # -P: not whatever lies in the current folder, but the modules that this process uses.
@@ -216,12 +217,17 @@ class CheckingProcess:
                 self._has_understood.set()
 
 
-def _memory_bytes() -> int:
-    """Return how much memory a check that begins now may fill."""
+def _memory_bytes(folder: Path) -> int:
+    """Return how much memory a check of a package that begins now may fill."""
     machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     most = min(MAX_MEMORY_BYTES, int(machine_bytes * _MAX_SHARE_OF_MACHINE))
     left = memory_left_bytes()
-    return most if left is None else max(0, min(most, left - _KEPT_BYTES))
+    if left is None:
+        return most
+    weights_bytes = 0
+    with contextlib.suppress(OSError):
+        weights_bytes = min((folder / WEIGHTS).stat().st_size, MAX_WEIGHTS_BYTES)
+    return max(0, min(most, left - weights_bytes - _KEPT_BYTES))
 
 
 def _death(number: int, backend: Backend, memory_bytes: int) -> str:
@@ -239,4 +245,4 @@ def _death(number: int, backend: Backend, memory_bytes: int) -> str:
         case "SIGXCPU":
             return f"its self-test took longer than {MAX_CHECK_S} s"
     most = f"{memory_bytes >> 20} MiB"
-    return f"crashes {backend} ({name}): the model is damaged, or needs more than {most} of memory; do not use it"
+    return f"crashes {backend} ({name}): the model is damaged, or needs more than {most} of memory"

@@ -44,7 +44,8 @@ class Classifier:
         try:
             self.interpreter = Interpreter(package.content, backend, threads, output.tensor, math.prod(self.spec.shape))
         except ModelError as error:
-            raise ModelError(str(error), path=package.weights) from None
+            error.path = package.weights
+            raise
         self._compare_shapes()
         self._ones: Float32 = np.ones(len(self.labels), dtype=np.float32)
         self._arranged = _arrangement(self.spec, self.interpreter.input)
@@ -67,7 +68,8 @@ class Classifier:
         try:
             scores = self.interpreter.run(window if self._arranged is None else self._arranged(window))
         except ModelError as error:
-            raise ModelError(str(error), path=self.package.weights) from None
+            error.path = self.package.weights
+            raise
         # An output's size may depend on the sound; what the file declares proves nothing.
         if len(scores) != len(self.labels):
             raise ModelError(f"gives {len(scores)} scores for {len(self.labels)} labels", path=self.package.weights)
@@ -122,7 +124,12 @@ class Classifier:
         Raises:
             ModelError: its scores depend on more than the window.
         """
-        if self.interpreter.keeps_state():
+        try:
+            keeps_state = self.interpreter.keeps_state()
+        except ModelError as error:
+            error.path = self.package.weights
+            raise
+        if keeps_state:
             raise ModelError(
                 "keeps state from window to window (resource variables); audiomon's windows overlap and begin "
                 "anywhere: convert the model without streaming state",

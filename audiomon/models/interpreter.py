@@ -34,6 +34,10 @@ _MAX_NAME_SHOWN = 60
 _FOREIGN_OPERATOR = re.compile(r"unresolved custom op: (\w+)|\((Flex\w+)\) failed to prepare")
 
 
+class InterpreterError(ModelError):
+    """A runtime refuses a model, or fails in it; also for want of memory, which it does not say."""
+
+
 class Tensor(msgspec.Struct, frozen=True):
     """One input or output of a model.
 
@@ -167,7 +171,7 @@ class Interpreter:
                 raise ModelError(
                     f"needs the operator {_cut(foreign[1] or foreign[2])}, which {backend} has not"
                 ) from None
-            raise ModelError(f"{backend} refuses it: {_first_line(error)}") from None
+            raise InterpreterError(f"{backend} refuses it: {_first_line(error)}") from None
         if len(inputs) != 1 or not self.outputs:
             raise ModelError(
                 f"has {len(inputs)} inputs and {len(self.outputs)} outputs; audiomon needs one input and an output"
@@ -199,7 +203,7 @@ class Interpreter:
             float32, shape (output elements,), freshly made; real values if the model's are quantised.
 
         Raises:
-            ModelError: an operation of the model fails.
+            InterpreterError: an operation of the model fails.
         """
         tensor = self.input
         try:
@@ -210,12 +214,14 @@ class Interpreter:
             self._engine.invoke()
             result = self._engine.get_tensor(self.output.index).ravel()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"fails in {self.backend}: {_first_line(error)}") from None
+            raise InterpreterError(f"fails in {self.backend}: {_first_line(error)}") from None
         return result if self._gives_floats else _real(result, self.output)
 
     def _fix_input(self, values: int) -> None:
         """Give the input's one dimension of any size, save for the batch's, the size that makes that many values."""
         details = self._engine.get_input_details()
+        if not details:
+            return
         signature = [int(size) for size in details[0]["shape_signature"]]
         if len(signature) > 1 and signature[0] < 0:
             signature[0] = 1
@@ -226,9 +232,16 @@ class Interpreter:
             self._fixed = True
 
     def keeps_state(self) -> bool:
-        """Whether the model keeps resource variables, which no runtime can reset, from one run to the next."""
-        # Neither runtime has a public way to list operators.
-        return any(detail["op_name"] == "VAR_HANDLE" for detail in self._engine._get_ops_details())
+        """Whether the model keeps resource variables, which no runtime can reset, from one run to the next.
+
+        Raises:
+            InterpreterError: the runtime cannot list its operators.
+        """
+        try:
+            # Neither runtime has a public way to list operators.
+            return any(detail["op_name"] == "VAR_HANDLE" for detail in self._engine._get_ops_details())
+        except ValueError as error:  # a name is not UTF-8
+            raise InterpreterError(f"{self.backend} refuses it: {_first_line(error)}") from None
 
 
 def _tensor(detail: dict[str, Any]) -> Tensor:

@@ -1,14 +1,13 @@
 """How much memory the control group of this process has left, as the kernel tells it. Changes nothing.
 
 A service's `MemoryMax=` and a container's limit are such groups. One that is full has the kernel end a process, and it
-may take the next one too while it still clears up after the first: what may grow is better limited beforehand.
+may end the next one while it is still cleaning up after the first: what may grow is better limited beforehand.
 """
 
 import contextlib
 from pathlib import Path
 
-# Of every version: the largest file there is is no limit.
-_UNLIMITED = 1 << 60
+import msgspec
 
 
 def memory_left_bytes(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
@@ -24,33 +23,46 @@ def memory_left_bytes(groups: Path = Path("/proc/self/cgroup"), root: Path = Pat
         None where nothing limits it, or where the system does not say.
     """
     try:
-        lines = groups.read_text(encoding="utf-8").splitlines()
+        lines = groups.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
     left = []
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
         if "memory" in controllers.split(","):
-            left += _left_on_the_way(root / "memory", path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+            left += _left_on_the_way(root / "memory", path, _FIRST)
         elif not controllers:
-            left += _left_on_the_way(root, path, "memory.max", "memory.current", "")
+            left += _left_on_the_way(root, path, _SECOND)
     return min(left, default=None)
 
 
-def _left_on_the_way(root: Path, path: str, limit: str, used: str, prefix: str) -> list[int]:
+class _Files(msgspec.Struct, frozen=True):
+    """What a version of control groups calls its files and their entries."""
+
+    limits: tuple[str, ...]
+    used: str
+    prefix: str
+
+
+_FIRST = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
+# Above memory.high everything that allocates is slowed down, the one that listens too.
+_SECOND = _Files(("memory.high", "memory.max"), "memory.current", "")
+
+
+def _left_on_the_way(root: Path, path: str, files: _Files) -> list[int]:
     """Return what is left of each limit from the group up to the root."""
     group = root / path.lstrip("/")
     left = []
     for folder in (group, *group.parents):
         if not folder.is_relative_to(root):
             break
-        # Inside a container the path may be that of the machine outside, of which nothing is mounted.
-        with contextlib.suppress(OSError):
-            most = (folder / limit).read_text(encoding="ascii").strip()
-            if most == "max" or int(most) >= _UNLIMITED:
-                continue
-            of_what = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
-            files = int(of_what[f"{prefix}active_file"]) + int(of_what[f"{prefix}inactive_file"])
-            taken = int((folder / used).read_text(encoding="ascii")) - files
-            left.append(max(0, int(most) - taken))
+        # Inside a container the path may be that of the machine outside, of which nothing is mounted; and what a
+        # kernel writes otherwise than expected is as good as not there.
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            limits = [(folder / name).read_text(encoding="ascii").strip() for name in files.limits]
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+            dropped = sum(int(stat[f"{files.prefix}{kind}_file"]) for kind in ("active", "inactive"))
+            used = int((folder / files.used).read_text(encoding="ascii")) - dropped
+            left += [max(0, int(limit) - used) for limit in limits if limit != "max"]
     return left

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audiomon.errors import ModelError
 
-# Of a file that grows meanwhile, or whose size the system does not say.
+# Read size for a file that grows meanwhile, or whose size the system does not report.
 _PART_BYTES = 1 << 20
 
 
@@ -31,7 +31,7 @@ def read_plain_file(path: Path, max_bytes: int, folder: int | None = None) -> by
             raise ModelError("is not a file", path=path)
         content = b""
         if status.st_size <= max_bytes:
-            # All that it says it has at once: of a large model there may be no memory for a second copy.
+            # The reported size in one go: there may be no memory for a second copy of a large model.
             part_bytes = max(status.st_size, _PART_BYTES)
             while part := os.read(descriptor, min(part_bytes, max_bytes + 1 - len(content))):
                 content += part

@@ -1,7 +1,7 @@
-"""Lines for people: fixed columns, a bar for the score, colour on a terminal, and no more than fits into its width."""
+"""Lines for people: fixed columns, a bar for the score, colour on a terminal, and the timings that fit into it."""
 
+import contextlib
 import os
-import shutil
 from datetime import datetime
 from typing import TextIO
 
@@ -22,7 +22,9 @@ def shows_colour(stream: TextIO) -> bool:
 
 def columns_of(stream: TextIO) -> int | None:
     """Return how many characters fit into a line; None where there is no terminal, or it does not say."""
-    return (shutil.get_terminal_size((0, 0)).columns or None) if stream.isatty() else None
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns or None
+    return None
 
 
 class Terminal:
@@ -49,7 +51,7 @@ class Terminal:
             self._labels, self._width = prediction.labels, label_width(prediction.labels)
         bold = prediction.score >= _SURE
         when, label = self._when(prediction), f"{prediction.label[: self._width]:<{self._width}}"
-        columns = len(when) + len(label) + _BAR_CELLS + len("   0.00 ")
+        columns = len(f"{when}  {label}  0.00 ") + _BAR_CELLS
         timings = ""
         for timing in (
             f"  features {prediction.features_us:5.0f} µs",

@@ -73,7 +73,7 @@ class InferenceWorker:
         return self._counting.total
 
     def cpu_s(self) -> float:
-        """Return how long its thread has computed, in seconds of CPU time; 0 when it has ended."""
+        """Return how long its thread has computed, in seconds of CPU time; of one that is `done`, any number."""
         try:
             told = Path(f"/proc/self/task/{self._thread.native_id}/stat").read_text(encoding="ascii", errors="replace")
         except OSError:

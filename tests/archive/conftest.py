@@ -18,7 +18,7 @@ else:
     from audiomon.archive.plan import Plan, list_recordings, make_plan
     from audiomon.archive.schema import make_run
     from audiomon.archive.store import Store, open_store
-    from audiomon.archive.worker import Task
+    from audiomon.archive.task import Task
     from audiomon.config.settings import load_settings
     from audiomon.models.interpreter import choose_backend
     from audiomon.pipeline.loading import named_package, rules_for

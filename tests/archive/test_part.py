@@ -5,7 +5,8 @@ import pytest
 from audiomon.archive.part import do_part
 from audiomon.archive.plan import committed
 from audiomon.archive.store import StoreError
-from audiomon.archive.worker import Task, TaskPlugin, WorkerError, run_part
+from audiomon.archive.task import Task
+from audiomon.archive.worker import TaskPlugin, WorkerError, run_part
 from audiomon.errors import ModelError
 from tests.archive.corpus import sound, write_recording
 

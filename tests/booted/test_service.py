@@ -120,11 +120,13 @@ def test_a_model_that_wants_more_memory_than_is_left_is_refused_before_anything_
     # Less than the machine has, more than the unit.
     folder = write_package_of(MODELS / "hungry", huge(gigabytes=0.4))
     CheckingProcess(folder, choose_backend("auto")).wait()
-    before, after = service.pid, service.cursor()
+    group = Path("/sys/fs/cgroup/memory/system.slice/audiomon.service/memory.oom_control")
+    before, after, killed = service.pid, service.cursor(), group.read_text().splitlines()[-1]
     service.edit("model: home", "model: hungry")
     refused = service.wait_for_entry(after, deadline_s=90, MESSAGE_ID=message_id("swap-refused"))
     assert str(folder / "model.tflite") in refused["MESSAGE"], refused
-    assert "SIGKILL" not in refused["MESSAGE"], refused
+    assert killed.startswith("oom_kill ")
+    assert group.read_text().splitlines()[-1] == killed
     service.edit("model: hungry", "model: home")
     service.wait_for_prediction(service.cursor(), AUDIOMON_MODEL="home")
     assert (service.pid, service.show("NRestarts")) == (before, "0")

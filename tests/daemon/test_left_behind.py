@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from audiomon.daemon.left_behind import LeftBehind
-from audiomon.errors import StageError
 from tests.manual_clock import ManualClock
 
 
@@ -18,7 +17,7 @@ class LeftWorker:
         self._share = share
 
     def cpu_s(self) -> float:
-        return 0.0 if self.done.is_set() else 5.0 + self._share * self._clock.monotonic_ns() / 1e9
+        return 5.0 + self._share * self._clock.monotonic_ns() / 1e9
 
 
 @pytest.fixture
@@ -26,38 +25,43 @@ def clock():
     return ManualClock()
 
 
-def look_for(left: LeftBehind, clock: ManualClock, seconds: int) -> None:
-    for _ in range(seconds):
+def found_after_s(left: LeftBehind, clock: ManualClock, seconds: int) -> list[int]:
+    """Look every second; return when one was found."""
+    found = []
+    for second in range(1, seconds + 1):
         clock.advance(1)
-        left.look()
+        if left.finds_one_that_computes():
+            found.append(second)
+    return found
 
 
-def test_one_that_computes_without_end_is_worth_a_new_process(clock):
+@pytest.mark.parametrize(("share", "found"), [(1.0, [30]), (0.3, [30]), (0.2, []), (0.0, [])])
+def test_one_that_takes_a_core_is_found_once_and_one_that_waits_never(clock, share, found):
     left = LeftBehind(clock)
-    left.leave(LeftWorker(clock, 0.9))
-    look_for(left, clock, 29)
-    with pytest.raises(StageError, match="left inside a model that computes without end"):
-        look_for(left, clock, 2)
+    left.leave(LeftWorker(clock, share))
+    assert found_after_s(left, clock, 3600) == found
 
 
-def test_one_that_waits_is_left_for_as_long_as_it_takes(clock):
-    left = LeftBehind(clock)
-    left.leave(LeftWorker(clock, 0.0))
-    look_for(left, clock, 3600)
-
-
-def test_one_that_waits_first_and_computes_later_is_noticed(clock):
+def test_one_that_waits_first_and_computes_later_is_found(clock):
     left, worker = LeftBehind(clock), LeftWorker(clock, 0.0)
     left.leave(worker)
-    look_for(left, clock, 100)
+    assert not found_after_s(left, clock, 100)
     worker._share = 1.0
-    with pytest.raises(StageError):
-        look_for(left, clock, 60)
+    assert len(found_after_s(left, clock, 60)) == 1
 
 
 def test_one_that_was_only_slow_is_forgotten(clock):
     left, worker = LeftBehind(clock), LeftWorker(clock, 1.0)
     left.leave(worker)
-    look_for(left, clock, 20)
+    assert not found_after_s(left, clock, 20)
     worker.done.set()
-    look_for(left, clock, 100)
+    assert not found_after_s(left, clock, 100)
+
+
+def test_of_several_each_is_found(clock):
+    left = LeftBehind(clock)
+    left.leave(LeftWorker(clock, 1.0))
+    left.leave(LeftWorker(clock, 0.0))
+    assert found_after_s(left, clock, 10) == []
+    left.leave(LeftWorker(clock, 1.0))
+    assert found_after_s(left, clock, 100) == [20, 30]

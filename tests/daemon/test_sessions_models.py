@@ -10,6 +10,7 @@ from audiomon.daemon import session as session_module
 from audiomon.daemon.sessions import WORKER_STALLED_S
 from audiomon.errors import DeviceError, StageError
 from audiomon.pipeline.prediction import Event, Status, StatusKind
+from audiomon.pipeline.worker import InferenceWorker
 from tests.daemon.house import House, failing_at, models
 from tests.daemon.stubs import PATIENCE_S, RATE, StubClassifier, running
 
@@ -265,6 +266,9 @@ def test_a_worker_that_hangs_is_left_behind_with_its_model_and_says_nothing_more
             break
     house.will_open(again)
     assert "has not moved for 10 s" in house.output.of_kind("stage-failed")[0].message
+    monkeypatch.setattr(InferenceWorker, "cpu_s", lambda _: house.clock.monotonic_ns() / 1e9)
+    house.clock.advance(40)
+    assert house.sessions.left_behind.finds_one_that_computes()
     heard = len(house.output.predictions)
     counted = house.total()
     go.set()

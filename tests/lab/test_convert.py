@@ -367,7 +367,7 @@ def test_a_model_of_another_precision_is_rebuilt_in_float32(convert, kinds, poli
     ("name", "changed"),
     [
         ("stateful.h5", "layer 'lstm' begins every window without state"),
-        ("cudnn.h5", "layer 'cudnn' is a LSTM instead of a CuDNNLSTM"),
+        ("cudnn.h5", "layer 'cudnn': LSTM takes the place of CuDNNLSTM"),
     ],
 )
 def test_recurrent_layers_that_tflite_cannot_have_are_rebuilt_with_their_weights(convert, kinds, name, changed):

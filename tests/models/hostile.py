@@ -214,6 +214,14 @@ def long_name(characters: int, outputs: int = 1) -> bytes:
     return content
 
 
+def without_inputs() -> bytes:
+    """Answers without having heard anything."""
+    file = File()
+    graph = file.graph()
+    graph.outputs.append(graph.operator("ABS", [graph.constant([[0.25] * 4])], (1, 4)))
+    return file.content()
+
+
 def write_package_of(folder: Path, content: bytes, expected: Sequence[float] = (0.25,) * 4) -> Path:
     """Put a model into a package that says four scores of silence, as a stranger would write it: unchecked."""
     test = SelfTest(signal="silence", expected=tuple(expected), tolerance=0.5)

@@ -1,8 +1,11 @@
 """Lines for people, as they come out on terminals of all kinds."""
 
+import fcntl
 import io
 import os
 import re
+import struct
+import termios
 
 import numpy as np
 import pytest
@@ -37,6 +40,13 @@ def test_a_line_leaves_out_the_timings_that_do_not_fit(columns, ends):
     assert columns is None or len(line) <= columns
 
 
+@pytest.mark.parametrize("columns", range(39, 100))
+def test_no_line_of_a_prediction_is_wider_than_the_terminal(columns):
+    written = io.StringIO()
+    Terminal(written, colour=False, columns=columns, dated=False).prediction(prediction())
+    assert len(written.getvalue().rstrip("\n")) <= columns
+
+
 def test_colour_takes_no_room():
     plain, coloured = io.StringIO(), io.StringIO()
     for stream, colour in ((plain, False), (coloured, True)):
@@ -54,8 +64,8 @@ def test_a_terminal_without_colours_gets_none(monkeypatch, environment, shown):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("COLUMNS", "50")
     leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
     with open(leader, "rb"), open(follower, "w", encoding="utf-8") as terminal:
         assert shows_colour(terminal) == shown
         assert columns_of(terminal) == 50
