@@ -43,11 +43,13 @@ class Candidate:
         self.settings = settings
         self.changes = changed_keys(running.settings.config, settings.config)
         files, before = named_files(settings), running.classifier.package
-        if files.digest in failed:
-            raise ModelError(f"{failed[files.digest]}; it is not tried again until its files change")
+        digest, folder = files.digest, files.folder
+        del files  # the check may need the memory
+        if digest in failed:
+            raise ModelError(f"{failed[digest]}; it is not tried again until its files change")
         self._loads_again = any(change.key in _LOADED_BY for change in self.changes)
-        self._other_model = files.digest != before.digest
-        self._loading = LoadingModel(settings, files.folder) if self.swaps else None
+        self._other_model = digest != before.digest
+        self._loading = LoadingModel(settings, folder) if self.swaps else None
         self.reopens = any(change.reload == "reopen" for change in self.changes)
         self._checked_s = 0.0
         self._loaded_s = 0.0

@@ -41,13 +41,15 @@ _LIMITS = (
 _NOBODY = 65_534
 # When memory runs out all the same, the kernel is to end this process and not the one that listens.
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
+_STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
     """Check the package named on the command line."""
     end_with_caller()
-    limit_resources(memory_bytes=int(sys.argv[3]))
-    say("\n", verdict(Path(sys.argv[1]), cast(Backend, sys.argv[2])))
+    folder, backend, memory_bytes = Path(sys.argv[1]), cast(Backend, sys.argv[2]), int(sys.argv[3])
+    limit_resources(memory_bytes)
+    say("\n", verdict(folder, backend, memory_bytes))
     os._exit(0)  # nothing that a library says on its way out may follow the verdict
 
 
@@ -72,17 +74,26 @@ def limit_resources(memory_bytes: int) -> None:
     """Take from this process what a hostile model could use; the system may allow it less already.
 
     Args:
-        memory_bytes: how much memory it may fill: Python, NumPy, the interpreter and the model.
+        memory_bytes: how much memory it may fill, with Python, NumPy, the interpreter and the model.
     """
     with contextlib.suppress(OSError):  # no /proc here, or not ours to write
         _OOM_SCORE.write_text("1000", encoding="ascii")
-    for what, most in (*_LIMITS, (resource.RLIMIT_DATA, memory_bytes)):
+    for what, most in (*_LIMITS, (resource.RLIMIT_DATA, memory_bytes + _reserved_bytes())):
         _, hard = resource.getrlimit(what)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (limit, limit))
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     hard = _HARD_CPU_S if hard == resource.RLIM_INFINITY else min(_HARD_CPU_S, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (min(MAX_CHECK_S, hard), hard))
+
+
+def _reserved_bytes() -> int:
+    """Return how much has been asked of the kernel and not filled, which NumPy does: the limit counts that too."""
+    with contextlib.suppress(OSError, ValueError, KeyError):  # no /proc here, or another one
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest}
+        return max(0, kib["VmData"] - kib["RssAnon"]) << 10
+    return 0
 
 
 def become_nobody() -> None:
@@ -103,8 +114,14 @@ def _import_all(package: ModelPackage, backend: Backend) -> None:
         import_runtime(backend)
 
 
-def verdict(folder: Path, backend: Backend) -> Verdict:
-    """Load a package, run its self-test, and see that it repeats itself."""
+def verdict(folder: Path, backend: Backend, memory_bytes: int = MAX_MEMORY_BYTES) -> Verdict:
+    """Load a package, run its self-test, and see that it repeats itself.
+
+    Args:
+        folder: of the package.
+        backend: which runtime.
+        memory_bytes: how much memory there is for it, for messages.
+    """
     try:
         began_s = time.thread_time()
         package = read_package(folder)
@@ -127,18 +144,14 @@ def verdict(folder: Path, backend: Backend) -> Verdict:
         answers = classifier.self_test_answers()
         classifier.check_repeatable()
     except AudiomonError as error:
-        if isinstance(error, InterpreterError) and _memory_bytes() < MAX_MEMORY_BYTES:
+        if isinstance(error, InterpreterError) and memory_bytes < MAX_MEMORY_BYTES:
             # It may be for want of memory; neither runtime says so.
-            error.reason += f" (there are {_memory_bytes() >> 20} MiB of memory for its check here)"
+            error.reason += f" (there are {memory_bytes >> 20} MiB of memory for its check here)"
         return _refusal(folder, error)
     except MemoryError:
-        most = f"{_memory_bytes() >> 20} MiB"
+        most = f"{memory_bytes >> 20} MiB"
         return Verdict(error=f"its check needs more memory than there is for it here: {most}", file="model.tflite")
     return Verdict(fingerprint=package.fingerprint, answers=answers, load_s=load_s, clipped=classifier.clipped())
-
-
-def _memory_bytes() -> int:
-    return resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
 def _refusal(folder: Path, error: AudiomonError) -> Verdict:
