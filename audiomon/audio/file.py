@@ -205,7 +205,7 @@ class FileSource(Closing):
         self._part += 1
         at_s = self._position / self.sample_rate
         try:
-            decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False)
+            decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False, start_s=at_s)
         except (soundfile.SoundFileError, RuntimeError, TypeError):
             raise InputError(f"what follows after {at_s:.2f} s cannot be read", path=self.path) from None
         before, after = ((one.sample_rate, one.channels, one.is_int16) for one in (self._decoder, decoder))

@@ -39,6 +39,7 @@ class SndfileDecoder:
         fd: of the file.
         part: which.
         whole: whether libsndfile can open the path: it is the file, and the part is all of it.
+        start_s: how much sound came before the part, for messages.
 
     Attributes:
         sample_rate: in Hz.
@@ -51,9 +52,9 @@ class SndfileDecoder:
         SoundFileError, RuntimeError, TypeError: libsndfile does not read it.
     """
 
-    def __init__(self, path: Path, fd: int, part: Part, *, whole: bool) -> None:
+    def __init__(self, path: Path, fd: int, part: Part, *, whole: bool, start_s: float = 0) -> None:
         self._path = path
-        self._part = part
+        self._start_s = start_s
         self._damaged: str | None = None
         with c_stderr_silenced():
             self._raw = None if whole else PartialFile(fd, part)
@@ -113,7 +114,7 @@ class SndfileDecoder:
 
     def _stumbled(self, out: Samples, position: int, error: Exception) -> int:
         """Return how much was decoded before an error, which is raised next time."""
-        at_s = position / self.sample_rate
+        at_s = self._start_s + position / self.sample_rate
         reason = str(error).strip() or "no reason given"
         # What it decoded before it stumbled is in the buffer, and its position says how much that is.
         count: int = self._file.tell() - position
@@ -126,12 +127,12 @@ class SndfileDecoder:
         return count
 
     def _check_complete(self, position: int) -> None:
-        at_s = position / self.sample_rate
         promised = self._promised
         if self._has_no_end and promised is not None:
             promised -= self.sample_rate  # what its last page says may be less than a decoder gives
         if self._missing is None and (promised is None or position >= promised):
             return
-        promised_s = (self._promised or position) / self.sample_rate * (self._missing or 1)
+        at_s = self._start_s + position / self.sample_rate
+        promised_s = self._start_s + (self._promised or position) / self.sample_rate * (self._missing or 1)
         promise = f"its header promises {promised_s:.2f} s, " if promised_s > at_s else ""
         raise InputError(f"{self._path}: truncated: {promise}the data end at {at_s:.2f} s")

@@ -1,5 +1,6 @@
 """MP3, Ogg and FLAC of unknown, estimated and hidden lengths."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import soundfile
 from audiomon.audio.file import FileSource
 from audiomon.audio.mpeg import behind_id3
 from audiomon.audio.partial_file import FileBytes
-from tests.audio.test_file import as_float, noise, read_all, read_until_error, write
+from tests.audio.test_file import RATE, as_float, noise, read_all, read_until_error, write
 
 MP3_RATE = 22_050
 LENGTH = 3 * MP3_RATE
+OGGS = [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})]
 
 
 def mp3(path: Path, *, quiet_s: float = 0, loud_first: bool = True, stated: bool = True, **options) -> bytes:
@@ -110,7 +112,7 @@ def test_a_cut_off_mp3_that_states_its_length_is_truncated(tmp_path):
     assert "truncated: its header promises 3.00 s" in read_until_error(FileSource(path))[1]
 
 
-@pytest.mark.parametrize(("name", "options"), [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})])
+@pytest.mark.parametrize(("name", "options"), OGGS)
 def test_chained_ogg_streams_are_all_heard(tmp_path, name, options):
     one = write(tmp_path / name, noise(48_000), 24_000, **options)
     single = read_all(FileSource(one))
@@ -120,10 +122,29 @@ def test_chained_ogg_streams_are_all_heard(tmp_path, name, options):
 
 
 def test_an_ogg_cut_off_within_a_page_is_truncated_whatever_its_codec(tmp_path):
-    for name, options in (("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})):
+    for name, options in OGGS:
         path = write(tmp_path / name, noise(48_000), 24_000, **options)
         path.write_bytes(path.read_bytes()[:-700])
         assert "truncated" in read_until_error(FileSource(path))[1]
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_where_a_chained_ogg_is_cut_off_counts_from_the_beginning_of_the_file(tmp_path, name, options):
+    path = write(tmp_path / name, noise(72_000), 24_000, **options)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:-300])
+    count, message = read_until_error(FileSource(path))
+    assert 72_000 < count < 144_000
+    assert f"the data end at {count / 24_000:.2f} s" in message
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_the_last_of_joined_flacs_is_cut_off_counts_from_the_beginning_of_the_file(tmp_path, known):
+    path = tmp_path / "both.flac"
+    path.write_bytes(flac(path, noise(3 * RATE), known=known) + flac(path, noise(2 * RATE), known=known)[:-3000])
+    message = read_until_error(FileSource(path))[1]
+    at_s = float(re.search(r"([\d.]+) s \(", message)[1])
+    assert 3.5 < at_s < 5
 
 
 def ogg_checksum(page: bytes) -> int:
@@ -135,7 +156,7 @@ def ogg_checksum(page: bytes) -> int:
     return value
 
 
-@pytest.mark.parametrize(("name", "options"), [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})])
+@pytest.mark.parametrize(("name", "options"), OGGS)
 def test_an_ogg_whose_last_page_does_not_say_so_is_whole(tmp_path, name, options):
     path = write(tmp_path / name, noise(48_000), 24_000, **options)
     data = bytearray(path.read_bytes())
