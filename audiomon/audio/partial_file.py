@@ -66,6 +66,7 @@ class Part:
         head: bytes to be read before those; empty where the file's own header is right.
         missing: how many times as long as what is there its header says it is: above 1 if the file is cut off, 1 if
             that is known and how much is missing is not; None if it is whole.
+        gap: place in the file before which bytes in the middle of the part are missing; None if none are.
         exact: whether the number of sample frames that a decoder finds in its header is a promise; None if it is one
             unless it is the decoder's own estimate (MPEG).
         foreign: whether libsndfile cannot read it, although it is sound.
@@ -75,6 +76,7 @@ class Part:
     end: int
     head: bytes = b""
     missing: float | None = None
+    gap: int | None = None
     exact: bool | None = None
     foreign: bool = False
 
