@@ -46,14 +46,17 @@ class FileBytes:
 
     def is_zero(self, start: int, end: int) -> bool:
         """Whether nothing but zeros lies between two places."""
+        return self.without_zeros(start, end) == start
+
+    def without_zeros(self, start: int, end: int) -> int:
+        """Return the place behind the last byte between two places that is not 0; the first place if all are 0."""
         while start < end:
-            block = self.at(start, min(_BLOCK_BYTES, end - start))
-            if block.strip(b"\0"):
-                return False
-            if not block:
-                return True
-            start += len(block)
-        return True
+            block_at = max(start, end - _BLOCK_BYTES)
+            kept = self.at(block_at, end - block_at).rstrip(b"\0")
+            if kept:
+                return block_at + len(kept)
+            end = block_at
+        return start
 
 
 @dataclass(frozen=True, slots=True)

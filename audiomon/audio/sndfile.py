@@ -64,6 +64,8 @@ class SndfileDecoder:
         self.channels: int = self._file.channels
         self.is_int16 = self._file.subtype == "PCM_16"
         self.may_be_infinite = self._file.subtype in _NOT_ALWAYS_FINITE
+        # Asked for more than there is, libsndfile decodes what stands behind a FLAC, and takes padding for damage.
+        self._goes_on = self._file.format == "FLAC"
         self._missing = part.missing
         self._has_no_end = _OGG_WITHOUT_END in self._file.extra_info
         frames: int = self._file.frames
@@ -86,6 +88,11 @@ class SndfileDecoder:
         """
         if self._damaged:
             raise InputError(self._damaged)
+        if self._goes_on and self.frames is not None:
+            out = out[: max(0, self.frames - position)]
+            if not len(out):
+                self._check_complete(position)
+                return 0
         try:
             with c_stderr_silenced():  # damaged MP3 makes libmpg123 talk
                 count = len(self._file.read(out=out))

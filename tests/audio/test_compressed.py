@@ -295,6 +295,37 @@ def test_a_flac_of_unknown_length_is_heard_to_the_last_sample(tmp_path, length):
     np.testing.assert_array_equal(read_all(FileSource(tmp_path / "a.flac")), as_float(samples))
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("length", [637, 4096, 50_001])
+@pytest.mark.parametrize("zeros", [1, 4096, 3_000_000])
+def test_zeros_behind_a_flac_are_padding_and_hide_no_cut(tmp_path, known, length, zeros):
+    path, samples = tmp_path / "a.flac", noise(length)
+    data = flac(path, samples, known=known)
+    path.write_bytes(data + bytes(zeros))
+    np.testing.assert_array_equal(read_all(FileSource(path)), as_float(samples))
+    path.write_bytes(data[:-300] + bytes(zeros))
+    assert "truncated" in read_until_error(FileSource(path))[1]
+
+
+def test_a_flac_of_unknown_length_may_itself_end_in_a_zero(tmp_path):
+    path = tmp_path / "a.flac"
+    # The last byte is one of a checksum: every 256th length, about, ends in a zero.
+    data = next(data for frames in range(600, 5000) if (data := flac(path, noise(frames), known=False))[-1] == 0)
+    for zeros in (0, 1, 100):
+        path.write_bytes(data + bytes(zeros))
+        source = FileSource(path)
+        assert len(read_all(source)) == source.frames
+
+
+def test_all_of_a_flac_of_unknown_length_is_heard_before_garbage_behind_it_is_reported(tmp_path):
+    path = tmp_path / "a.flac"
+    garbage = np.random.default_rng(1).bytes(700)
+    path.write_bytes(flac(path, noise(50_000), known=False) + garbage)
+    count, message = read_until_error(FileSource(path))
+    assert count == 50_000
+    assert "damaged or truncated after" in message
+
+
 def test_a_flac_of_unknown_length_can_be_gone_back_in(tmp_path):
     samples = noise(50_000)
     flac(tmp_path / "a.flac", samples, known=False)
