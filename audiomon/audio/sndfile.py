@@ -121,13 +121,13 @@ class SndfileDecoder:
 
     def _stumbled(self, out: Samples, position: int, error: Exception) -> int:
         """Return how much was decoded before an error, which is raised next time."""
-        at_s = self._start_s + position / self.sample_rate
         reason = str(error).strip() or "no reason given"
         # What it decoded before it stumbled is in the buffer, and its position says how much that is.
         count: int = self._file.tell() - position
         there = 0 < count <= len(out)
         if self._has_no_end and self.frames is not None and self.frames - position - count < self.sample_rate:
             return count if there else 0
+        at_s = self._start_s + (position + count * there) / self.sample_rate
         self._damaged = f"{self._path}: damaged or truncated after {at_s:.2f} s ({reason})"
         if not there:
             raise InputError(self._damaged) from None
