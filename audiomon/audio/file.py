@@ -33,6 +33,9 @@ _MAX_SLEEP_S = 0.25
 _MAX_SAMPLE = 1e6
 
 _COPY_BYTES = 1 << 20
+_MAX_GAPS_NAMED = 4
+# Parts in a row of which libsndfile reads nothing; more are no recordings, and to try them takes long.
+_MAX_UNREADABLE_PARTS = 100
 
 
 class _Decoder(Protocol):
@@ -53,7 +56,8 @@ class FileSource(Closing):
     """An audio file, or a pipe that holds one.
 
     Samples of 16-bit files are int16, as a microphone's are, so a recording of a live stream is classified to the same
-    bits; all others are float32. A file that several recordings were joined into is read to its end.
+    bits; all others are float32. A file that several recordings were joined into is read to its end, past what is
+    missing from those before the last.
 
     Args:
         path: the file; ``-`` is standard input. A pipe is copied to a temporary file first.
@@ -62,7 +66,8 @@ class FileSource(Closing):
 
     Raises:
         InputError: it does not exist, is empty, or is not audio; or, from ``read``, holds NaN, infinity or numbers
-            that no recording has, ends before its header says, or goes on at another sample rate.
+            that no recording has, ends before its header says, lacks some of its sound, or goes on at another sample
+            rate.
     """
 
     def __init__(self, path: Path, *, realtime: bool = False, clock: Clock | None = None) -> None:
@@ -78,6 +83,7 @@ class FileSource(Closing):
             raise InputError("is empty", path=path)
         self._parts = parts_of(file)
         self._part = 0
+        self._gaps: list[str] = []  # where sound is missing, for the message at the end
         self._decoder: _Decoder = self._first_decoder(file)
         if len(self._parts) == 1:
             self._file.close()  # the decoder has it open for itself
@@ -172,27 +178,74 @@ class FileSource(Closing):
         return np.empty((frames, self.channels), dtype=np.float32)
 
     def _decode(self, out: Samples) -> int:
-        while True:
-            count = self._decoder.read(out, self._position - self._part_position)
-            if count or self._part + 1 >= len(self._parts):
+        try:
+            while not (count := self._decode_part(out)) and not self._is_last_part:
+                self._next_decoder()
+        except InputError as error:
+            if not self._gaps:
+                raise
+            raise InputError(f"{error}; {self._gaps_named()}") from None
+        if not count and self._gaps:
+            raise InputError(f"{self.path}: damaged: {self._gaps_named()}")
+        return count
+
+    def _decode_part(self, out: Samples) -> int:
+        """Decode some of a part; an error in it is raised only if no other part follows."""
+        error: InputError | None = None
+        try:
+            if count := self._decoder.read(out, self._position - self._part_position):
                 return count
-            self._next_decoder()
+        except InputError as raised:
+            error = raised
+        part = self._parts[self._part]
+        if part.gap is not None:
+            self._note_gap(f"before byte {part.gap}")
+        if error is not None:
+            if self._is_last_part:
+                raise error
+            if part.gap is None or part.missing is not None:
+                self._note_gap(f"after {self._position / self.sample_rate:.2f} s")
+        return 0
+
+    @property
+    def _is_last_part(self) -> bool:
+        return self._part + 1 >= len(self._parts)
+
+    def _note_gap(self, where: str) -> None:
+        if where not in self._gaps[-1:]:
+            self._gaps.append(where)
+
+    def _gaps_named(self) -> str:
+        named = f"sound is missing {', '.join(self._gaps[:_MAX_GAPS_NAMED])}"
+        return named if len(self._gaps) <= _MAX_GAPS_NAMED else f"{named} … ({len(self._gaps)} places)"
 
     def _first_decoder(self, file: FileBytes) -> _Decoder:
-        part = self._parts[0]
-        if part.foreign:
+        if self._parts[0].foreign:
             return self._other_decoder(file, is_likely=True)
-        whole = not (self._is_copy or part.head or part.start) and part.end == file.size
-        try:
-            decoder = SndfileDecoder(self.path, self._file.fileno(), part, whole=whole)
-        except (soundfile.SoundFileError, RuntimeError, TypeError):
-            return self._other_decoder(file, is_likely=ffmpeg.is_likely(self.path, file.at(0, 64)))
-        if decoder.frames == 0:
+        decoder: SndfileDecoder | None = None
+        for index, part in enumerate(self._parts):
+            self._part = index
+            whole = not (self._is_copy or part.head or part.start) and part.end == file.size
+            try:
+                decoder = SndfileDecoder(self.path, self._file.fileno(), part, whole=whole)
+            except (soundfile.SoundFileError, RuntimeError, TypeError):
+                decoder = None
+            if decoder is not None and decoder.frames != 0:
+                return decoder
+            if part.missing is None or self._is_last_part or index >= _MAX_UNREADABLE_PARTS:
+                break
+            self._note_gap("at the beginning")  # cut off before its first sample
+        if decoder is not None:
             raise InputError("holds no samples", path=self.path)
-        return decoder
+        return self._other_decoder(file, is_likely=ffmpeg.is_likely(self.path, file.at(0, 64)))
 
     def _other_decoder(self, file: FileBytes, *, is_likely: bool) -> _Decoder:
-        self._parts = [Part(0, file.size)]
+        # ffmpeg passes over what is missing.
+        gaps = [
+            gap for part in self._parts for gap in (part.gap, part.end if part.missing else None) if gap is not None
+        ]
+        self._gaps = ["at the end" if gap == file.size else f"before byte {gap}" for gap in gaps]
+        self._part, self._parts = 0, [Part(0, file.size)]
         if is_likely and ffmpeg.is_installed():
             return ffmpeg.FfmpegDecoder(self.path, self._file.fileno())
         hint = f"; {ffmpeg.HINT}" if is_likely else ""
@@ -201,13 +254,20 @@ class FileSource(Closing):
         )
 
     def _next_decoder(self) -> None:
-        """Go on with the next of several joined recordings."""
-        self._part += 1
+        """Go on with the next of several joined recordings that can be read."""
         at_s = self._position / self.sample_rate
-        try:
-            decoder = SndfileDecoder(self.path, self._file.fileno(), self._parts[self._part], whole=False)
-        except (soundfile.SoundFileError, RuntimeError, TypeError):
-            raise InputError(f"what follows after {at_s:.2f} s cannot be read", path=self.path) from None
+        before_it = self._part
+        while True:
+            self._part += 1
+            try:
+                part = self._parts[self._part]
+                decoder = SndfileDecoder(self.path, self._file.fileno(), part, whole=False, start_s=at_s)
+                break
+            except (soundfile.SoundFileError, RuntimeError, TypeError):
+                if self._is_last_part or self._part - before_it >= _MAX_UNREADABLE_PARTS:
+                    raise InputError(f"what follows after {at_s:.2f} s cannot be read", path=self.path) from None
+        if self._part > before_it + 1:
+            self._note_gap(f"after {at_s:.2f} s")
         before, after = ((one.sample_rate, one.channels, one.is_int16) for one in (self._decoder, decoder))
         if before != after:
             raise InputError(

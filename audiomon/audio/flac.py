@@ -1,7 +1,7 @@
 """How long a FLAC file is whose writer could not go back to say it, and where joined ones begin. Never decodes.
 
 libsndfile reads a file of unknown length to the end, fails there, and loses what it had just read. The last frame says
-where it ends.
+where it ends; zeros behind it are padding.
 """
 
 import struct
@@ -38,7 +38,7 @@ def _part(file: FileBytes, start: int, end: int) -> Part:
         end -= 128
     begin = _first_frame(file, start, end)
     head = file.at(begin, 32)
-    first, last = _span(head, info), _last_span(file, begin, end, info)
+    first, last = _span(head, info), _last_span(file, begin, file.without_zeros(begin, end), info)
     if first is not None and first[0] > 0:
         return Part(start, end, foreign=True)  # a segment of a longer recording, which libFLAC takes for damaged
     if first is None or last is None or not 0 < last[1] - first[0] <= _MAX_FRAMES:
@@ -99,7 +99,10 @@ def _coded_number(head: bytes, at: int) -> tuple[int | None, int]:
 
 
 def _last_span(file: FileBytes, begin: int, end: int, info: bytes) -> tuple[int, int] | None:
-    """Return the span of the frame that ends where the file does; None if none does: the file is cut off."""
+    """Return the span of the frame that ends where the file does; None if none does: the file is cut off.
+
+    Zeros at its end may be left out: they change nothing in a checksum that is right.
+    """
     longest = int.from_bytes(info[7:10], "big") or _MAX_FRAME_BYTES
     start = max(begin, end - longest)
     tail = file.at(start, end - start)

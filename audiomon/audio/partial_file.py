@@ -46,14 +46,17 @@ class FileBytes:
 
     def is_zero(self, start: int, end: int) -> bool:
         """Whether nothing but zeros lies between two places."""
+        return self.without_zeros(start, end) == start
+
+    def without_zeros(self, start: int, end: int) -> int:
+        """Return the place behind the last byte between two places that is not 0; the first place if all are 0."""
         while start < end:
-            block = self.at(start, min(_BLOCK_BYTES, end - start))
-            if block.strip(b"\0"):
-                return False
-            if not block:
-                return True
-            start += len(block)
-        return True
+            block_at = max(start, end - _BLOCK_BYTES)
+            kept = self.at(block_at, end - block_at).rstrip(b"\0")
+            if kept:
+                return block_at + len(kept)
+            end = block_at
+        return start
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Part:
         head: bytes to be read before those; empty where the file's own header is right.
         missing: how many times as long as what is there its header says it is: above 1 if the file is cut off, 1 if
             that is known and how much is missing is not; None if it is whole.
+        gap: place in the file before which bytes in the middle of the part are missing; None if none are.
         exact: whether the number of sample frames that a decoder finds in its header is a promise; None if it is one
             unless it is the decoder's own estimate (MPEG).
         foreign: whether libsndfile cannot read it, although it is sound.
@@ -75,6 +79,7 @@ class Part:
     end: int
     head: bytes = b""
     missing: float | None = None
+    gap: int | None = None
     exact: bool | None = None
     foreign: bool = False
 

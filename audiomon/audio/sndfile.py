@@ -39,6 +39,7 @@ class SndfileDecoder:
         fd: of the file.
         part: which.
         whole: whether libsndfile can open the path: it is the file, and the part is all of it.
+        start_s: how much sound came before the part, for messages.
 
     Attributes:
         sample_rate: in Hz.
@@ -51,9 +52,9 @@ class SndfileDecoder:
         SoundFileError, RuntimeError, TypeError: libsndfile does not read it.
     """
 
-    def __init__(self, path: Path, fd: int, part: Part, *, whole: bool) -> None:
+    def __init__(self, path: Path, fd: int, part: Part, *, whole: bool, start_s: float = 0) -> None:
         self._path = path
-        self._part = part
+        self._start_s = start_s
         self._damaged: str | None = None
         with c_stderr_silenced():
             self._raw = None if whole else PartialFile(fd, part)
@@ -63,6 +64,8 @@ class SndfileDecoder:
         self.channels: int = self._file.channels
         self.is_int16 = self._file.subtype == "PCM_16"
         self.may_be_infinite = self._file.subtype in _NOT_ALWAYS_FINITE
+        # Asked for more than there is, libsndfile decodes what stands behind a FLAC, and takes padding for damage.
+        self._goes_on = self._file.format == "FLAC"
         self._missing = part.missing
         self._has_no_end = _OGG_WITHOUT_END in self._file.extra_info
         frames: int = self._file.frames
@@ -85,6 +88,11 @@ class SndfileDecoder:
         """
         if self._damaged:
             raise InputError(self._damaged)
+        if self._goes_on and self.frames is not None:
+            out = out[: max(0, self.frames - position)]
+            if not len(out):
+                self._check_complete(position)
+                return 0
         try:
             with c_stderr_silenced():  # damaged MP3 makes libmpg123 talk
                 count = len(self._file.read(out=out))
@@ -113,25 +121,25 @@ class SndfileDecoder:
 
     def _stumbled(self, out: Samples, position: int, error: Exception) -> int:
         """Return how much was decoded before an error, which is raised next time."""
-        at_s = position / self.sample_rate
         reason = str(error).strip() or "no reason given"
         # What it decoded before it stumbled is in the buffer, and its position says how much that is.
         count: int = self._file.tell() - position
         there = 0 < count <= len(out)
         if self._has_no_end and self.frames is not None and self.frames - position - count < self.sample_rate:
             return count if there else 0
+        at_s = self._start_s + (position + count * there) / self.sample_rate
         self._damaged = f"{self._path}: damaged or truncated after {at_s:.2f} s ({reason})"
         if not there:
             raise InputError(self._damaged) from None
         return count
 
     def _check_complete(self, position: int) -> None:
-        at_s = position / self.sample_rate
         promised = self._promised
         if self._has_no_end and promised is not None:
             promised -= self.sample_rate  # what its last page says may be less than a decoder gives
         if self._missing is None and (promised is None or position >= promised):
             return
-        promised_s = (self._promised or position) / self.sample_rate * (self._missing or 1)
+        at_s = self._start_s + position / self.sample_rate
+        promised_s = self._start_s + (self._promised or position) / self.sample_rate * (self._missing or 1)
         promise = f"its header promises {promised_s:.2f} s, " if promised_s > at_s else ""
         raise InputError(f"{self._path}: truncated: {promise}the data end at {at_s:.2f} s")

@@ -1,18 +1,23 @@
 """MP3, Ogg and FLAC of unknown, estimated and hidden lengths."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from audiomon.audio import ogg
 from audiomon.audio.file import FileSource
 from audiomon.audio.mpeg import behind_id3
 from audiomon.audio.partial_file import FileBytes
-from tests.audio.test_file import as_float, noise, read_all, read_until_error, write
+from audiomon.errors import InputError
+from tests.audio.test_file import RATE, as_float, noise, read_all, read_until_error, write
 
 MP3_RATE = 22_050
 LENGTH = 3 * MP3_RATE
+OGGS = [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})]
 
 
 def mp3(path: Path, *, quiet_s: float = 0, loud_first: bool = True, stated: bool = True, **options) -> bytes:
@@ -110,7 +115,7 @@ def test_a_cut_off_mp3_that_states_its_length_is_truncated(tmp_path):
     assert "truncated: its header promises 3.00 s" in read_until_error(FileSource(path))[1]
 
 
-@pytest.mark.parametrize(("name", "options"), [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})])
+@pytest.mark.parametrize(("name", "options"), OGGS)
 def test_chained_ogg_streams_are_all_heard(tmp_path, name, options):
     one = write(tmp_path / name, noise(48_000), 24_000, **options)
     single = read_all(FileSource(one))
@@ -120,10 +125,136 @@ def test_chained_ogg_streams_are_all_heard(tmp_path, name, options):
 
 
 def test_an_ogg_cut_off_within_a_page_is_truncated_whatever_its_codec(tmp_path):
-    for name, options in (("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})):
+    for name, options in OGGS:
         path = write(tmp_path / name, noise(48_000), 24_000, **options)
         path.write_bytes(path.read_bytes()[:-700])
         assert "truncated" in read_until_error(FileSource(path))[1]
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_where_a_chained_ogg_is_cut_off_counts_from_the_beginning_of_the_file(tmp_path, name, options):
+    path = write(tmp_path / name, noise(72_000), 24_000, **options)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:-300])
+    count, message = read_until_error(FileSource(path))
+    assert 72_000 < count < 144_000
+    assert f"the data end at {count / 24_000:.2f} s" in message
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_the_last_of_joined_flacs_is_cut_off_counts_from_the_beginning_of_the_file(tmp_path, known):
+    path = tmp_path / "both.flac"
+    path.write_bytes(flac(path, noise(3 * RATE), known=known) + flac(path, noise(2 * RATE), known=known)[:-3000])
+    count, message = read_until_error(FileSource(path))
+    assert 3.5 * RATE < count < 5 * RATE
+    assert f"truncated after {count / RATE:.2f} s" in message
+
+
+def link(path: Path, frames: int, options: dict[str, str]) -> tuple[bytes, list[int]]:
+    """An Ogg of 24 kHz, and where its pages begin."""
+    data = write(path, noise(frames), 24_000, **options).read_bytes()
+    return data, [found.start() for found in re.finditer(b"OggS", data)]
+
+
+def heard_with(path: Path, data: bytes) -> tuple[float, str]:
+    """Seconds of what is heard, and what is said at the end; nothing if all is well."""
+    path.write_bytes(data)
+    source = FileSource(path)
+    count, message = 0, ""
+    try:
+        while (block := source.read(1000)) is not None:
+            count += len(block.samples)
+    except InputError as error:
+        message = str(error).removeprefix(f"{path}: ")
+    return count / 24_000, message
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_a_chained_ogg_is_heard_past_a_link_that_is_cut_off_within_a_page(tmp_path, name, options):
+    path = tmp_path / name
+    (whole, pages), (after, pages_after) = link(path, 48_000, options), link(path, 36_000, options)
+    last = pages[-1]
+    in_the_header = [last + count for count in (1, 4, 5, 6, 10, 26, 27, 30)]
+    # As long as the first page of what follows: the cut page then seems to end where a page begins.
+    in_the_data = [len(whole) - missing for missing in (1, 3, 100, pages_after[1], pages_after[2])]
+    for place in in_the_header + in_the_data:
+        alone_s, _ = heard_with(path, whole[:place])
+        assert 0 < alone_s < 2
+        length_s, message = heard_with(path, whole[:place] + after)
+        assert length_s == pytest.approx(alone_s + 1.5, abs=0.001), place
+        assert message == f"damaged: sound is missing after {alone_s:.2f} s", place
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_a_link_that_is_cut_off_before_its_first_sample_is_passed_over(tmp_path, name, options):
+    path = tmp_path / name
+    whole, pages = link(path, 48_000, options)
+    for place in (10, 40, pages[1] + 5, pages[1] + 50, pages[2] + 10):
+        assert heard_with(path, whole[:place] + whole) == (2.0, "damaged: sound is missing at the beginning"), place
+        in_the_middle = whole + whole[:place] + whole
+        assert heard_with(path, in_the_middle) == (4.0, "damaged: sound is missing after 2.00 s"), place
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_every_link_that_is_cut_off_is_named_up_to_a_few(tmp_path, name, options):
+    path = tmp_path / name
+    cut = link(path, 48_000, options)[0][:-100]
+    one_s, _ = heard_with(path, cut)
+    length_s, message = heard_with(path, cut * 7)
+    assert length_s == pytest.approx(7 * one_s)
+    named = ", ".join(f"after {count * one_s:.2f} s" for count in range(1, 5))
+    expected = f"the data end at {7 * one_s:.2f} s; sound is missing {named} … (6 places)"
+    assert message == f"truncated: {expected}"
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_an_ogg_that_lacks_bytes_in_its_middle_says_where_and_is_heard_to_its_end(tmp_path, name, options):
+    path = tmp_path / name
+    whole, pages = link(path, 24_000 * 8, options)
+    start, end = pages[-4] + 300, pages[-3]
+    length_s, message = heard_with(path, whole[:start] + whole[end:] + whole)
+    assert 12 < length_s < 16
+    assert message == f"damaged: sound is missing before byte {start}"
+
+
+@pytest.mark.parametrize(("name", "options"), OGGS)
+def test_zeros_behind_an_ogg_are_padding_and_hide_no_cut(tmp_path, name, options):
+    path = tmp_path / name
+    whole, _ = link(path, 48_000, options)
+    assert heard_with(path, whole + bytes(5000)) == (2.0, "")
+    assert heard_with(path, whole + bytes(100_000) + whole) == (4.0, "")
+    assert heard_with(path, whole[:-100] + bytes(5000))[1].startswith("truncated: ")
+
+
+def test_many_links_that_cannot_be_read_are_given_up_soon(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", os.devnull)  # without ffmpeg, which takes long to start
+    whole, _ = link(tmp_path / "a.ogg", 4000, {})
+    empty_link = (b"OggS\0\2" + bytes(21) + b"OggS\0\0" + bytes(21)) * 200
+    (tmp_path / "a.ogg").write_bytes(whole + empty_link)
+    source = FileSource(tmp_path / "a.ogg")
+    assert read_until_error(source) == (4000, f"{source.path}: what follows after 0.17 s cannot be read")
+    assert (source._part, len(source._parts)) == (100, 201)
+
+
+def test_what_looks_like_many_pages_is_searched_once(tmp_path):
+    """Pages that claim to be long, and are not, or have a wrong checksum."""
+    longest = b"OggS" + bytes(22) + b"\xff" * 256
+    for content in (b"OggS\0\2", longest, longest + bytes(66_000), b"OggS\0\xff", bytes(7)):
+        path = tmp_path / "a.ogg"
+        path.write_bytes(b"OggS\0\0" + content * (1_500_000 // len(content)))
+        with path.open("rb") as opened:
+            file = CountedBytes(opened.fileno())
+            assert len(ogg.parts_of(file, 0, file.size)) == 1
+        assert file.count < 2 * file.size, content[:10]
+
+
+class CountedBytes(FileBytes):
+    count = 0
+
+    def at(self, place: int, count: int) -> bytes:
+        data = super().at(place, count)
+        self.count += len(data)
+        return data
 
 
 def ogg_checksum(page: bytes) -> int:
@@ -135,7 +266,7 @@ def ogg_checksum(page: bytes) -> int:
     return value
 
 
-@pytest.mark.parametrize(("name", "options"), [("a.ogg", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})])
+@pytest.mark.parametrize(("name", "options"), OGGS)
 def test_an_ogg_whose_last_page_does_not_say_so_is_whole(tmp_path, name, options):
     path = write(tmp_path / name, noise(48_000), 24_000, **options)
     data = bytearray(path.read_bytes())
@@ -164,6 +295,37 @@ def test_a_flac_of_unknown_length_is_heard_to_the_last_sample(tmp_path, length):
     np.testing.assert_array_equal(read_all(FileSource(tmp_path / "a.flac")), as_float(samples))
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("length", [637, 4096, 50_001])
+@pytest.mark.parametrize("zeros", [1, 4096, 3_000_000])
+def test_zeros_behind_a_flac_are_padding_and_hide_no_cut(tmp_path, known, length, zeros):
+    path, samples = tmp_path / "a.flac", noise(length)
+    data = flac(path, samples, known=known)
+    path.write_bytes(data + bytes(zeros))
+    np.testing.assert_array_equal(read_all(FileSource(path)), as_float(samples))
+    path.write_bytes(data[:-300] + bytes(zeros))
+    assert "truncated" in read_until_error(FileSource(path))[1]
+
+
+def test_a_flac_of_unknown_length_may_itself_end_in_a_zero(tmp_path):
+    path = tmp_path / "a.flac"
+    # The last byte is one of a checksum: every 256th length, about, ends in a zero.
+    data = next(data for frames in range(600, 5000) if (data := flac(path, noise(frames), known=False))[-1] == 0)
+    for zeros in (0, 1, 100):
+        path.write_bytes(data + bytes(zeros))
+        source = FileSource(path)
+        assert len(read_all(source)) == source.frames
+
+
+def test_all_of_a_flac_of_unknown_length_is_heard_before_garbage_behind_it_is_reported(tmp_path):
+    path = tmp_path / "a.flac"
+    garbage = np.random.default_rng(1).bytes(700)
+    path.write_bytes(flac(path, noise(50_000), known=False) + garbage)
+    count, message = read_until_error(FileSource(path))
+    assert count == 50_000
+    assert "damaged or truncated after 6.25 s" in message
+
+
 def test_a_flac_of_unknown_length_can_be_gone_back_in(tmp_path):
     samples = noise(50_000)
     flac(tmp_path / "a.flac", samples, known=False)
@@ -187,3 +349,13 @@ def test_joined_flacs_are_heard_one_after_the_other(tmp_path, known):
     path = tmp_path / "both.flac"
     path.write_bytes(flac(path, first, known=known[0]) + flac(path, second, known=known[1]))
     np.testing.assert_array_equal(read_all(FileSource(path)), as_float(np.concatenate([first, second])))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_joined_flacs_are_heard_past_one_that_is_cut_off(tmp_path, known):
+    path = tmp_path / "both.flac"
+    first = flac(path, noise(3 * RATE), known=known)[:-3000]
+    path.write_bytes(first + flac(path, noise(2 * RATE), known=known))
+    count, message = read_until_error(FileSource(path))
+    assert 4 * RATE < count < 5 * RATE
+    assert message == f"{path}: damaged: sound is missing after {count / RATE - 2:.2f} s"

@@ -68,6 +68,24 @@ def test_a_truncated_one_gives_what_is_there_and_then_says_so(encoded, tmp_path,
 
 
 @needs_ffmpeg
+def test_a_flac_in_an_ogg_that_lacks_some_of_its_pages_says_where(encoded, tmp_path):
+    whole = encoded("flac.ogg", "-c:a", "flac").read_bytes()
+    path = tmp_path / "cut.ogg"
+    for content, where in (
+        (whole[:-100], "at the end"),
+        (whole[:-100] + whole, f"before byte {len(whole) - 100}"),
+        (whole + bytes(5000), None),
+    ):
+        path.write_bytes(content)
+        if where is None:
+            assert len(read_all(FileSource(path))) == 2 * RATE
+        else:
+            count, message = read_until_error(FileSource(path))
+            assert count > RATE * len(content) // len(whole)
+            assert message.endswith(f"sound is missing {where}")
+
+
+@needs_ffmpeg
 def test_what_is_no_audio_is_refused_in_one_line_without_the_path_that_ffmpeg_got(tmp_path):
     path = tmp_path / "notes.m4a"
     path.write_text("hello " * 100)
