@@ -37,8 +37,9 @@ def test_the_service_installs_hears_swaps_recovers_and_leaves_under_a_real_syste
     environment_folder = Path(sys.prefix)
     if not environment_folder.is_relative_to(CHECKOUT):
         boot += ["-b", f"{environment_folder}:{environment_folder}"]
-    # What is installed must not find the checkout's audiomon first.
+    # What is installed must be found before the checkout's audiomon, also where its environment is active.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     finished = subprocess.run(
         [*boot, "--", "/bin/bash", "-c", 'cd "$0" && exec "$@"', CHECKOUT, sys.executable, *inside],
         env={**environment, "AUDIOMON_BOOTED": "1"},
