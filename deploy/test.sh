@@ -7,7 +7,7 @@
 #
 #   --all      also the slow tests, and those that need the virtual microphone (PulseAudio), root with systemd, or
 #              TensorFlow, on each of Python 3.11, 3.13 and 3.14 that this machine has. Installs Debian packages for them,
-#              and downloads TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 40 minutes.
+#              and downloads TensorFlow (2.7 GB on disk). Run it as root for those that need root. Takes about 35 minutes.
 #   --long     with --all, also what takes many minutes: the Debian package, a fleet and hostile models in booted systems,
 #              the container image, archives of thousands of files, Home Assistant.
 #   --lowest   instead: the tests with the oldest versions that pyproject.toml allows, on Python 3.11

@@ -13,7 +13,7 @@ import click
 from audiomon.audio.file import FileSource
 from audiomon.audio.folder import audio_files
 from audiomon.cli.archive_options import ArchiveOptions, archive_options
-from audiomon.cli.classify_progress import ProgressLine, is_watched
+from audiomon.cli.classify_progress import ProgressLine
 from audiomon.cli.classify_rows import Form, Occurrence, Plan, Table, rows_of
 from audiomon.cli.settings import config_option, hop_option, interpreter_option, model_option, scores_option
 from audiomon.cli.workers import Batches, Lost, in_order
@@ -22,6 +22,7 @@ from audiomon.config.settings import Settings, load_settings
 from audiomon.errors import InputError, UserError
 from audiomon.extras import install_extra
 from audiomon.models.classifier import Classifier
+from audiomon.outputs.terminal import obeys_codes
 from audiomon.pipeline.listener import Listener
 from audiomon.pipeline.loading import LoadingModel
 
@@ -152,7 +153,7 @@ def _recordings(given: tuple[Path, ...]) -> tuple[list[Path], list[InputError]]:
 def _write(recordings: list[Path], wrong: list[InputError], ears: "Ears", jobs: int) -> int:
     """Hear everything and write it as it comes; an exit status."""
     table = Table(ears.plan)
-    line = ProgressLine(sys.stderr if is_watched(sys.stderr) else None, len(recordings))
+    line = ProgressLine(sys.stderr if obeys_codes(sys.stderr) else None, len(recordings))
     shares_terminal = sys.stdout.isatty()
     status = 0
 

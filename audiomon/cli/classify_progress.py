@@ -1,21 +1,16 @@
 """A line on the terminal that says how far ``audiomon classify`` is; out of the way of what it writes there."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from audiomon.foreign import shown
+from audiomon.outputs.terminal import columns_of
 
 _REDRAW_S = 0.2
 _WIPE = "\r\033[K"
-
-
-def is_watched(stream: TextIO) -> bool:
-    """Whether a person watches a stream that can be wiped."""
-    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+_USUAL_COLUMNS = 80
 
 
 class ProgressLine:
@@ -56,7 +51,7 @@ class ProgressLine:
         of = f" of {_minutes(duration_s)}" if duration_s else ""
         speed = (self._heard_s + position_s) / max(now_s - self._begun_s, 1e-3)
         head, tail = f"{number}/{self._files}  ", f"  {_minutes(position_s)}{of}  {speed:.0f} × real time"
-        room = shutil.get_terminal_size().columns - len(head) - len(tail) - 1
+        room = self._columns - len(head) - len(tail) - 1
         self._line = head + (shown(path.name, room) if room >= 4 else "") + tail
         self._draw()
 
@@ -76,10 +71,14 @@ class ProgressLine:
         self.above()
         self._line = ""
 
+    @property
+    def _columns(self) -> int:
+        """How many characters fit: it may have been resized."""
+        return (columns_of(self._stream) if self._stream is not None else None) or _USUAL_COLUMNS
+
     def _draw(self) -> None:
         if self._stream is not None:
-            columns = shutil.get_terminal_size().columns
-            self._stream.write(_WIPE + self._line[: max(1, columns - 1)])
+            self._stream.write(_WIPE + self._line[: self._columns - 1])
             self._stream.flush()
 
 

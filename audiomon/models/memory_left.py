@@ -31,9 +31,9 @@ def memory_left_bytes(groups: Path = Path("/proc/self/cgroup"), root: Path = Pat
         _, _, named = line.partition(":")
         controllers, _, path = named.partition(":")
         if "memory" in controllers.split(","):
-            left += _left_on_the_way(root / "memory", path, _FIRST)
+            left += _left_on_the_way(root / "memory", path, _VERSION_1)
         elif not controllers:
-            left += _left_on_the_way(root, path, _SECOND)
+            left += _left_on_the_way(root, path, _VERSION_2)
     return min(left, default=None)
 
 
@@ -45,9 +45,9 @@ class _Files(msgspec.Struct, frozen=True):
     prefix: str
 
 
-_FIRST = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
+_VERSION_1 = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
 # Above memory.high everything that allocates is slowed down, the one that listens too.
-_SECOND = _Files(("memory.high", "memory.max"), "memory.current", "")
+_VERSION_2 = _Files(("memory.high", "memory.max"), "memory.current", "")
 
 
 def _left_on_the_way(root: Path, path: str, files: _Files) -> list[int]:

@@ -15,9 +15,14 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SURE = 0.8
 
 
+def obeys_codes(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that knows colours and can be wiped."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
 def shows_colour(stream: TextIO) -> bool:
     """Whether a stream is a terminal that knows colours, and nobody has asked for none (https://no-color.org)."""
-    return stream.isatty() and os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
+    return obeys_codes(stream) and not os.environ.get("NO_COLOR")
 
 
 def columns_of(stream: TextIO) -> int | None:
